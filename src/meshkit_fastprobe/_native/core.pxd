@@ -1,0 +1,265 @@
+# The one description of the C surface: what native/include/fastprobe/*.h declares. Contracts stand in the headers.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "<stdbool.h>":
+    ctypedef bint c_bool "bool"
+
+cdef extern from "<sys/socket.h>":
+    ctypedef unsigned int socklen_t
+    struct sockaddr:
+        pass
+
+cdef extern from "fastprobe/base.h" nogil:
+    ctypedef uint64_t fp_ns
+    enum:
+        FP_PASSIVE
+    const uint64_t FP_NEVER
+    ctypedef struct fp_record:
+        uint32_t slot
+        uint32_t generation
+        fp_ns started_ns
+        fp_ns latency_ns
+        uint32_t lag_us
+        uint16_t detail
+        uint8_t result
+        uint8_t reason
+    const char *fp_reason_name(unsigned reason)
+    const char *fp_reason_message(unsigned reason)
+
+cdef extern from "fastprobe/clock.h" nogil:
+    fp_ns fp_clock_schedule()
+    fp_ns fp_clock_latency()
+
+cdef extern from "fastprobe/wheel.h" nogil:
+    ctypedef struct fp_wheel:
+        pass
+    ctypedef struct fp_expiry:
+        uint32_t id
+        uint32_t missed
+        fp_ns due_ns
+    int fp_wheel_new(fp_wheel **wheel, uint32_t capacity, fp_ns tick_ns, fp_ns now_ns)
+    void fp_wheel_free(fp_wheel *wheel)
+    int fp_wheel_arm(fp_wheel *wheel, uint32_t id, fp_ns due_ns, fp_ns interval_ns)
+    void fp_wheel_cancel(fp_wheel *wheel, uint32_t id)
+    bint fp_wheel_is_armed(const fp_wheel *wheel, uint32_t id)
+    fp_ns fp_wheel_due(const fp_wheel *wheel, uint32_t id)
+    fp_ns fp_wheel_interval(const fp_wheel *wheel, uint32_t id)
+    fp_ns fp_wheel_next_due(const fp_wheel *wheel)
+    uint32_t fp_wheel_expire(fp_wheel *wheel, fp_ns now_ns, fp_expiry *out, uint32_t size)
+    uint32_t fp_wheel_armed_count(const fp_wheel *wheel)
+    size_t fp_wheel_bytes(const fp_wheel *wheel)
+    const char *fp_wheel_check(const fp_wheel *wheel)
+
+cdef extern from "fastprobe/histogram.h" nogil:
+    enum:
+        FP_HIST_BUCKETS
+        FP_HIST_OVERFLOW
+    uint32_t fp_hist_bucket(fp_ns latency_ns)
+    double fp_hist_upper_bound_s(uint32_t bucket)
+    void fp_hist_merge(const uint32_t *rows, uint32_t n_rows, const uint32_t *order, const uint32_t *group_of_row,
+                       const uint8_t *used, uint32_t n_groups, uint64_t *out)
+    void fp_hist_quantiles(const uint64_t *rows, uint32_t n_rows, const double *q, uint32_t n_q, double *out_s)
+
+cdef extern from "fastprobe/table.h" nogil:
+    enum:
+        FP_RECENT
+    ctypedef struct fp_table:
+        pass
+    ctypedef struct fp_recent:
+        uint32_t at_cs
+        uint32_t latency_us
+        uint16_t detail
+        uint8_t result
+        uint8_t reason
+    ctypedef struct fp_columns:
+        uint32_t *generation
+        uint32_t *group
+        uint8_t *kind
+        uint8_t *lane
+        uint8_t *rise
+        uint8_t *fall
+        uint32_t *interval_ms
+        uint32_t *timeout_ms
+        uint32_t *degraded_above_us
+        uint8_t *state
+        uint32_t *streaks
+        fp_ns *since_ns
+        uint8_t *last_result
+        uint8_t *last_reason
+        uint16_t *last_detail
+        fp_ns *last_started_ns
+        fp_ns *last_latency_ns
+        fp_ns *last_ok_ns
+        uint32_t *runs[5]
+        uint32_t *skipped
+        uint32_t *transitions
+        double *latency_sum_s
+        uint32_t *histogram
+        uint8_t *used
+        fp_recent *recent
+        uint8_t *recent_next
+    ctypedef struct fp_probe_config:
+        uint32_t group
+        uint32_t interval_ms
+        uint32_t timeout_ms
+        uint32_t degraded_above_us
+        uint8_t kind
+        uint8_t lane
+        uint8_t rise
+        uint8_t fall
+    ctypedef struct fp_transition:
+        uint32_t slot
+        uint32_t generation
+        fp_ns at_ns
+        uint8_t before "from"
+        uint8_t after "to"
+        uint8_t reason
+        uint8_t result
+        uint16_t detail
+        uint16_t reserved
+    ctypedef struct fp_totals:
+        uint64_t runs[5]
+        uint64_t passive
+        uint64_t skipped[256]
+        uint64_t transitions
+        uint64_t stale_records
+        uint64_t lag[216]
+        double lag_sum_s
+        double lag_max_s
+    int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity)
+    void fp_table_free(fp_table *table)
+    int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, uint32_t *slot, uint32_t *generation)
+    int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation)
+    int fp_table_configure(fp_table *table, uint32_t slot, uint32_t generation, const fp_probe_config *config)
+    int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns now_ns, c_bool paused)
+    uint32_t fp_table_ingest(fp_table *table, const fp_record *records, uint32_t n, fp_transition *out)
+    const fp_columns *fp_table_columns(const fp_table *table)
+    const fp_totals *fp_table_totals(const fp_table *table)
+    uint32_t fp_table_high_water(const fp_table *table)
+    uint32_t fp_table_count(const fp_table *table)
+    void fp_table_merge_groups(const fp_table *table, uint32_t n_groups, uint64_t *out_hist, uint64_t *out_runs)
+    const char *fp_table_check(const fp_table *table)
+
+cdef extern from "fastprobe/ring.h" nogil:
+    ctypedef struct fp_ring:
+        pass
+    int fp_ring_new(fp_ring **ring, uint32_t slots, uint32_t element_bytes)
+    void fp_ring_free(fp_ring *ring)
+    uint32_t fp_ring_push(fp_ring *ring, const void *elements, uint32_t n, c_bool count_drops)
+    uint32_t fp_ring_pop(fp_ring *ring, void *out, uint32_t n)
+    uint32_t fp_ring_size(const fp_ring *ring)
+    uint64_t fp_ring_dropped(const fp_ring *ring)
+    const char *fp_ring_check(const fp_ring *ring)
+
+cdef extern from "fastprobe/http1.h" nogil:
+    enum fp_http1_event:
+        FP_HTTP1_MORE
+        FP_HTTP1_STATUS
+        FP_HTTP1_HEADER
+        FP_HTTP1_HEADERS_END
+        FP_HTTP1_BODY
+        FP_HTTP1_DONE
+        FP_HTTP1_BAD
+        FP_HTTP1_TOO_LARGE
+    ctypedef struct fp_http1:
+        uint64_t remaining
+        uint32_t header_bytes
+        uint16_t status
+        uint16_t value_len
+        uint8_t name_len
+        c_bool keep_alive
+        c_bool value_cut
+        char name[64]
+        char value[256]
+    void fp_http1_init(fp_http1 *parser, c_bool answer_to_head)
+    int fp_http1_next(fp_http1 *parser, const char **data, size_t *len, const char **body, size_t *body_len)
+    int fp_http1_eof(fp_http1 *parser)
+
+cdef extern from "fastprobe/target.h" nogil:
+    ctypedef struct fp_target:
+        pass
+    ctypedef struct fp_http_plan:
+        pass
+    ctypedef struct fp_http_header:
+        const char *name
+        const char *value
+    ctypedef struct fp_http_plan_spec:
+        const char *method
+        const char *path
+        const fp_http_header *headers
+        uint32_t n_headers
+        const uint16_t *status
+        uint32_t n_status
+        const fp_http_header *expect_headers
+        uint32_t n_expect_headers
+        const char *body_contains
+        uint32_t body_contains_len
+        uint32_t max_body
+        c_bool keep_alive
+    int fp_http_plan_new(fp_http_plan **plan, const fp_http_plan_spec *spec)
+    void fp_http_plan_release(fp_http_plan *plan)
+    int fp_target_tcp(fp_target **target, const sockaddr *address, socklen_t address_len)
+    int fp_target_http(fp_target **target, const sockaddr *address, socklen_t address_len, fp_http_plan *plan,
+                       const char *host_header)
+    int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason)
+    void fp_target_free(fp_target *target)
+    size_t fp_target_bytes(const fp_target *target)
+
+cdef extern from "fastprobe/engine.h" nogil:
+    ctypedef struct fp_engine:
+        pass
+    ctypedef struct fp_engine_config:
+        uint32_t capacity
+        uint32_t connections
+        uint32_t record_ring
+        uint32_t command_ring
+        uint32_t events_per_step
+        fp_ns tick_ns
+        fp_ns notify_ns
+        c_bool manual_clock
+    enum fp_command_op:
+        FP_CMD_ADD
+        FP_CMD_REMOVE
+        FP_CMD_SCHEDULE
+        FP_CMD_TARGET
+        FP_CMD_RUN
+        FP_CMD_FINISH
+        FP_CMD_DEADLINE
+    ctypedef struct fp_command:
+        uint8_t op
+        uint8_t lane
+        uint16_t reserved
+        uint32_t slot
+        uint32_t generation
+        uint32_t jitter_ms
+        fp_ns due_ns
+        fp_ns first_ns
+        fp_ns interval_ns
+        fp_ns timeout_ns
+        fp_target *target
+    ctypedef struct fp_engine_stats:
+        uint64_t steps
+        uint64_t expiries
+        uint64_t runs_started
+        uint64_t runs_finished
+        uint64_t connections_opened
+        uint64_t connections_reused
+        uint64_t retries
+        uint64_t in_flight
+        uint64_t waiting
+        uint64_t records_dropped
+        uint64_t commands_stale
+        uint64_t clock_jumps
+        uint64_t cpu_ns
+    int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns)
+    void fp_engine_free(fp_engine *engine)
+    int fp_engine_start(fp_engine *engine)
+    int fp_engine_stop(fp_engine *engine)
+    fp_ns fp_engine_step(fp_engine *engine, fp_ns now_ns)
+    int fp_engine_wait(fp_engine *engine, fp_ns until_ns)
+    int fp_engine_poll_fd(const fp_engine *engine)
+    uint32_t fp_engine_post(fp_engine *engine, const fp_command *commands, uint32_t n)
+    int fp_engine_notify_fd(const fp_engine *engine)
+    uint32_t fp_engine_drain(fp_engine *engine, fp_record *out, uint32_t n)
+    void fp_engine_stats_read(const fp_engine *engine, fp_engine_stats *out)
+    const char *fp_engine_check(const fp_engine *engine)

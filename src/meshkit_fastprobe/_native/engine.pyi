@@ -1,0 +1,67 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from meshkit_fastprobe._native.target import Target
+
+class Engine:
+    """The C engine: commands down, records up. All times in nanoseconds on the scheduling clock; -1 means never.
+
+    Commands are gathered and posted by flush(); what a full ring does not take stays gathered, in order, so nothing is lost.
+    """
+
+    def __new__(
+        cls,
+        *,
+        capacity: int,
+        connections: int = 1024,
+        record_ring: int = 131072,
+        command_ring: int = 65536,
+        events_per_step: int = 64,
+        tick_ns: int = 1_000_000,
+        notify_ns: int = 5_000_000,
+        manual_clock: bool = False,
+        now_ns: int = -1,
+    ) -> Engine: ...
+    @property
+    def notify_fd(self) -> int:
+        """An eventfd, readable when records wait."""
+    @property
+    def poll_fd(self) -> int:
+        """Readable when step() has socket work."""
+    @property
+    def running(self) -> bool:
+        """Whether the engine's own thread runs."""
+    def start(self) -> None: ...
+    def stop(self) -> None:
+        """Stop and join the thread; calm when it does not run. The GIL is released while waiting."""
+    def step(self, now_ns: int) -> int:
+        """One bounded step; the time of the next deed, 0 for at once, -1 for none known."""
+    def wait(self, until_ns: int) -> None:
+        """Wait for sockets or commands, without the GIL."""
+    def add(
+        self,
+        slot: int,
+        generation: int,
+        lane: int,
+        due_ns: int,
+        interval_ns: int,
+        timeout_ns: int,
+        *,
+        first_ns: int = -1,
+        jitter_ms: int = 0,
+        target: Target | None = None,
+    ) -> None: ...
+    def remove(self, slot: int, generation: int) -> None: ...
+    def schedule(self, slot: int, generation: int, due_ns: int, interval_ns: int, timeout_ns: int, *, jitter_ms: int = 0) -> None:
+        """Change when; due_ns -1 pauses."""
+    def retarget(self, slot: int, generation: int, target: Target) -> None: ...
+    def run(self, slot: int, generation: int) -> None: ...
+    def finish(self, slot: int, generation: int) -> None: ...
+    def deadline(self, slot: int, generation: int, due_ns: int) -> None: ...
+    def flush(self) -> int:
+        """Post what was gathered; how many commands are still gathered."""
+    def drain(self, out: NDArray[np.void]) -> int:
+        """Take records (layout.RECORD) up to the length of out; clears the notification first."""
+    def stats(self) -> dict[str, int]: ...
+    def check(self) -> str | None:
+        """None, or the first broken invariant. Only while not running."""

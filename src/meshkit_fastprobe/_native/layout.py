@@ -1,0 +1,48 @@
+"""NumPy dtypes of the records that cross the C boundary; a test compares sizes and offsets with the C structs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+RECORD: Final = np.dtype(
+    [
+        ("slot", "<u4"),
+        ("generation", "<u4"),
+        ("started_ns", "<u8"),
+        ("latency_ns", "<u8"),
+        ("lag_us", "<u4"),
+        ("detail", "<u2"),
+        ("result", "u1"),
+        ("reason", "u1"),
+    ]
+)
+"""fp_record: what every lane writes."""
+
+TRANSITION: Final = np.dtype(
+    [
+        ("slot", "<u4"),
+        ("generation", "<u4"),
+        ("at_ns", "<u8"),
+        ("before", "u1"),
+        ("after", "u1"),
+        ("reason", "u1"),
+        ("result", "u1"),
+        ("detail", "<u2"),
+        ("reserved", "<u2"),
+    ],
+    align=True,
+)
+"""fp_transition: what ingest hands out."""
+
+RECENT: Final = np.dtype([("at_cs", "<u4"), ("latency_us", "<u4"), ("detail", "<u2"), ("result", "u1"), ("reason", "u1")])
+"""fp_recent: one remembered result."""
+
+PASSIVE: Final = 0x80
+EVENT_DUE: Final = 16
+EVENT_DEADLINE: Final = 17
+EVENT_SKIPPED: Final = 18
+HIST_BUCKETS: Final = 216
+HIST_OVERFLOW: Final = 215
+NO_RESULT: Final = 255

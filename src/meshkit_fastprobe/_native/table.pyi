@@ -1,0 +1,47 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Table:
+    """The one table: struct of arrays in C memory, NumPy views without a copy, read-only to callers."""
+
+    def __new__(cls, capacity: int, groups: int) -> Table: ...
+    def add(
+        self, group: int, interval_ms: int, timeout_ms: int, degraded_above_us: int, kind: int, lane: int, rise: int, fall: int, now_ns: int
+    ) -> tuple[int, int]:
+        """A slot and its generation. CapacityError when the table is full."""
+    def remove(self, slot: int, generation: int) -> bool:
+        """False when that generation is gone already."""
+    def configure(
+        self,
+        slot: int,
+        generation: int,
+        group: int,
+        interval_ms: int,
+        timeout_ms: int,
+        degraded_above_us: int,
+        kind: int,
+        lane: int,
+        rise: int,
+        fall: int,
+    ) -> bool: ...
+    def pause(self, slot: int, generation: int, now_ns: int, paused: bool) -> bool: ...
+    def ingest(self, records: NDArray[np.void], n: int, out: NDArray[np.void]) -> int:
+        """Take the first n records; transitions go to out (layout.TRANSITION, at least n long); how many there are."""
+    def column(self, name: str) -> NDArray[Any]:
+        """A read-only view of one column of fp_columns over all `capacity` slots; runs_ok .. runs_error, histogram, used and recent are
+        two-dimensional where the C side has rows."""
+    def totals(self) -> dict[str, Any]:
+        """runs[5], passive, skipped[256], transitions, stale_records, lag[216], lag_sum_s, lag_max_s."""
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def high_water(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+    def merge_groups(self, n_groups: int, out_hist: NDArray[np.uint64], out_runs: NDArray[np.uint64]) -> None:
+        """Cumulative sums per base group: out_hist (n_groups, 216), out_runs (n_groups, 5); overwritten."""
+    def recent(self, slot: int) -> NDArray[np.void]:
+        """A copy of the remembered results of one slot (layout.RECENT), oldest first."""
+    def check(self) -> str | None: ...

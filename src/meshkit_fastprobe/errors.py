@@ -1,0 +1,49 @@
+"""What can go wrong by somebody's mistake. The weather of the network is never an exception: it is an Outcome."""
+
+
+class FastprobeError(Exception):
+    """Base of every exception this package raises on purpose."""
+
+
+class ConfigError(FastprobeError):
+    """A setting that cannot be: names where it stands, the value, the bound it breaks, and the fix.
+
+    where: a dotted path like `probe.orders.interval`, or `FILE:LINE: probe[3].interval` when it came from a file.
+    """
+
+    def __init__(self, where: str, problem: str, fix: str = "") -> None:
+        self.where = where
+        self.problem = problem
+        self.fix = fix
+        super().__init__(f"{where}: {problem}" + (f"; {fix}" if fix else ""))
+
+
+class DuplicateNameError(ConfigError):
+    """A name that is taken already. The first owner keeps it."""
+
+
+class UnknownProbeError(FastprobeError, KeyError):
+    """No probe has this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"no probe is named {self.name!r}"
+
+
+class CapacityError(FastprobeError):
+    """A bound was reached that cannot be moved while running: the message names it and the setting that raises it."""
+
+
+class NotRunningError(FastprobeError):
+    """The operation needs a started Diagnostics (inside `async with diag:`)."""
+
+
+class MissingExtraError(FastprobeError, ImportError):
+    """A part was used whose optional dependencies are not installed: the message holds the pip command."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs an optional part; install it with: pip install 'meshkit-fastprobe[{extra}]'")

@@ -1,0 +1,162 @@
+"""The words of the product, as types: states, results, reasons, outcomes and the options every probe has.
+
+The numbers are those of `native/include/fastprobe/base.h`; a test holds the two lists together.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, TypeAlias
+
+import msgspec
+
+Duration: TypeAlias = float | str
+"""Seconds, or a string with a unit: "250ms", "5s", "1m", "1h30m"."""
+
+
+class State(enum.IntEnum):
+    """What is believed of a target, after rise and fall have had their say."""
+
+    UNKNOWN = 0
+    HEALTHY = 1
+    DEGRADED = 2
+    UNHEALTHY = 3
+    PAUSED = 4
+
+
+class Result(enum.IntEnum):
+    """What one run came to."""
+
+    OK = 0
+    DEGRADED = 1
+    FAIL = 2
+    TIMEOUT = 3
+    ERROR = 4
+
+
+class Reason(enum.IntEnum):
+    """Why a result is not OK, or why a run was skipped. `str(reason)` is the stable code."""
+
+    NONE = 0
+    CONNECT_REFUSED = 1
+    CONNECT_TIMEOUT = 2
+    CONNECT_RESET = 3
+    CONNECT_UNREACHABLE = 4
+    CONNECT_FAILED = 5
+    DNS_NXDOMAIN = 10
+    DNS_TIMEOUT = 11
+    DNS_FAILURE = 12
+    DNS_MISMATCH = 13
+    DNS_PROTOCOL = 14
+    TLS_HANDSHAKE = 20
+    TLS_UNTRUSTED = 21
+    TLS_HOSTNAME = 22
+    TLS_EXPIRED = 23
+    TLS_EXPIRING = 24
+    HTTP_STATUS = 30
+    HTTP_PROTOCOL = 31
+    HTTP_HEADER_LIMIT = 32
+    HTTP_BODY_LIMIT = 33
+    HEADER_MISMATCH = 34
+    BODY_MISMATCH = 35
+    RESPONSE_TIMEOUT = 36
+    RESPONSE_CLOSED = 37
+    RESPONSE_RESET = 38
+    SLOW = 50
+    TIMEOUT = 51
+    EXCEPTION = 52
+    REPORTED = 53
+    UNSUPPORTED = 54
+    OVERLAP = 100
+    SATURATED = 101
+    LATE = 102
+    DESCRIPTORS = 103
+    PORTS = 104
+    MEMORY = 105
+    SHUTTING_DOWN = 106
+    DROPPED = 107
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Lane(enum.IntEnum):
+    """Who executes a due probe."""
+
+    NATIVE = 0
+    TASK = 1
+    THREAD = 2
+    PASSIVE = 3
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What a probe found. Return one, return None for a pass, or raise for a failure.
+
+    latency_s overrides what the lane measured around the call: for probes that know better which part was the target's.
+    """
+
+    result: Result = Result.OK
+    reason: Reason = Reason.NONE
+    message: str = ""
+    detail: int = 0
+    latency_s: float | None = None
+
+    @classmethod
+    def ok(cls, message: str = "", *, latency_s: float | None = None) -> Outcome:
+        return cls(Result.OK, Reason.NONE, message, 0, latency_s)
+
+    @classmethod
+    def degraded(cls, message: str = "", *, reason: Reason = Reason.REPORTED, detail: int = 0) -> Outcome:
+        return cls(Result.DEGRADED, reason, message, detail)
+
+    @classmethod
+    def fail(cls, message: str = "", *, reason: Reason = Reason.REPORTED, detail: int = 0) -> Outcome:
+        return cls(Result.FAIL, reason, message, detail)
+
+    @classmethod
+    def error(cls, message: str = "", *, reason: Reason = Reason.EXCEPTION, detail: int = 0) -> Outcome:
+        return cls(Result.ERROR, reason, message, detail)
+
+
+MIN_INTERVAL_S: Final = 0.01
+MAX_INTERVAL_S: Final = 30 * 86400.0
+MAX_RISE_FALL: Final = 100
+MAX_NAME_LENGTH: Final = 256
+DEFAULT_INTERVAL_S: Final = 10.0
+DEFAULT_TIMEOUT_S: Final = 1.0
+
+
+class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How a probe is run and judged; the same for every kind. Durations in seconds.
+
+    timeout_s is never above interval_s. unhealthy_interval_s None means the same as interval_s. degraded_above_s None means off.
+    rise / fall: consecutive results that change the state; the first conclusive result decides the first state alone.
+    """
+
+    interval_s: float = DEFAULT_INTERVAL_S
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    initial_delay_s: float = 0.0
+    jitter_s: float = 0.0
+    rise: int = 2
+    fall: int = 3
+    degraded_above_s: float | None = None
+    unhealthy_interval_s: float | None = None
+    depends_on: tuple[str, ...] = ()
+    cluster: str = ""
+    namespace: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    enabled: bool = True
+
+
+class Transition(msgspec.Struct, frozen=True, gc=False):
+    """A probe changed its state. `at` is wall-clock seconds since the epoch."""
+
+    name: str
+    cluster: str
+    namespace: str
+    kind: str
+    before: State
+    after: State
+    reason: Reason
+    message: str
+    at: float

@@ -1,0 +1,105 @@
+"""Who is who: one Registration per probe, by name and by slot, and the dense base groups that the table's `group` column numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+from meshkit_fastprobe.errors import CapacityError, DuplicateNameError, UnknownProbeError
+from meshkit_fastprobe.model import Lane, ProbeOptions
+from meshkit_fastprobe.probes.base import Probe
+
+MAX_GROUPS: Final = 16384
+"""Distinct tag sets that keep windows of their own; later ones share group 0, and say so in the log."""
+
+Tags: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...]]
+"""cluster, namespace, kind, sorted labels: one base group each."""
+
+
+class Registration(msgspec.Struct, gc=False, eq=False):
+    """One probe as registered. gc=False: a hundred thousand of these must not burden the collector; nothing in here refers back."""
+
+    name: str
+    probe: Probe
+    options: ProbeOptions
+    lane: Lane
+    slot: int
+    generation: int
+    group: int
+    due_ns: int = -1
+    """The phase: some due time of this probe on the scheduling clock."""
+    message: str = ""
+    """What the last Python-lane result said; native results are described by reason and detail."""
+
+    @property
+    def kind(self) -> str:
+        return self.probe.kind
+
+
+class Groups:
+    """Base groups: tag sets numbered densely, never renumbered. Group 0 is where tag sets beyond MAX_GROUPS end up."""
+
+    def __init__(self) -> None:
+        self._number: dict[Tags, int] = {}
+        self.tags: list[Tags] = [("", "", "", ())]
+        self.overflowed = 0
+
+    def number(self, tags: Tags) -> int:
+        found = self._number.get(tags)
+        if found is None:
+            if len(self.tags) >= MAX_GROUPS:
+                self.overflowed += 1
+                return 0
+            found = self._number[tags] = len(self.tags)
+            self.tags.append(tags)
+        return found
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+
+class Catalog:
+    """All registrations. `version` moves with every change, so that caches of names know when they are old."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.by_name: dict[str, Registration] = {}
+        self.by_slot: list[Registration | None] = []
+        self.groups = Groups()
+        self.version = 0
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def __iter__(self) -> Iterator[Registration]:
+        return iter(self.by_name.values())
+
+    def __getitem__(self, name: str) -> Registration:
+        try:
+            return self.by_name[name]
+        except KeyError:
+            raise UnknownProbeError(name) from None
+
+    def at(self, slot: int) -> Registration | None:
+        return self.by_slot[slot] if slot < len(self.by_slot) else None
+
+    def refuse_taken(self, name: str) -> None:
+        if name in self.by_name:
+            raise DuplicateNameError(f"probe {name!r}", "this name is taken", "give each probe a name of its own (name=...)")
+        if len(self.by_name) >= self.capacity:
+            raise CapacityError(f"{self.capacity} probes are registered, which is the bound; raise Settings.max_probes")
+
+    def put(self, registration: Registration) -> None:
+        slot = registration.slot
+        if slot >= len(self.by_slot):
+            self.by_slot.extend([None] * (slot + 1 - len(self.by_slot)))
+        self.by_slot[slot] = registration
+        self.by_name[registration.name] = registration
+        self.version += 1
+
+    def drop(self, registration: Registration) -> None:
+        del self.by_name[registration.name]
+        self.by_slot[registration.slot] = None
+        self.version += 1
