@@ -160,3 +160,33 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     reason: Reason
     message: str
     at: float
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the endpoints listen. Without TLS only loopback addresses are accepted."""
+
+    listen: str = "127.0.0.1:9464"
+    prefix: str = "/meshkit/diagnostics/v1"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How one Diagnostics runs. Every bound of the product that an embedder may move stands here, with its unit in its name.
+
+    server None serves nothing. state_dir None keeps nothing on disk (and the local token in memory only).
+    engine "thread" drives native probes in a thread of their own; "inline" steps the engine inside trio, on trio's clock: for tests
+    with a virtual clock.
+    """
+
+    host: str
+    cluster: str = ""
+    state_dir: str | None = None
+    server: ServerSettings | None = None
+    max_probes: int = 1_048_576
+    max_connections: int = 4096
+    max_task_runs: int = 1024
+    max_thread_runs: int = 40
+    notify_s: float = 0.005
+    dns_ttl_s: float = 30.0
+    first_run_window_s: float = 10.0
+    window_frame_s: float = 5.0
+    engine: str = "thread"
