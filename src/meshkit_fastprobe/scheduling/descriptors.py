@@ -1,0 +1,53 @@
+"""How many sockets the native lane may hold: what the kernel allows, less what the host needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final, NamedTuple
+
+RESERVED_FOR_HOST: Final = 128
+"""Descriptors left to the embedding process: listeners, files, its own clients."""
+LEAST_CONNECTIONS: Final = 8
+
+
+class Budget(NamedTuple):
+    connections: int
+    wanted: int
+    soft_before: int
+    soft_after: int
+
+    @property
+    def short(self) -> bool:
+        return self.connections < self.wanted
+
+    def __str__(self) -> str:
+        raised = f"raised from {self.soft_before} to {self.soft_after}" if self.soft_after != self.soft_before else f"{self.soft_after}"
+        return f"native lane: {self.connections} connections at once of {self.wanted} wanted; descriptor limit {raised}"
+
+
+def budget(wanted: int) -> Budget:
+    """Raise the soft limit as far as allowed and needed, and bound the connections by what is left."""
+    if sys.platform == "win32":
+        return Budget(wanted, wanted, wanted, wanted)
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = _open_descriptors()
+    goal = wanted + in_use + RESERVED_FOR_HOST
+    raised = soft
+    if soft != resource.RLIM_INFINITY and soft < goal:
+        raised = goal if hard == resource.RLIM_INFINITY else min(goal, hard)
+        if raised > soft:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+        else:
+            raised = soft
+    left = wanted if raised == resource.RLIM_INFINITY else raised - in_use - RESERVED_FOR_HOST
+    return Budget(max(LEAST_CONNECTIONS, min(wanted, left)), wanted, soft, raised)
+
+
+def _open_descriptors() -> int:
+    try:
+        return len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return 64

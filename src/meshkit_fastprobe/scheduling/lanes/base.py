@@ -1,0 +1,202 @@
+"""What the two Python lanes share: a queue of due runs, a bounded crew of persistent workers, and the engine's deadlines.
+
+A worker parks with `wait_task_rescheduled` when there is nothing to do; waking one costs a third of a nursery task. A lane never
+makes a task, a cancel scope or a timer per run: the wheel in the engine holds every timeout, and its DEADLINE notice is a hint that
+the lane checks against the run's true start.
+
+A run passes through here once: `due` queues it, a worker takes it, `_finish` writes its record and tells the engine. The engine
+sends no second notice for a slot before that, so a probe is never doubled.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import trio
+
+from meshkit_fastprobe._native import layout
+from meshkit_fastprobe._native.batch import RecordBatch
+from meshkit_fastprobe.model import Outcome, Reason
+from meshkit_fastprobe.probes.catalog import Registration
+from meshkit_fastprobe.scheduling.outcomes import from_exception
+
+DEADLINE_SLACK_NS: Final = 500_000
+"""A deadline notice this early still counts: the wheel's ticks and trio's clock are read at different moments."""
+LOG_EVERY_S: Final = 60.0
+
+log = logging.getLogger("meshkit_fastprobe.probes")
+
+
+class EngineCommands(Protocol):
+    """What a lane asks of the engine."""
+
+    def finish(self, slot: int, generation: int) -> None: ...
+    def deadline(self, slot: int, generation: int, due_ns: int) -> None: ...
+
+
+class Clocks(Protocol):
+    """Nanoseconds: now on the scheduling clock, and a clock for differences."""
+
+    def schedule_ns(self) -> int: ...
+    def latency_ns(self) -> int: ...
+
+
+class Run:
+    """One run of one probe, from its due notice to its record."""
+
+    __slots__ = ("due_ns", "ended", "registration", "scope", "started_mono_ns", "started_ns")
+
+    def __init__(self, registration: Registration, due_ns: int) -> None:
+        self.registration = registration
+        self.due_ns = due_ns
+        self.started_ns = 0  # 0 while queued
+        self.started_mono_ns = 0
+        self.scope: trio.CancelScope | None = None
+        self.ended = False  # its record is written, or it will never have one
+
+
+class PythonLane(ABC):
+    """A bounded crew of workers for callables of one sort."""
+
+    def __init__(self, engine: EngineCommands, clocks: Clocks, batch: RecordBatch, wake_ingest: Callable[[], None], max_runs: int) -> None:
+        self._engine = engine
+        self._clocks = clocks
+        self._batch = batch
+        self._wake_ingest = wake_ingest
+        self._max_runs = max_runs
+        self._queue: deque[Run] = deque()
+        self._idle: list[trio.lowlevel.Task] = []
+        self._runs: dict[int, Run] = {}
+        self._workers = 0
+        self._nursery: trio.Nursery | None = None
+        self._last_log_s: dict[str, float] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Runs that a worker holds now, overrunning ones included."""
+        return sum(1 for run in self._runs.values() if run.started_ns)
+
+    def open(self, nursery: trio.Nursery) -> None:
+        """Workers will live in this nursery; none is started before there is work."""
+        self._nursery = nursery
+
+    def due(self, registration: Registration, due_ns: int) -> None:
+        """Queue a run; `dispatch` after the last one of a batch."""
+        run = Run(registration, due_ns)
+        self._runs[registration.slot] = run
+        self._queue.append(run)
+
+    def dispatch(self) -> None:
+        """Wake or start as many workers as there are queued runs."""
+        wanted = len(self._queue)
+        while wanted and self._idle:
+            trio.lowlevel.reschedule(self._idle.pop())
+            wanted -= 1
+        while wanted and self._workers < self._max_runs and self._nursery is not None:
+            self._workers += 1
+            self._nursery.start_soon(self._work)
+            wanted -= 1
+
+    def deadline(self, registration: Registration) -> None:
+        """The wheel says that a timeout has passed since the due notice. Skip what never started, end what overran."""
+        run = self._runs.get(registration.slot)
+        if run is None or run.ended or run.registration is not registration:
+            return
+        if not run.started_ns:
+            self._skip(run, Reason.SATURATED)
+            return
+        timeout_ns = int(registration.options.timeout_s * 1e9)
+        left_ns = timeout_ns - (self._clocks.latency_ns() - run.started_mono_ns)
+        if left_ns > DEADLINE_SLACK_NS:
+            self._engine.deadline(registration.slot, registration.generation, self._clocks.schedule_ns() + left_ns)
+        else:
+            self._overrun(run)
+
+    def forget(self, registration: Registration) -> None:
+        """The probe is gone: whatever its run comes to is not recorded."""
+        run = self._runs.get(registration.slot)
+        if run is not None and run.registration is registration:
+            run.ended = True
+            self._abandon(run)
+            if not run.started_ns:
+                del self._runs[registration.slot]
+
+    @abstractmethod
+    async def _work(self) -> None:
+        """A worker: take runs from the queue until cancelled."""
+
+    @abstractmethod
+    def _overrun(self, run: Run) -> None:
+        """The run's timeout has passed while it runs."""
+
+    def _abandon(self, run: Run) -> None:
+        """Stop caring about a run; by default it is left to end by itself."""
+
+    async def _next_run(self) -> Run:
+        while True:
+            while self._queue:
+                run = self._queue.popleft()
+                if not run.ended:
+                    return run
+            task = trio.lowlevel.current_task()
+            self._idle.append(task)
+
+            def abort(_: trio.lowlevel.RaiseCancelT, task: trio.lowlevel.Task = task) -> trio.lowlevel.Abort:
+                self._idle.remove(task)
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _start(self, run: Run) -> None:
+        run.started_ns = self._clocks.schedule_ns()
+        run.started_mono_ns = self._clocks.latency_ns()
+
+    def _record(self, run: Run, outcome: Outcome) -> None:
+        """Write the one record of a run."""
+        if run.ended:
+            return
+        run.ended = True
+        registration = run.registration
+        if outcome.latency_s is None:
+            latency_ns = self._clocks.latency_ns() - run.started_mono_ns
+        else:
+            latency_ns = max(0, int(outcome.latency_s * 1e9))
+        registration.message = outcome.message
+        self._append(
+            registration, run.started_ns, latency_ns, max(0, run.started_ns - run.due_ns), outcome.detail, outcome.result, outcome.reason
+        )
+
+    def _release(self, run: Run) -> None:
+        """The callable has returned: its slot may run again."""
+        run.ended = True
+        slot = run.registration.slot
+        if self._runs.get(slot) is run:
+            del self._runs[slot]
+        self._engine.finish(slot, run.registration.generation)
+        self._wake_ingest()
+
+    def _skip(self, run: Run, reason: Reason) -> None:
+        if not run.ended:
+            self._append(run.registration, self._clocks.schedule_ns(), 0, 0, 1, layout.EVENT_SKIPPED, reason)
+        self._release(run)
+
+    def _append(
+        self, registration: Registration, started_ns: int, latency_ns: int, lag_ns: int, detail: int, result: int, reason: int
+    ) -> None:
+        self._batch.append(registration.slot, registration.generation, started_ns, latency_ns, lag_ns, detail, result, reason)
+        self._wake_ingest()
+
+    def _outcome_of(self, registration: Registration, error: Exception) -> Outcome:
+        """Readers get the exception's type; its text goes to the log, once a minute for each probe."""
+        now_s = self._clocks.latency_ns() / 1e9
+        if now_s - self._last_log_s.get(registration.name, -LOG_EVERY_S) >= LOG_EVERY_S:
+            if len(self._last_log_s) > 1024:
+                self._last_log_s.clear()
+            self._last_log_s[registration.name] = now_s
+            log.info("probe %s raised", registration.name, exc_info=error)
+        return from_exception(error)
+

@@ -1,0 +1,66 @@
+"""From what a callable did to an Outcome. Exception texts stay in the log: they may hold secrets, readers get the type."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from typing import Final
+
+import trio
+
+from meshkit_fastprobe.model import Outcome, Reason, Result
+
+PASSED: Final = Outcome()
+TIMED_OUT: Final = Outcome(Result.TIMEOUT, Reason.TIMEOUT)
+
+_BY_ERRNO: Final = {
+    errno.ECONNREFUSED: Reason.CONNECT_REFUSED,
+    errno.ECONNRESET: Reason.CONNECT_RESET,
+    errno.ETIMEDOUT: Reason.CONNECT_TIMEOUT,
+    errno.EHOSTUNREACH: Reason.CONNECT_UNREACHABLE,
+    errno.ENETUNREACH: Reason.CONNECT_UNREACHABLE,
+}
+
+
+def from_return(value: object) -> Outcome:
+    """None passes, an Outcome is taken as it is, anything else is a mistake in the probe."""
+    if value is None:
+        return PASSED
+    if isinstance(value, Outcome):
+        return value
+    return Outcome.error(f"returned {type(value).__name__}; return None or an Outcome")
+
+
+def from_exception(error: BaseException) -> Outcome:
+    """A raised exception fails the probe, with the sharpest reason its type allows."""
+    message = f"raised {type(error).__qualname__}"
+    match error:
+        case BaseExceptionGroup() if len(error.exceptions) == 1:
+            return from_exception(error.exceptions[0])
+        case ssl.SSLCertVerificationError():
+            return Outcome.fail(message, reason=_certificate_reason(error))
+        case ssl.SSLError():
+            return Outcome.fail(message, reason=Reason.TLS_HANDSHAKE)
+        case socket.gaierror():
+            return from_gaierror(error)
+        case trio.TooSlowError():
+            return Outcome(Result.TIMEOUT, Reason.TIMEOUT, message)
+        case TimeoutError() if error.errno is None:
+            return Outcome(Result.TIMEOUT, Reason.TIMEOUT, message)
+        case OSError() if error.errno in _BY_ERRNO:
+            return Outcome.fail(message, reason=_BY_ERRNO[error.errno], detail=error.errno)
+        case _:
+            return Outcome.fail(message, reason=Reason.EXCEPTION)
+
+
+def from_gaierror(error: socket.gaierror) -> Outcome:
+    """NXDOMAIN is an answer about the target; anything else says only that we could not ask."""
+    if error.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}:
+        return Outcome(Result.FAIL, Reason.DNS_NXDOMAIN)
+    return Outcome(Result.ERROR, Reason.DNS_FAILURE)
+
+
+def _certificate_reason(error: ssl.SSLCertVerificationError) -> Reason:
+    expired, hostname_mismatch = 10, 62  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_HOSTNAME_MISMATCH
+    return {expired: Reason.TLS_EXPIRED, hostname_mismatch: Reason.TLS_HOSTNAME}.get(error.verify_code, Reason.TLS_UNTRUSTED)
