@@ -41,6 +41,15 @@ class NotRunningError(FastprobeError):
     """The operation needs a started Diagnostics (inside `async with diag:`)."""
 
 
+class SkippedError(FastprobeError):
+    """A run that was asked for did not happen: `reason` is the skip reason's code."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"the run of {name!r} was skipped: {reason}")
+
+
 class MissingExtraError(FastprobeError, ImportError):
     """A part was used whose optional dependencies are not installed: the message holds the pip command."""
 

@@ -68,6 +68,7 @@ class Catalog:
         self.by_name: dict[str, Registration] = {}
         self.by_slot: list[Registration | None] = []
         self.groups = Groups()
+        self.kinds: list[str] = []
         self.version = 0
 
     def __len__(self) -> int:
@@ -84,6 +85,12 @@ class Catalog:
 
     def at(self, slot: int) -> Registration | None:
         return self.by_slot[slot] if slot < len(self.by_slot) else None
+
+    def kind_number(self, kind: str) -> int:
+        """The dense number of a kind in the table's `kind` column; `kinds[number]` is its name."""
+        if kind not in self.kinds:
+            self.kinds.append(kind)
+        return self.kinds.index(kind)
 
     def refuse_taken(self, name: str) -> None:
         if name in self.by_name:

@@ -8,7 +8,7 @@ coalescing period for company. Either way ingest sees batches, never single resu
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import trio
@@ -21,15 +21,12 @@ from meshkit_fastprobe._native.table import Table
 
 DRAIN_RECORDS: Final = 8192
 """Records taken in one go; at 3 ns each to ingest this holds the loop for well under a millisecond."""
-COMMAND_RETRY_S: Final = 0.002
+DRAINS_IN_ONE_GO: Final = 4
+IDLE_WAIT_S: Final = 3600.0
+CLOCK_GRAIN_S: Final = 1e-6
+"""trio's clock is a float: waiting a microsecond past a due time keeps rounding from waking us before it."""
 
 Records = NDArray[np.void]
-
-
-class Lanes(Protocol):
-    """Who takes due notices and deadlines."""
-
-    def notices(self, records: Records) -> None: ...
 
 
 class Pump:
@@ -76,8 +73,8 @@ class Pump:
             if next_ns == 0:
                 await trio.lowlevel.checkpoint()
                 continue
-            wait_s = trio.current_time() + 3600 if next_ns < 0 else next_ns / 1e9
-            with trio.move_on_at(wait_s):
+            until_s = trio.current_time() + IDLE_WAIT_S if next_ns < 0 else next_ns / 1e9 + CLOCK_GRAIN_S
+            with trio.move_on_at(until_s):
                 await trio.lowlevel.wait_readable(self._engine.poll_fd)
 
     async def run_flusher(self) -> None:
@@ -89,16 +86,21 @@ class Pump:
             self.flush()
 
     def drain(self) -> None:
-        """Take what the engine has. One bounded go: the eventfd is raised again for what is left."""
-        while n := self._engine.drain(self._records):
-            self._take(self._records, n)
-            results = self._records["result"][:n]
-            notices = np.flatnonzero((results == layout.EVENT_DUE) | (results == layout.EVENT_DEADLINE))
-            if notices.size:
-                self._on_notices(self._records[notices])
+        """Take what the engine has, in a bounded go: for what is left the engine raises its eventfd again."""
+        for _ in range(DRAINS_IN_ONE_GO):
+            n = self._engine.drain(self._records)
+            if n:
+                self._take(self._records, n)
+                self._hand_on_notices(n)
             if n < DRAIN_RECORDS:
                 break
         self.flush()
+
+    def _hand_on_notices(self, n: int) -> None:
+        results = self._records["result"][:n]
+        notices = np.flatnonzero((results == layout.EVENT_DUE) | (results == layout.EVENT_DEADLINE))
+        if notices.size:
+            self._on_notices(self._records[notices])
 
     def flush(self) -> None:
         """Ingest the batch and post gathered commands."""
