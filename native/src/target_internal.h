@@ -1,0 +1,70 @@
+/* target_internal.h - targets and plans from within: what the engine and its probes read. Immutable once made.
+ *
+ * There may be a million targets and a handful of plans, so a target holds its address, its Host header and nothing that another
+ * target of the same plan would hold too: 32 bytes and the host for IPv4. */
+#ifndef FASTPROBE_TARGET_INTERNAL_H
+#define FASTPROBE_TARGET_INTERNAL_H
+#include "fastprobe/target.h"
+#include "needle.h"
+#include <stdatomic.h>
+
+enum fp_target_kind { FP_TARGET_TCP = 1, FP_TARGET_HTTP = 2, FP_TARGET_UNRESOLVED = 3 };
+
+struct fp_target {
+    fp_http_plan *plan;   /* HTTP: one reference; otherwise NULL */
+    uint8_t kind;         /* fp_target_kind */
+    uint8_t result;       /* UNRESOLVED: what every run comes to */
+    uint8_t reason;       /* UNRESOLVED: and why */
+    uint8_t family;       /* AF_INET, AF_INET6, AF_UNIX; 0 when unresolved */
+    uint16_t address_len; /* as connect() wants it: an abstract unix name ends where it ends */
+    uint16_t host_len;
+    char storage[]; /* the sockaddr, then host_len bytes of Host header; 8-byte aligned by the members before it */
+};
+
+static inline const struct sockaddr *fp_target_address(const fp_target *target) {
+    return (const struct sockaddr *)(const void *)target->storage;
+}
+
+/* The whole request of an HTTP target. Returns its length; written only when it fits in size. Never above FP_REQUEST_MAX. */
+#define FP_REQUEST_MAX (16u * 1024u)
+size_t fp_target_request(const fp_target *target, char *out, size_t size);
+
+#define FP_EXPECT_HEADERS 16u
+
+typedef struct fp_expected_header {
+    const char *name; /* lower-case, terminated */
+    const char *value;
+    uint16_t name_len;
+    uint16_t value_len;
+} fp_expected_header;
+
+struct fp_http_plan {
+    _Atomic uint32_t references;
+    uint32_t max_body;
+    uint32_t before_host_len; /* request = before_host, the target's host, after_host */
+    uint32_t after_host_len;
+    const char *before_host;
+    const char *after_host;
+    fp_needle needle; /* len 0: the body is not looked at */
+    uint64_t accepted[10]; /* bit per status below 640 */
+    uint32_t n_expected;
+    bool head;       /* the method is HEAD */
+    bool keep_alive; /* leave the connection open for the next run */
+    bool own_host;   /* the plan brings its own Host header: the target's is not sent */
+    size_t bytes;    /* of this allocation, for fp_target_bytes's readers */
+    fp_expected_header expected[FP_EXPECT_HEADERS];
+    char text[]; /* everything the pointers above point to */
+};
+
+static inline bool fp_http_plan_accepts(const fp_http_plan *plan, unsigned status) {
+    return status < 640 && (plan->accepted[status / 64] >> (status % 64) & 1) != 0;
+}
+
+/* A bit for each expectation that this header fulfils: or them over a response and compare with fp_http_plan_wanted. */
+uint32_t fp_http_plan_match(const fp_http_plan *plan, const char *name, size_t name_len, const char *value, size_t value_len);
+
+static inline uint32_t fp_http_plan_wanted(const fp_http_plan *plan) {
+    return (1u << plan->n_expected) - 1u;
+}
+
+#endif
