@@ -1,5 +1,5 @@
 # The one description of the C surface: what native/include/fastprobe/*.h declares. Contracts stand in the headers.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "<stdbool.h>":
     ctypedef bint c_bool "bool"
@@ -139,6 +139,61 @@ cdef extern from "fastprobe/table.h" nogil:
     uint32_t fp_table_count(const fp_table *table)
     void fp_table_merge_groups(const fp_table *table, uint32_t n_groups, uint64_t *out_hist, uint64_t *out_runs)
     const char *fp_table_check(const fp_table *table)
+
+cdef extern from "fastprobe/exposition.h" nogil:
+    ctypedef struct fp_text:
+        const char *data
+        size_t len
+    ctypedef struct fp_labels:
+        pass
+    ctypedef struct fp_label:
+        fp_text name
+        fp_text value
+    int fp_labels_new(fp_labels **labels, uint32_t rows)
+    void fp_labels_free(fp_labels *labels)
+    int fp_labels_put(fp_labels *labels, uint32_t row, uint32_t generation, uint32_t group, const fp_label *pairs,
+                      uint32_t n)
+    void fp_labels_drop(fp_labels *labels, uint32_t row)
+    uint32_t fp_labels_stale(fp_labels *labels, const uint32_t *generation, const uint32_t *group, uint32_t *start, uint32_t end,
+                             uint32_t *out, uint32_t n)
+    size_t fp_labels_bytes(const fp_labels *labels)
+    const char *fp_labels_check(const fp_labels *labels)
+    ctypedef struct fp_rows:
+        const fp_labels *labels
+        const uint32_t *generation
+        const uint32_t *group
+    ctypedef struct fp_page:
+        char *data
+        size_t len
+        size_t capacity
+    enum fp_cell:
+        FP_CELL_U8
+        FP_CELL_U32
+        FP_CELL_U64
+        FP_CELL_F64
+    ctypedef struct fp_series:
+        fp_text head
+        fp_text tail
+        const void *column
+        fp_cell cell
+        const int16_t *lookup
+    uint32_t fp_page_series(fp_page *page, const fp_rows *rows, const fp_series *series, uint32_t n_series, uint32_t start,
+                            uint32_t end)
+    ctypedef struct fp_buckets:
+        fp_text bucket_head
+        fp_text sum_head
+        fp_text count_head
+        const fp_text *edge_tails
+        fp_text inf_tail
+        fp_text tail
+        const uint32_t *edges
+        uint32_t n_edges
+        uint32_t n_buckets
+        const void *counts
+        fp_cell cell
+        const uint8_t *used
+        const double *sum
+    uint32_t fp_page_buckets(fp_page *page, const fp_rows *rows, const fp_buckets *buckets, uint32_t start, uint32_t end)
 
 cdef extern from "fastprobe/ring.h" nogil:
     ctypedef struct fp_ring:
