@@ -116,6 +116,9 @@ uint32_t fp_table_count(const fp_table *table);
 /* Cumulative histograms and counters per base group, monotonic even when probes leave: removal folds a row into its group's
  * retired sums. out_hist: n_groups x FP_HIST_BUCKETS, out_runs: n_groups x FP_RESULTS; both are overwritten. */
 void fp_table_merge_groups(const fp_table *table, uint32_t n_groups, uint64_t *out_hist, uint64_t *out_runs);
+/* The rest of what is monotonic per base group, in the same way: seconds of latency (the sums of those histograms) and transitions.
+ * n_groups values each; both are overwritten. */
+void fp_table_merge_sums(const fp_table *table, uint32_t n_groups, double *out_latency_s, uint64_t *out_transitions);
 
 const char *fp_table_check(const fp_table *table);
 

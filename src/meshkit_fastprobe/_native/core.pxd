@@ -138,6 +138,7 @@ cdef extern from "fastprobe/table.h" nogil:
     uint32_t fp_table_high_water(const fp_table *table)
     uint32_t fp_table_count(const fp_table *table)
     void fp_table_merge_groups(const fp_table *table, uint32_t n_groups, uint64_t *out_hist, uint64_t *out_runs)
+    void fp_table_merge_sums(const fp_table *table, uint32_t n_groups, double *out_latency_s, uint64_t *out_transitions)
     const char *fp_table_check(const fp_table *table)
 
 cdef extern from "fastprobe/exposition.h" nogil:
@@ -154,8 +155,8 @@ cdef extern from "fastprobe/exposition.h" nogil:
     int fp_labels_put(fp_labels *labels, uint32_t row, uint32_t generation, uint32_t group, const fp_label *pairs,
                       uint32_t n)
     void fp_labels_drop(fp_labels *labels, uint32_t row)
-    uint32_t fp_labels_stale(fp_labels *labels, const uint32_t *generation, const uint32_t *group, uint32_t *start, uint32_t end,
-                             uint32_t *out, uint32_t n)
+    uint32_t fp_labels_stale(fp_labels *labels, const uint32_t *generation, const uint32_t *group, uint32_t *start,
+                             uint32_t end, uint32_t *out, uint32_t n)
     size_t fp_labels_bytes(const fp_labels *labels)
     const char *fp_labels_check(const fp_labels *labels)
     ctypedef struct fp_rows:

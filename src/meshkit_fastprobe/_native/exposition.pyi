@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Column: TypeAlias = tuple[bytes, bytes, NDArray[Any], NDArray[np.int16] | None]
-"""Head ("name{"), tail ("} " or ',result="ok"} '), a contiguous column of uint8, uint32, uint64 or float64, and for bytes 256 values
-to print instead. A NaN, and a negative value of the lookup, mean: no line."""
+"""Head ("name{"), tail ("} " or ',result="ok"} '), a contiguous column of uint8, uint32, uint64 or float64, and for bytes 256
+values to print instead. A NaN, and a negative value of the lookup, mean: no line."""
 
 @final
 class Labels:
@@ -66,7 +66,7 @@ class Page:
     def capacity(self) -> int: ...
     def write(self, text: bytes) -> None: ...
     def series(self, rows: Rows, series: Series, start: int, end: int) -> int:
-        """Lines of rows [start, end) until the page is full; the row to go on with, `end` when all are written. Without the GIL."""
+        """Lines of rows [start, end) until the page is full; the row to go on with, `end` when all are written. No GIL."""
     def buckets(self, rows: Rows, buckets: Buckets, start: int, end: int) -> int:
         """The same for histograms."""
     def take(self) -> bytes:

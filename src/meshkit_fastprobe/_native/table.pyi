@@ -42,6 +42,8 @@ class Table:
     def count(self) -> int: ...
     def merge_groups(self, n_groups: int, out_hist: NDArray[np.uint64], out_runs: NDArray[np.uint64]) -> None:
         """Cumulative sums per base group: out_hist (n_groups, 216), out_runs (n_groups, 5); overwritten."""
+    def merge_sums(self, n_groups: int, out_latency_s: NDArray[np.float64], out_transitions: NDArray[np.uint64]) -> None:
+        """Cumulative sums per base group, removed probes included: seconds of latency and transitions; overwritten."""
     def recent(self, slot: int) -> NDArray[np.void]:
         """A copy of the remembered results of one slot (layout.RECENT), oldest first."""
     def check(self) -> str | None: ...
