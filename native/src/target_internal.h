@@ -1,7 +1,7 @@
 /* target_internal.h - targets and plans from within: what the engine and its probes read. Immutable once made.
  *
- * There may be a million targets and a handful of plans, so a target holds its address, its Host header and nothing that another
- * target of the same plan would hold too: 32 bytes and the host for IPv4. */
+ * There may be a million targets and a handful of plans, so a target holds its address, its Host header and nothing that
+ * another target of the same plan would hold too: 32 bytes and the host for IPv4. */
 #ifndef FASTPROBE_TARGET_INTERNAL_H
 #define FASTPROBE_TARGET_INTERNAL_H
 #include "fastprobe/target.h"
@@ -25,11 +25,8 @@ static inline const struct sockaddr *fp_target_address(const fp_target *target) 
     return (const struct sockaddr *)(const void *)target->storage;
 }
 
-/* The whole request of an HTTP target. Returns its length; written only when it fits in size. Never above FP_REQUEST_MAX. */
-#define FP_REQUEST_MAX (16u * 1024u)
-size_t fp_target_request(const fp_target *target, char *out, size_t size);
-
-#define FP_EXPECT_HEADERS 16u
+#define FP_HOST_HEADER_MAX 300u
+#define FP_EXPECT_HEADERS  16u
 
 typedef struct fp_expected_header {
     const char *name; /* lower-case, terminated */
@@ -45,19 +42,18 @@ struct fp_http_plan {
     uint32_t after_host_len;
     const char *before_host;
     const char *after_host;
-    fp_needle needle; /* len 0: the body is not looked at */
-    uint64_t accepted[10]; /* bit per status below 640 */
+    fp_needle needle;      /* len 0: the body is not looked at */
+    uint64_t accepted[16]; /* a bit for each three-digit status */
     uint32_t n_expected;
     bool head;       /* the method is HEAD */
     bool keep_alive; /* leave the connection open for the next run */
     bool own_host;   /* the plan brings its own Host header: the target's is not sent */
-    size_t bytes;    /* of this allocation, for fp_target_bytes's readers */
     fp_expected_header expected[FP_EXPECT_HEADERS];
     char text[]; /* everything the pointers above point to */
 };
 
 static inline bool fp_http_plan_accepts(const fp_http_plan *plan, unsigned status) {
-    return status < 640 && (plan->accepted[status / 64] >> (status % 64) & 1) != 0;
+    return status < 1000 && (plan->accepted[status / 64] >> (status % 64) & 1) != 0;
 }
 
 /* A bit for each expectation that this header fulfils: or them over a response and compare with fp_http_plan_wanted. */

@@ -1,7 +1,7 @@
 /* target.h - what the native lane probes: an address, and for HTTP a plan shared by many targets.
  *
- * Both are made on any thread and immutable afterwards. A target belongs to whoever holds it; handing it to the engine in a command
- * passes ownership. Plans are counted (atomically): each target holds one reference, fp_http_plan_release drops one. */
+ * Both are made on any thread and immutable afterwards. A target belongs to whoever holds it; handing it to the engine in a
+ * command passes ownership. Plans are counted (atomically): each target holds one reference, fp_http_plan_release drops one. */
 #ifndef FASTPROBE_TARGET_H
 #define FASTPROBE_TARGET_H
 #include "fastprobe/base.h"
@@ -27,20 +27,32 @@ typedef struct fp_http_plan_spec {
     const char *body_contains; /* NULL, or 1..1024 bytes (length below) that must occur in the first max_body bytes */
     uint32_t body_contains_len;
     uint32_t max_body; /* bytes of body accepted; more is HTTP_BODY_LIMIT */
-    bool keep_alive;   /* keep the connection between runs; a reused connection that dies before any byte is retried once, fresh */
+    bool
+        keep_alive; /* keep the connection between runs; a reused connection that dies before any byte is retried once, fresh */
 } fp_http_plan_spec;
 
-/* Copies everything. -EINVAL for a method, path or header with control characters, -ENOMEM. */
+#define FP_HTTP_USER_AGENT "meshkit-fastprobe/0.1.0"
+
+/* NULL, or what is wrong with the spec in words for a person: characters that a request must not have, sizes over their bound,
+ * a header that announces a body. */
+const char *fp_http_plan_problem(const fp_http_plan_spec *spec);
+
+/* Copies everything. The request: method, path, Host, User-Agent, Accept, "Connection: close" unless keep_alive, then the
+ * headers; a given header takes the place of ours with the same name. -EINVAL when there is a problem, -ENOMEM. */
 int fp_http_plan_new(fp_http_plan **plan, const fp_http_plan_spec *spec);
 void fp_http_plan_release(fp_http_plan *plan);
 
-/* address: AF_INET, AF_INET6 or AF_UNIX. -EINVAL, -ENOMEM. */
+/* address: AF_INET, AF_INET6 or AF_UNIX. host_header: 1..300 visible ASCII characters. -EINVAL, -ENOMEM. */
 int fp_target_tcp(fp_target **target, const struct sockaddr *address, socklen_t address_len);
 int fp_target_http(fp_target **target, const struct sockaddr *address, socklen_t address_len, fp_http_plan *plan,
                    const char *host_header);
 /* A target whose name does not resolve: every run ends at once with this result (FP_FAIL or FP_ERROR) and reason. */
 int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason);
 void fp_target_free(fp_target *target);
+/* What an HTTP target sends. Returns its length, never above FP_HTTP_REQUEST_MAX; written only when it fits in size. 0:
+ * nothing. */
+#define FP_HTTP_REQUEST_MAX (16u * 1024u)
+size_t fp_target_request(const fp_target *target, char *out, size_t size);
 size_t fp_target_bytes(const fp_target *target);
 
 #endif

@@ -252,6 +252,7 @@ cdef extern from "fastprobe/target.h" nogil:
         uint32_t body_contains_len
         uint32_t max_body
         c_bool keep_alive
+    const char *fp_http_plan_problem(const fp_http_plan_spec *spec)
     int fp_http_plan_new(fp_http_plan **plan, const fp_http_plan_spec *spec)
     void fp_http_plan_release(fp_http_plan *plan)
     int fp_target_tcp(fp_target **target, const sockaddr *address, socklen_t address_len)
@@ -259,6 +260,9 @@ cdef extern from "fastprobe/target.h" nogil:
                        const char *host_header)
     int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason)
     void fp_target_free(fp_target *target)
+    enum:
+        FP_HTTP_REQUEST_MAX
+    size_t fp_target_request(const fp_target *target, char *out, size_t size)
     size_t fp_target_bytes(const fp_target *target)
 
 cdef extern from "fastprobe/engine.h" nogil:

@@ -14,19 +14,26 @@ class HttpPlan:
         body_contains: bytes,
         max_body: int,
         keep_alive: bool,
-    ) -> HttpPlan: ...
+    ) -> HttpPlan:
+        """ValueError, in words for a person, for what a request must not hold; expect_headers' names are in lower case."""
 
 class Target:
     """A native target at a literal address; spent once it is handed to an engine."""
 
     @staticmethod
     def tcp(host: str, port: int) -> Target:
-        """host: an IP address, or the path of a unix socket with port 0. ValueError for anything else."""
+        """host: an IP address ("fe80::1%eth0" too), or the path of a unix socket ("@name" for an abstract one) with port 0.
+
+        ValueError for anything else.
+        """
     @staticmethod
-    def http(host: str, port: int, plan: HttpPlan, host_header: str) -> Target: ...
+    def http(host: str, port: int, plan: HttpPlan, host_header: str) -> Target:
+        """The same, asked with the plan's request."""
     @staticmethod
     def unresolved(result: int, reason: int) -> Target:
-        """Every run ends at once with this result and reason."""
+        """Every run ends at once with this result (FAIL or ERROR) and reason."""
     @property
     def nbytes(self) -> int:
-        """Bytes held in C memory."""
+        """Bytes held in C memory; 0 once spent. Plans are shared and not counted."""
+    def request(self) -> bytes:
+        """What an HTTP target sends; empty for one that sends nothing. RuntimeError once spent."""
