@@ -213,7 +213,7 @@ bool fp_wheel_is_armed(const fp_wheel *wheel, uint32_t id) {
 fp_ns fp_wheel_due(const fp_wheel *wheel, uint32_t id) {
     if (!fp_wheel_is_armed(wheel, id)) return FP_NEVER;
     const uint32_t due = wheel->timers[id].due;
-    return (timer_is_late(wheel, id) ? tick_behind(wheel, due) : tick_ahead(wheel, due)) * wheel->tick_ns;
+    return (timer_is_late(wheel, id) ? tick_in_late_queue(wheel, due) : tick_in_slot(wheel, due)) * wheel->tick_ns;
 }
 
 fp_ns fp_wheel_interval(const fp_wheel *wheel, uint32_t id) {
@@ -324,7 +324,7 @@ static uint32_t drain_late(fp_wheel *wheel, fp_expiry *out, uint32_t size) {
             continue;
         }
         bit_clear(wheel->late_bits, item.id);
-        const uint64_t due = tick_behind(wheel, item.due);
+        const uint64_t due = tick_in_late_queue(wheel, item.due);
         const fp_ns due_ns = due * wheel->tick_ns;
         out[n].id = item.id;
         out[n].due_ns = due_ns < wheel->now_ns ? due_ns : wheel->now_ns; /* passed within the tick: its end is yet to come */
@@ -344,7 +344,7 @@ static void rebase_late(fp_wheel *wheel, uint64_t landing) {
             struct entry *item = &chunk->entries[i];
             struct timer *timer = &wheel->timers[item->id];
             if (timer->due != item->due || !bit_get(wheel->late_bits, item->id)) continue;
-            timer->due = item->due = (uint32_t)within_reach(tick_behind(wheel, item->due), timer->period, landing);
+            timer->due = item->due = (uint32_t)within_reach(tick_in_late_queue(wheel, item->due), timer->period, landing);
         }
     }
 }

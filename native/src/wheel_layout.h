@@ -1,8 +1,8 @@
 /* wheel_layout.h - what the timer wheel looks like in memory. Private to wheel.c and wheel_check.c.
  *
  * Time inside is counted in ticks since the clock's zero, in 64 bits. What is stored per timer and per entry is the low 32 bits
- * only, and is read back relative to the cursor: every tick in a slot lies within 2^32 ticks after it, every tick in the late
- * queue within 2^32 before it. */
+ * only, and is read back relative to the cursor: the ticks in the slots lie within 2^32 after it, those in the late queue
+ * within a window of 2^32 around it. */
 #ifndef FASTPROBE_WHEEL_LAYOUT_H
 #define FASTPROBE_WHEEL_LAYOUT_H
 
@@ -129,13 +129,17 @@ static inline bool timer_is_late(const fp_wheel *wheel, uint32_t id) {
     return !late_is_empty(wheel) && bit_get(wheel->late_bits, id);
 }
 
-/* The 64-bit tick behind the low half of one in a slot, and of one in the late queue. */
-static inline uint64_t tick_ahead(const fp_wheel *wheel, uint32_t due) {
+/* The 64-bit tick behind the low half of one in a slot. */
+static inline uint64_t tick_in_slot(const fp_wheel *wheel, uint32_t due) {
     return wheel->cursor + (uint32_t)(due - (uint32_t)wheel->cursor);
 }
 
-static inline uint64_t tick_behind(const fp_wheel *wheel, uint32_t due) {
-    return wheel->cursor - (uint32_t)((uint32_t)wheel->cursor - due);
+/* And of one in the late queue. Most lie before the cursor, less than FP_WHEEL_REACH; but a time that passed within the tick of
+ * now is due at now + 1, and in the middle of a catch-up now is up to LEAP_TICKS - 1 ahead of the cursor. */
+static inline uint64_t tick_in_late_queue(const fp_wheel *wheel, uint32_t due) {
+    const uint64_t last = wheel->cursor + LEAP_TICKS;
+    return last - (uint32_t)((uint32_t)last - due);
 }
+_Static_assert((uint64_t)FP_WHEEL_REACH + LEAP_TICKS == 1ULL << 32, "32 bits tell exactly these ticks apart");
 
 #endif
