@@ -16,7 +16,7 @@ class Labels:
     @property
     def rows(self) -> int: ...
     def stale(self, generation: NDArray[np.uint32], group: NDArray[np.uint32], start: int, end: int) -> tuple[list[int], int]:
-        """Rows in use whose labels are missing or old, at most 1,024, and where to go on looking."""
+        """Rows in use whose labels are missing or old, at most 512, and where to go on looking."""
     def put(self, row: int, generation: int, group: int, pairs: tuple[tuple[str, str], ...]) -> None:
         """Keep the labels a row wears as of this generation and group."""
     @property

@@ -33,7 +33,7 @@ import numpy as np
 cdef enum:
     MAX_PAIRS = 16
     MAX_EDGES = 64
-    BATCH = 1024
+    BATCH = 512
 
 
 cdef fp_text text_of(bytes text) noexcept:

@@ -1,0 +1,90 @@
+"""Every metric this package exposes: one table, from which both renderers and docs/reference/metrics.md are made."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+MetricType = Literal["gauge", "counter", "histogram", "info"]
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A metric family. `name` is what queries say: counters with _total, infos with _info."""
+
+    name: str
+    type: MetricType
+    help: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        """The name OpenMetrics and prometheus-client give the family: without the suffix of its only sample."""
+        return self.name.removesuffix("_total").removesuffix("_info")
+
+
+PROBE_LABELS: Final = ("probe", "kind", "cluster", "namespace")
+GROUP_LABELS: Final = ("cluster", "namespace")
+
+PROBE_STATE: Final = Metric(
+    "meshkit_probe_state",
+    "gauge",
+    "State after rise and fall: 0 unknown, 1 healthy, 2 degraded, 3 unhealthy, 4 paused.",
+    PROBE_LABELS,
+)
+PROBE_SUCCESS: Final = Metric(
+    "meshkit_probe_success", "gauge", "Whether the last run passed (ok or degraded); absent before the first run.", PROBE_LABELS
+)
+PROBE_RUNS: Final = Metric("meshkit_probe_runs_total", "counter", "Results, passive ones included.", (*PROBE_LABELS, "result"))
+PROBE_DURATION: Final = Metric(
+    "meshkit_probe_duration_seconds",
+    "histogram",
+    "Latency from the first packet to the verdict; timeouts count in +Inf only, and in the sum at their own value.",
+    PROBE_LABELS,
+)
+PROBE_TRANSITIONS: Final = Metric("meshkit_probe_transitions_total", "counter", "Changes of state.", PROBE_LABELS)
+
+GROUP_PROBES: Final = Metric("meshkit_group_probes", "gauge", "Registered probes by state.", (*GROUP_LABELS, "state"))
+GROUP_SUCCESS: Final = Metric(
+    "meshkit_group_success",
+    "gauge",
+    "Share (0 to 1) of the probes that have run whose last run passed; absent before the first.",
+    GROUP_LABELS,
+)
+GROUP_RUNS: Final = Metric(
+    "meshkit_group_runs_total",
+    "counter",
+    "Results, passive ones and those of removed probes included.",
+    (*GROUP_LABELS, "result"),
+)
+GROUP_DURATION: Final = Metric(
+    "meshkit_group_duration_seconds",
+    "histogram",
+    "Latency as in meshkit_probe_duration_seconds, removed probes included.",
+    GROUP_LABELS,
+)
+GROUP_TRANSITIONS: Final = Metric(
+    "meshkit_group_transitions_total", "counter", "Changes of state, removed probes included.", GROUP_LABELS
+)
+
+SKIPPED: Final = Metric(
+    "meshkit_probe_skipped_total",
+    "counter",
+    "Runs that were due and did not happen, by our own reason; never the target's.",
+    ("reason",),
+)
+SCHEDULER_LAG: Final = Metric("meshkit_scheduler_lag_seconds", "histogram", "How late scheduled runs started.")
+RING_DROPPED: Final = Metric("meshkit_ring_dropped_total", "counter", "Results lost to a full ring; zero on a healthy host.")
+BUILD: Final = Metric("meshkit_build_info", "info", "What is running.", ("version", "python"))
+EXPOSITION_CACHE: Final = Metric(
+    "meshkit_exposition_cache_bytes", "gauge", "Memory that /metrics keeps for label texts; only /metrics itself carries this."
+)
+
+PER_PROBE: Final = (PROBE_STATE, PROBE_SUCCESS, PROBE_RUNS, PROBE_DURATION, PROBE_TRANSITIONS)
+PER_GROUP: Final = (GROUP_PROBES, GROUP_SUCCESS, GROUP_RUNS, GROUP_DURATION, GROUP_TRANSITIONS)
+PROCESS: Final = (SKIPPED, SCHEDULER_LAG, RING_DROPPED, BUILD)
+ALL: Final = (*PER_PROBE, *PER_GROUP, *PROCESS, EXPOSITION_CACHE)
+
+EDGES: Final[tuple[tuple[str, int], ...]] = tuple((repr(2.0**power), 160 + 8 * power) for power in range(-12, 7, 2))
+"""The `le` bounds of every histogram, 2^-12 (0.24 ms) to 2^6 (64 s) in steps of four, with the number of our last bucket below
+each (histogram.h). They are bounds of ours exactly, so no sample is on the wrong side of one."""

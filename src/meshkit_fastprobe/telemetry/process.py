@@ -1,0 +1,62 @@
+"""The families that are not per probe nor per group: a handful of samples, the same for both renderers."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from itertools import accumulate
+from typing import Any, Final
+
+import msgspec
+
+from meshkit_fastprobe.model import Reason
+from meshkit_fastprobe.telemetry import names
+from meshkit_fastprobe.telemetry.names import Metric
+from meshkit_fastprobe.telemetry.source import Source
+
+SKIP_REASONS: Final = tuple(reason for reason in Reason if reason >= Reason.OVERLAP)
+"""Always shown, also at zero: a rate() needs a first point."""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def process_families(source: Source) -> Iterator[tuple[Metric, list[Sample]]]:
+    totals = source.table.totals()
+    yield names.SKIPPED, list(_skipped(totals))
+    yield names.SCHEDULER_LAG, list(histogram_samples(names.SCHEDULER_LAG, {}, totals["lag"], totals["lag_sum_s"]))
+    yield names.RING_DROPPED, [Sample(names.RING_DROPPED.name, {}, source.dropped)]
+    yield names.BUILD, [Sample(names.BUILD.name, _build(), 1)]
+
+
+def histogram_samples(
+    metric: Metric,
+    labels: Mapping[str, str],
+    counts: Iterable[int],
+    sum_s: float,
+    edges: Sequence[tuple[str, int]] = names.EDGES,
+) -> Iterator[Sample]:
+    """Cumulative buckets at the edges, _sum and _count of one row of counters."""
+    below = [0, *accumulate(int(count) for count in counts)]
+    for le, bucket in edges:
+        yield Sample(f"{metric.name}_bucket", {**labels, "le": le}, below[bucket + 1])
+    yield Sample(f"{metric.name}_bucket", {**labels, "le": "+Inf"}, below[-1])
+    yield Sample(f"{metric.name}_sum", dict(labels), float(sum_s))
+    yield Sample(f"{metric.name}_count", dict(labels), below[-1])
+
+
+def _skipped(totals: Mapping[str, Any]) -> Iterator[Sample]:
+    skipped = totals["skipped"]
+    others = tuple(reason for reason in Reason if reason < Reason.OVERLAP and skipped[reason])
+    for reason in SKIP_REASONS + others:
+        yield Sample(names.SKIPPED.name, {"reason": str(reason)}, int(skipped[reason]))
+
+
+@cache
+def _build() -> dict[str, str]:
+    return {"version": version("meshkit-fastprobe"), "python": platform.python_version()}
