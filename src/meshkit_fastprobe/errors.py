@@ -1,5 +1,9 @@
 """What can go wrong by somebody's mistake. The weather of the network is never an exception: it is an Outcome."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class FastprobeError(Exception):
     """Base of every exception this package raises on purpose."""
@@ -16,6 +20,16 @@ class ConfigError(FastprobeError):
         self.problem = problem
         self.fix = fix
         super().__init__(f"{where}: {problem}" + (f"; {fix}" if fix else ""))
+
+
+class ConfigErrors(ConfigError):
+    """Several settings that cannot be, found in one go. `errors` holds each; where, problem and fix are those of the first."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        first = errors[0]
+        super().__init__(first.where, first.problem, first.fix)
+        self.errors = tuple(errors)
+        self.args = ("\n".join([f"{len(self.errors)} problems", *(f"  {error}" for error in self.errors)]),)
 
 
 class DuplicateNameError(ConfigError):

@@ -1,0 +1,91 @@
+"""Durations as people write them, "1h30m" or 0.25, and back."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+from meshkit_fastprobe.config.places import Place, shown
+from meshkit_fastprobe.errors import ConfigError
+
+NS_PER: Final = {
+    "d": 86_400_000_000_000,
+    "h": 3_600_000_000_000,
+    "m": 60_000_000_000,
+    "s": 1_000_000_000,
+    "ms": 1_000_000,
+    "us": 1_000,
+}
+"""The units, largest first: the order in which they may follow each other."""
+
+DURATION_PATTERN: Final = "^(?=[0-9])" + "".join(rf"([0-9]+(\.[0-9]+)?{unit})?" for unit in NS_PER) + "$"
+HOW: Final = 'write seconds (0.25) or a number with a unit d, h, m, s, ms or us ("250ms", "5s", "1h30m")'
+MAX_LENGTH: Final = 64
+
+_whole = re.compile(DURATION_PATTERN)
+_parts = re.compile(r"([0-9.]+)([a-z]+)")
+
+
+def parse_duration(where: Place | str, value: float | str) -> float:
+    """Seconds, finite and not negative. ConfigError for anything else."""
+    if isinstance(value, str):
+        return _parse_text(where, value)
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise ConfigError(str(where), f"{shown(value)} is not a duration", HOW)
+    if value < 0:
+        raise ConfigError(str(where), f"{shown(value)} is negative", "a duration is 0 or more seconds")
+    try:
+        seconds = float(value)
+    except OverflowError:
+        seconds = math.inf
+    if not math.isfinite(seconds):
+        raise ConfigError(str(where), f"{shown(value)} is not a finite duration", HOW)
+    return seconds
+
+
+def _parse_text(where: Place | str, text: str) -> float:
+    compact = text.strip()
+    if len(compact) > MAX_LENGTH or not _whole.fullmatch(compact):
+        raise ConfigError(str(where), _diagnose(text, compact), HOW)
+    # Whole nanoseconds are exact in a float up to 104 days, so the one division rounds correctly: "300ms" is 0.3.
+    return sum(float(number) * NS_PER[unit] for number, unit in _parts.findall(compact)) / 1e9
+
+
+def _diagnose(text: str, compact: str) -> str:
+    if compact.startswith("-"):
+        return f"{shown(text)} is negative"
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", compact) and len(compact) <= MAX_LENGTH:
+        return f"{shown(text)} has no unit"
+    return f"{shown(text)} is not a duration"
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest usual text that parse_duration reads as the same float: 5400.0 is "1h30m", 0.25 is "250ms"."""
+    if seconds <= 0:
+        return "0s"
+    text = _compose(float(seconds))
+    return text if _parse_text("", text) == seconds else f"{_plain(seconds)}s"
+
+
+def _compose(seconds: float) -> str:
+    if seconds < 0.001:
+        return f"{_plain(round(seconds * 1e6, 6))}us"
+    if seconds < 1:
+        return f"{_plain(round(seconds * 1e3, 6))}ms"
+    if not seconds.is_integer() or seconds < 60:
+        return f"{_plain(seconds)}s"
+    minutes, rest_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return "".join(f"{number}{unit}" for number, unit in ((days, "d"), (hours, "h"), (minutes, "m"), (rest_s, "s")) if number)
+
+
+def _plain(number: float) -> str:
+    """Without exponent and without a trailing .0, exactly this float."""
+    text = repr(float(number))
+    if "e" in text:
+        text = f"{float(number):.30f}".rstrip("0")
+        while len(text) > 3 and float(text[:-1]) == number:
+            text = text[:-1]
+    return text.removesuffix(".0").removesuffix(".")

@@ -1,0 +1,77 @@
+"""Reading one table: unknown keys refused with what was probably meant, each value converted to its key's type on its own, so that
+one wrong value does not hide the next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, get_args
+
+import msgspec
+
+from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
+
+_WORDS: Final = {"object": "a table", "array": "an array", "str": "text", "bool": "true or false", "int": "a whole number", "float": "a number"}
+_at_path = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
+_expected = re.compile(r"^Expected `(?P<types>[^`]+)`, got `(?P<got>[^`]+)`")
+
+
+@lru_cache(maxsize=256)
+def fields_of(shape: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The keys of a table's shape."""
+    return {field.encode_name: field for field in msgspec.structs.fields(shape)}
+
+
+def read_table(place: Place, raw: object, shape: type[msgspec.Struct], problems: Problems) -> dict[str, Any]:
+    """The keys of `raw` that are known and of the right type, converted, by attribute name; what is wrong goes to `problems`."""
+    if not isinstance(raw, Mapping):
+        problems.add(place, f"{shown(raw)} is not a table", f"write [{place.path[-1]}] and its keys below")
+        return {}
+    fields = fields_of(shape)
+    read: dict[str, Any] = {}
+    for key, value in raw.items():
+        field = fields.get(key)
+        if field is None:
+            problems.add(place.at(str(key)), f"unknown key {shown(key)}", suggestion(str(key), fields))
+        elif not _unknown_inside(place.at(key), value, field, problems):
+            try:
+                read[field.name] = msgspec.convert(value, field.type, strict=True)
+            except msgspec.ValidationError as error:
+                explain(place.at(key), value, error, problems)
+    for key, field in fields.items():
+        if field.required and key not in raw:
+            problems.add(place, f"{key} is missing", f"add {key} = ...")
+    return read
+
+
+def explain(place: Place, value: object, error: msgspec.ValidationError, problems: Problems) -> None:
+    """Say in the words of TOML what msgspec says in those of Python."""
+    text = str(error)
+    inner = _at_path.search(text)
+    path = inner["path"] if inner else ""
+    if path == "[...]" and isinstance(value, Mapping):
+        key = next((key for key, part in value.items() if not isinstance(part, str)), None)  # msgspec names no key; ours hold text
+        place, path = (place.at(str(key)), "") if key is not None else (place, "")
+        value = value.get(key, value)
+    expected = _expected.match(text)
+    if expected is None:
+        problems.add(f"{place}{path}", f"{shown(value)} cannot be: {_at_path.sub('', text)}")
+        return
+    types = dict.fromkeys(_WORDS.get(word, word) for word in expected["types"].split(" | "))
+    got = f"{shown(value)} has the wrong type" if not path else f"{shown(value)} holds {_WORDS.get(expected['got'], expected['got'])}"
+    problems.add(f"{place}{path}", got, f"write {' or '.join(types)}")
+
+
+def _unknown_inside(place: Place, value: object, field: msgspec.structs.FieldInfo, problems: Problems) -> bool:
+    """Refuse unknown keys of a table inside the table, which msgspec alone would report one at a time and without a suggestion."""
+    shape = next((part for part in (field.type, *get_args(field.type)) if _is_struct(part)), None)
+    if shape is None or not isinstance(value, Mapping):
+        return False
+    before = len(problems)
+    read_table(place, value, shape, problems)
+    return len(problems) > before
+
+
+def _is_struct(part: object) -> bool:
+    return isinstance(part, type) and issubclass(part, msgspec.Struct)
