@@ -417,13 +417,13 @@ static int advance(fp_http1 *parser, cursor *in) {
     case LEADING:
         return leading(parser, in);
     case LEADING_LF:
-        return line_feed(parser, in, LEADING);
+        return takes_lf(in) ? go(parser, LEADING) : bad(parser);
     case STATUS_LINE:
         return status_line(parser, in);
     case REASON:
         return reason(parser, in);
     case STATUS_LF:
-        return status_lf(parser, in);
+        return takes_lf(in) ? status_line_done(parser) : bad(parser);
     case FIELD:
         return field(parser, in);
     case FIELD_NAME:
@@ -431,9 +431,9 @@ static int advance(fp_http1 *parser, cursor *in) {
     case FIELD_VALUE:
         return field_value(parser, in);
     case FIELD_LF:
-        return field_lf(parser, in);
+        return takes_lf(in) ? field_done(parser) : bad(parser);
     case END_LF:
-        return end_lf(parser, in);
+        return takes_lf(in) ? headers_done(parser) : bad(parser);
     case BODY_LENGTH:
         return counted_piece(parser, in, DONE);
     case BODY_TO_EOF:
@@ -445,13 +445,13 @@ static int advance(fp_http1 *parser, cursor *in) {
     case CHUNK_EXTENSION:
         return chunk_line(parser, in);
     case CHUNK_SIZE_LF:
-        return chunk_size_lf(parser, in);
+        return takes_lf(in) ? chunk_line_done(parser) : bad(parser);
     case CHUNK_DATA:
         return counted_piece(parser, in, CHUNK_DATA_END);
     case CHUNK_DATA_END:
         return chunk_data_end(parser, in);
     case CHUNK_DATA_LF:
-        return line_feed(parser, in, CHUNK_SIZE);
+        return takes_lf(in) ? go(parser, CHUNK_SIZE) : bad(parser);
     case DONE:
     case BAD:
     case TOO_LARGE:
