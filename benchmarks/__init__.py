@@ -1,0 +1,1 @@
+"""Benchmarks as arguments: scenarios x contenders, each contender in a fresh process. See README.md."""

@@ -1,0 +1,9 @@
+"""import numpy."""
+
+from typing import Any
+
+from benchmarks.importing import cost_of
+
+
+def run(workload: dict[str, Any]) -> dict[str, Any]:
+    return cost_of("numpy")

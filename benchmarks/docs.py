@@ -1,0 +1,120 @@
+"""docs/internals/benchmarks.md, written from results/*.json: what was reached, what was missed, and where a peer is better."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks import runner, scenario, summary
+from benchmarks.scenario import Scenario
+
+PAGE = runner.ROOT / "docs" / "internals" / "benchmarks.md"
+
+HEAD = """\
+# Benchmarks
+
+*For whoever wants to know what a probe costs here, against what, and where we lose. This page is written by
+`python -m benchmarks --write-docs`; edit the scenarios, not the page.*
+
+How to read it: every contender gets the same workload in a fresh process pinned to one core; what it talks to runs on another
+core. CPU is that of the whole process, all threads, user and kernel. On loopback the target's half of the kernel's TCP work is
+charged to the client's system call, so every network figure contains it, ours and theirs. A cell holds the median (best, ± half
+the spread). A ratio is the median over rounds of ours divided by theirs, both run next to each other in that round; the order
+of contenders alternates.
+"""
+
+FOOT = """\
+## Where to go next
+
+- [Architecture](architecture.md): why these costs are what they are.
+- `benchmarks/README.md`: add a scenario or a contender in ten lines, and run them: `make bench ARGS="native_tcp"`.
+"""
+
+
+def write() -> Path:
+    measured = [(described, json.loads(path.read_text(encoding="utf-8"))) for described, path in _results()]
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(
+        "\n".join(
+            [HEAD, _reach(measured), _losses(measured), *(_scenario(*each) for each in measured), _machine(measured), FOOT]
+        )
+    )
+    return PAGE
+
+
+def _results() -> list[tuple[Scenario, Path]]:
+    paths = {name: runner.RESULTS / f"{name}.json" for name in scenario.names()}
+    return [(scenario.load(name), path) for name, path in paths.items() if path.exists()]
+
+
+def _reach(measured: list[tuple[Scenario, dict[str, Any]]]) -> str:
+    rows = [
+        f"| {verdict.reach.what} | {verdict.reach} | {summary.number(verdict.got)} | {_word(verdict)} |"
+        for described, result in measured
+        for verdict in summary.verdicts(result, described)
+    ]
+    return "\n".join(["## What we set out for", "", "| what | reach | got | |", "|---|---|---|---|", *rows, ""])
+
+
+def _word(verdict: summary.Verdict) -> str:
+    return f"**{verdict.word}**" if verdict.word == "MISSED" else verdict.word
+
+
+def _losses(measured: list[tuple[Scenario, dict[str, Any]]]) -> str:
+    lines = ["## Where a peer is better", ""]
+    for described, result in measured:
+        for loss in summary.losses(result, described):
+            metric = described.metrics[loss.metric]
+            lines.append(
+                f"- {described.title}, {loss.workload}: {metric.label} of `{loss.contender}` is {summary.number(loss.theirs)} "
+                f"{metric.unit}, ours {summary.number(loss.ours)}."
+            )
+    if len(lines) == 2:
+        lines.append("Nowhere in the scenarios measured here.")
+    return "\n".join([*lines, ""])
+
+
+def _scenario(described: Scenario, result: dict[str, Any]) -> str:
+    lines = [f"## {described.title}", ""]
+    for workload, parameters in result["workloads"].items():
+        shape = ", ".join(
+            f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in parameters.items()
+        )
+        lines += [f"### {workload}" + (f" ({shape})" if shape else ""), ""]
+        lines.append("| | " + " | ".join(_heading(metric) for metric in described.metrics.values()) + " |")
+        lines.append("|---" * (len(described.metrics) + 1) + "|")
+        for contender in described.contenders_of(workload):
+            if contender in result["unavailable"]:
+                continue
+            name = f"**{contender}**" if contender == described.ours else contender
+            cells = [_cell(result, described, workload, contender, metric) for metric in described.metrics]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines.append("")
+    lines += [f"Not measured here: `{contender}` ({why}).\n" for contender, why in result["unavailable"].items()]
+    return "\n".join(lines) + (f"\n{described.notes}\n" if described.notes else "")
+
+
+def _heading(metric: scenario.Metric) -> str:
+    return f"{metric.label} [{metric.unit}]" if metric.unit else metric.label
+
+
+def _cell(result: dict[str, Any], described: Scenario, workload: str, contender: str, metric: str) -> str:
+    figure = summary.figure(result, workload, contender, metric, more_is_better=described.metrics[metric].more_is_better)
+    if figure is None:
+        return ""
+    return f"{summary.number(figure.median)} ({summary.number(figure.best)}, ±{figure.spread / 2:.0%})"
+
+
+def _machine(measured: list[tuple[Scenario, dict[str, Any]]]) -> str:
+    """Scenarios may have been measured at different commits: say each."""
+    lines = ["## Measured with", ""]
+    for _, result in measured:
+        about = result["machine"]
+        packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+        lines.append(
+            f"- `{result['scenario']}`: {result['at'][:10]}, commit {about['commit']}, {result['repeats']} rounds, "
+            f"seed {result['seed']}; {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, CPython "
+            f"{about['python']}, {about['compiler']}; {packages}."
+        )
+    return "\n".join([*lines, ""])

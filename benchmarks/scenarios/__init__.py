@@ -1,0 +1,1 @@
+"""One file a scenario: a workload, who contends, and what we set out to reach."""
