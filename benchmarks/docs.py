@@ -92,7 +92,7 @@ def _scenario(described: Scenario, result: dict[str, Any]) -> str:
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         lines.append("")
     lines += [f"Not measured here: `{contender}` ({why}).\n" for contender, why in result["unavailable"].items()]
-    return "\n".join(lines) + (f"\n{described.notes}\n" if described.notes else "")
+    return "\n".join(lines) + (f"\n{described.notes}" if described.notes else "")
 
 
 def _heading(metric: scenario.Metric) -> str:

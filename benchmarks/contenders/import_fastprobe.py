@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.importing import cost_of
+from benchmarks.shared.importing import cost_of
 
 
 def run(workload: dict[str, Any]) -> dict[str, Any]:

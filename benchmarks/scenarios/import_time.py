@@ -13,6 +13,8 @@ SCENARIO = Scenario(
         "rss_mib": Metric("resident memory gained", "MiB", more_is_better=None),
     },
     reach=(Reach("import meshkit_fastprobe", "fresh process", "wall_s", 0.25),),
-    notes="`import_dependencies` imports numpy, trio, msgspec and prometheus_client: what is left of our time is our own. "
-    "Byte code is cached, files are in the page cache.",
+    notes="""\
+`import_dependencies` imports numpy, trio, msgspec and prometheus_client: what is left of our time is our own. Byte code
+is cached, files are in the page cache.
+""",
 )
