@@ -163,10 +163,14 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the endpoints listen. Without TLS only loopback addresses are accepted."""
+    """Where the endpoints listen. Without TLS only loopback addresses and unix sockets are accepted.
+
+    per_probe_metrics False leaves the per-probe series out of /metrics unless a scrape asks for them (?per_probe=true).
+    """
 
     listen: str = "127.0.0.1:9464"
     prefix: str = "/meshkit/diagnostics/v1"
+    per_probe_metrics: bool = True
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,105 @@
+"""Connections: hypercorn's protocols on our accept loop, with the bounds hypercorn leaves open.
+
+Hypercorn 0.18 has no bound on connections, shields writes from cancellation (a reader that stops reading would hold up our
+shutdown for ever), and lets an error of one connection end the whole server. This is its worker loop without these three.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Final
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState
+
+from meshkit_fastprobe.server.reply import SEND_PATIENCE_S
+
+MAX_CONNECTIONS: Final = 256
+IDLE_S: Final = 30.0
+"""Between two requests, and for the headers of one to arrive."""
+MAX_HEADER_BYTES: Final = 16 * 1024
+MAX_STREAMS: Final = 32
+"""HTTP/2 requests at once on a connection."""
+
+_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 1\r\n\r\n"
+
+log = logging.getLogger("meshkit_fastprobe.server")
+
+
+def hypercorn_config() -> Config:
+    config = Config()
+    config.accesslog = None
+    config.errorlog = log
+    config.include_server_header = False
+    config.keep_alive_timeout = IDLE_S  # type: ignore[assignment]
+    config.h11_max_incomplete_size = MAX_HEADER_BYTES
+    config.h2_max_header_list_size = MAX_HEADER_BYTES
+    config.h2_max_concurrent_streams = MAX_STREAMS
+    # No read_timeout: hypercorn also reads while a request is answered, and would cut off a slow `:run`. Headers that do not
+    # arrive fall under keep_alive_timeout, and bodies are not waited for.
+    config.read_timeout = None
+    return config
+
+
+class Connection(TCPServer):
+    """One connection, whose writes give up."""
+
+    async def protocol_send(self, event: Event) -> None:
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        async with self.send_lock:
+            try:
+                with trio.move_on_after(SEND_PATIENCE_S) as patience:
+                    await self.stream.send_all(event.data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.protocol.handle(Closed())
+                return
+            if patience.cancelled_caught:
+                await trio.aclose_forcefully(self.stream)
+                await self.protocol.handle(Closed())
+
+
+class ConnectionLoop:
+    """Accepts connections and keeps their number bounded; one that fails takes nobody along."""
+
+    def __init__(self, app: ASGIFramework, *, max_connections: int = MAX_CONNECTIONS) -> None:
+        self._app = ASGIWrapper(app)
+        self._config = hypercorn_config()
+        self._context = WorkerContext(None)
+        self._max_connections = max_connections
+        self.open = 0
+        self.refused = 0
+
+    async def run(self, sock: socket.socket) -> None:
+        """Until cancelled, which closes the connections too. The socket is closed at the end."""
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+        await trio.serve_listeners(self._handle, [listener])
+
+    async def _handle(self, stream: trio.SocketStream) -> None:
+        if self.open >= self._max_connections:
+            await self._refuse(stream)
+            return
+        self.open += 1
+        try:
+            await Connection(self._app, self._config, self._context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
+        except Exception:
+            log.exception("a connection ended in an error")
+        finally:
+            self.open -= 1
+
+    async def _refuse(self, stream: trio.SocketStream) -> None:
+        if self.refused == 0:
+            log.warning("more than %d connections at once: further ones are refused", self._max_connections)
+        self.refused += 1
+        with trio.move_on_after(1.0):
+            try:
+                await stream.send_all(_BUSY)
+            except trio.BrokenResourceError:
+                return

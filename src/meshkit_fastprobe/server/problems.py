@@ -1,0 +1,75 @@
+"""Errors as RFC 9457 problem details: every kind has a stable code, and every problem says what to do about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from meshkit_fastprobe.server.reply import Reply
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class ProblemKind(msgspec.Struct, frozen=True):
+    code: str
+    status: int
+    title: str
+
+
+UNAUTHENTICATED: Final = ProblemKind("unauthenticated", 401, "A valid token is needed")
+HOST_REFUSED: Final = ProblemKind("host_refused", 421, "This server does not answer for that host name")
+NOT_FOUND: Final = ProblemKind("not_found", 404, "There is nothing at this path")
+UNKNOWN_PROBE: Final = ProblemKind("unknown_probe", 404, "No probe has this name")
+METHOD_NOT_ALLOWED: Final = ProblemKind("method_not_allowed", 405, "This path does not take that method")
+UNKNOWN_PARAMETER: Final = ProblemKind("unknown_parameter", 400, "A query parameter is not known here")
+INVALID_PARAMETER: Final = ProblemKind("invalid_parameter", 400, "A query parameter has an impossible value")
+INVALID_PAGE_TOKEN: Final = ProblemKind("invalid_page_token", 400, "The page token cannot be used")
+NOT_READY: Final = ProblemKind("not_ready", 503, "Probes are not being run yet, or no longer")
+RUN_SKIPPED: Final = ProblemKind("run_skipped", 503, "The run did not happen")
+INTERNAL: Final = ProblemKind("internal", 500, "Something went wrong on our side")
+
+ALL: Final = (
+    UNAUTHENTICATED,
+    HOST_REFUSED,
+    NOT_FOUND,
+    UNKNOWN_PROBE,
+    METHOD_NOT_ALLOWED,
+    UNKNOWN_PARAMETER,
+    INVALID_PARAMETER,
+    INVALID_PAGE_TOKEN,
+    NOT_READY,
+    RUN_SKIPPED,
+    INTERNAL,
+)
+
+
+class _Body(msgspec.Struct, omit_defaults=True):
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    hint: str
+    instance: str | None = None
+
+
+class Problem(Exception):  # noqa: N818 - named as in the RFC
+    """Raise it anywhere below a route; the reader gets the problem details."""
+
+    def __init__(
+        self, kind: ProblemKind, detail: str, hint: str, *, headers: dict[str, str] | None = None, instance: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.hint = hint
+        self.headers = headers or {}
+        self.instance = instance
+
+    def reply(self) -> Reply:
+        kind = self.kind
+        body = _Body(
+            f"urn:meshkit:problem:{kind.code}", kind.title, kind.status, kind.code, self.detail, self.hint, self.instance
+        )
+        return Reply(kind.status, MEDIA_TYPE, msgspec.json.encode(body), self.headers)

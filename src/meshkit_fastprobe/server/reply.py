@@ -1,0 +1,68 @@
+"""Answers as ASGI callables: whole, or in pages between which others may work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
+import trio
+
+Scope: TypeAlias = Mapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+SEND_PATIENCE_S: Final = 30.0
+"""A reader that takes nothing for this long is given up: it must not hold a page, nor the shutdown, for ever."""
+
+log = logging.getLogger("meshkit_fastprobe.server")
+
+
+class Answer(Protocol):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None: ...
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A whole answer."""
+
+    status: int
+    media_type: str
+    body: bytes
+    headers: dict[str, str] = {}
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        length = {"content-length": str(len(self.body))}
+        await _patiently(send, _start(self.status, self.media_type, {**length, **self.headers}))
+        await _patiently(send, {"type": "http.response.body", "body": self.body})
+
+
+class PagedReply(msgspec.Struct, frozen=True):
+    """An answer of unknown length. Empty pages are turns of work without text: they let the event loop go on."""
+
+    media_type: str
+    pages: Iterable[bytes]
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        await _patiently(send, _start(200, self.media_type, {}))
+        if scope["method"] != "HEAD":
+            for page in self.pages:
+                if not page:
+                    await trio.lowlevel.checkpoint()
+                elif not await _patiently(send, {"type": "http.response.body", "body": page, "more_body": True}):
+                    return
+        await _patiently(send, {"type": "http.response.body", "body": b""})
+
+
+def _start(status: int, media_type: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
+    own = {"content-type": media_type, "cache-control": "no-store", "x-content-type-options": "nosniff"}
+    pairs = [(name.encode("ascii"), value.encode("latin-1")) for name, value in {**own, **headers}.items()]
+    return {"type": "http.response.start", "status": status, "headers": pairs}
+
+
+async def _patiently(send: Send, message: Mapping[str, Any]) -> bool:
+    with trio.move_on_after(SEND_PATIENCE_S) as patience:
+        await send(message)
+    if patience.cancelled_caught:
+        log.warning("a reader took nothing for %.0f s and was given up", SEND_PATIENCE_S)
+    return not patience.cancelled_caught
