@@ -11,7 +11,7 @@ SCENARIO = Scenario(
     workloads={
         "1k": {"probes": 1_000, "interval_s": 1.0, **COMMON},
         "10k": {"probes": 10_000, "interval_s": 2.0, **COMMON},
-        "50k": {"probes": 50_000, "interval_s": 10.0, **COMMON, "warmup_s": 14.0, "seconds": 10.0},
+        "50k": {"probes": 50_000, "interval_s": 10.0, **COMMON, "warmup_s": 14.0, "seconds": 20.0},
     },
     metrics={
         "cpu_us_per_run": Metric("CPU", "µs a run"),
