@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+MAX_ERRORS_SHOWN: Final = 100
+"""Errors that the message of ConfigErrors repeats."""
 
 
 class FastprobeError(Exception):
@@ -22,14 +26,17 @@ class ConfigError(FastprobeError):
         super().__init__(f"{where}: {problem}" + (f"; {fix}" if fix else ""))
 
 
-class ConfigErrors(ConfigError):
+class ConfigErrors(ConfigError):  # noqa: N818 - it is several
     """Several settings that cannot be, found in one go. `errors` holds each; where, problem and fix are those of the first."""
 
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         first = errors[0]
         super().__init__(first.where, first.problem, first.fix)
         self.errors = tuple(errors)
-        self.args = ("\n".join([f"{len(self.errors)} problems", *(f"  {error}" for error in self.errors)]),)
+        lines = [f"  {error}" for error in self.errors[:MAX_ERRORS_SHOWN]]
+        if len(self.errors) > MAX_ERRORS_SHOWN:
+            lines.append(f"  ... and {len(self.errors) - MAX_ERRORS_SHOWN} more")
+        self.args = ("\n".join([f"{len(self.errors)} problems", *lines]),)
 
 
 class DuplicateNameError(ConfigError):

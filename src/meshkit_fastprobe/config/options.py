@@ -47,7 +47,7 @@ _label_key = re.compile(LABEL_KEY_PATTERN)
 def probe_options(where: Place | str, defaults: ProbeOptions | None = None, /, **raw: Any) -> ProbeOptions:
     """Options as given over `defaults`, checked by themselves and against each other.
 
-    Durations are seconds or text. What was not given is taken from `defaults`, where a timeout shrinks to the interval it must fit.
+    Durations are seconds or text. What is not given comes from `defaults`; a timeout from there shrinks to fit.
     ConfigError, or ConfigErrors for several, names each key with its value, its bound and the fix.
     """
     try:
@@ -119,9 +119,13 @@ def check_labels(place: Place, labels: Mapping[str, str]) -> tuple[tuple[str, st
                 f"use letters, digits and _, a letter or _ first, at most {MAX_LABEL_KEY_LENGTH} characters",
             )
         if key in TAG_NAMES or key.startswith("__"):
-            raise ConfigError(str(at), f"the label name {shown(key)} is reserved", "choose another name, or use the option of this name")
+            raise ConfigError(
+                str(at), f"the label name {shown(key)} is reserved", "choose another name, or use the option of this name"
+            )
         if len(value) > MAX_LABEL_VALUE_LENGTH:
-            raise ConfigError(str(at), f"{shown(value)} has {len(value)} characters; the bound is {MAX_LABEL_VALUE_LENGTH}", "shorten it")
+            raise ConfigError(
+                str(at), f"{shown(value)} has {len(value)} characters; the bound is {MAX_LABEL_VALUE_LENGTH}", "shorten it"
+            )
         if not value.isprintable():
             raise ConfigError(str(at), f"{shown(value)} holds characters that do not print", "use printable characters only")
     return tuple(sorted(labels.items()))
@@ -143,7 +147,9 @@ def _duration(place: Place, value: float | str, lowest_s: float, highest_s: floa
 
 def _streak(place: Place, value: int) -> int:
     if not 1 <= value <= MAX_RISE_FALL:
-        raise ConfigError(str(place), f"{value} is not in 1..{MAX_RISE_FALL}", "count consecutive results; 1 reacts to every one")
+        raise ConfigError(
+            str(place), f"{value} is not in 1..{MAX_RISE_FALL}", "count consecutive results; 1 reacts to every one"
+        )
     return value
 
 

@@ -13,6 +13,8 @@ Path: TypeAlias = tuple[str | int, ...]
 
 SHOWN: Final = 80
 """Characters of a value that a message repeats."""
+LISTED: Final = 40
+"""Known words that a message lists."""
 
 
 class Source:
@@ -103,4 +105,6 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """What was probably meant, or what there is."""
     words: Sequence[str] = list(known)
     close = get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(words)}" if words else ""
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"known: {', '.join(words)}" if 0 < len(words) <= LISTED else ""

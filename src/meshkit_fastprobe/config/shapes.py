@@ -43,13 +43,18 @@ class OptionKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     interval: Annotated[Span, _duration("Time between two runs, 10ms to 30d.")] | UnsetType = UNSET
     timeout: Annotated[Span, _duration("Time one run may take, 1ms up to interval.")] | UnsetType = UNSET
     initial_delay: Annotated[Span, _duration("Wait this long after the start before the first run.")] | UnsetType = UNSET
-    jitter: Annotated[Span, _duration("Each run is late by a random time up to this, which is below interval.")] | UnsetType = UNSET
+    jitter: Annotated[Span, _duration("Each run is late by a random time up to this, which is below interval.")] | UnsetType = (
+        UNSET
+    )
     rise: Annotated[int, _count("Consecutive good results that make a probe healthy.", 1, MAX_RISE_FALL)] | UnsetType = UNSET
     fall: Annotated[int, _count("Consecutive bad results that make a probe unhealthy.", 1, MAX_RISE_FALL)] | UnsetType = UNSET
     degraded_above: Annotated[Span, _duration("A pass slower than this is degraded; below timeout.")] | UnsetType = UNSET
     unhealthy_interval: Annotated[Span, _duration("Interval while unhealthy, 10ms to 30d.")] | UnsetType = UNSET
     depends_on: (
-        Annotated[tuple[str, ...], Meta(description="Names of probes without which this one cannot pass.", max_length=MAX_DEPENDENCIES)]
+        Annotated[
+            tuple[str, ...],
+            Meta(description="Names of probes without which this one cannot pass.", max_length=MAX_DEPENDENCIES),
+        ]
         | UnsetType
     ) = UNSET
     cluster: Annotated[str, _text("Where the target runs; by default that of [host].")] | UnsetType = UNSET
@@ -67,11 +72,15 @@ class ProbeKeys(OptionKeys, kw_only=True, forbid_unknown_fields=True):
     targets: Annotated[tuple[str, ...], Meta(description="Several targets, one probe each.")] | UnsetType = UNSET
     targets_file: Annotated[str, Meta(description="A file with a target per line; # starts a comment.")] | UnsetType = UNSET
     file_sd: (
-        Annotated[str | tuple[str, ...], Meta(description="Files of Prometheus file_sd format, JSON or YAML; the last part may hold *.")]
+        Annotated[
+            str | tuple[str, ...],
+            Meta(description="Files of Prometheus file_sd format, JSON or YAML; the last part may hold *."),
+        ]
         | UnsetType
     ) = UNSET
     target_format: (
-        Annotated[str, Meta(description='Makes the target to probe from one of a list, as in "http://{target}/healthz".')] | UnsetType
+        Annotated[str, Meta(description='Makes the target to probe from one of a list, as in "http://{target}/healthz".')]
+        | UnsetType
     ) = UNSET
     refresh: Annotated[Span, _duration("How often targets_file and file_sd are looked at, 1s to 1d.")] | UnsetType = UNSET
 
@@ -81,7 +90,9 @@ class HostKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 
     name: Annotated[str, _text("Name of this host; by default what the operating system says.")] | UnsetType = UNSET
     cluster: Annotated[str, _text("Cluster of this host, and of probes that name none.")] | UnsetType = UNSET
-    state_dir: Annotated[str, Meta(description="Directory for what must survive a restart; made when missing.")] | UnsetType = UNSET
+    state_dir: Annotated[str, Meta(description="Directory for what must survive a restart; made when missing.")] | UnsetType = (
+        UNSET
+    )
 
 
 class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -98,8 +109,12 @@ class EngineKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     max_connections: Annotated[int, _count("Connections the native lane holds at once.", 1, 1_048_576)] | UnsetType = UNSET
     max_task_runs: Annotated[int, _count("Async callables that run at once.", 1, 65_536)] | UnsetType = UNSET
     max_thread_runs: Annotated[int, _count("Plain functions that run at once, a thread each.", 1, 1024)] | UnsetType = UNSET
-    notify: Annotated[Span, _duration("Results are gathered this long before they are handed on, up to 1s.")] | UnsetType = UNSET
-    dns_ttl: Annotated[Span, _duration("Addresses of target names are looked up again after this, 1s to 1d.")] | UnsetType = UNSET
+    notify: Annotated[Span, _duration("Results are gathered this long before they are handed on, up to 1s.")] | UnsetType = (
+        UNSET
+    )
+    dns_ttl: Annotated[Span, _duration("Addresses of target names are looked up again after this, 1s to 1d.")] | UnsetType = (
+        UNSET
+    )
     first_run_window: Annotated[Span, _duration("A probe's first verdict comes within this, up to 1h.")] | UnsetType = UNSET
     window_frame: Annotated[Span, _duration("How finely windows of the past are kept, 1s to 1m.")] | UnsetType = UNSET
 
@@ -112,6 +127,7 @@ class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     engine: EngineKeys | UnsetType = UNSET
     defaults: OptionKeys | UnsetType = UNSET
     plugins: (
-        Annotated[tuple[str, ...], Meta(description='"package.module:factory", called with the registry of probe kinds.')] | UnsetType
+        Annotated[tuple[str, ...], Meta(description='"package.module:factory", called with the registry of probe kinds.')]
+        | UnsetType
     ) = UNSET
     probe: tuple[dict[str, Any], ...] | UnsetType = UNSET

@@ -1,5 +1,7 @@
-"""Reading one table: unknown keys refused with what was probably meant, each value converted to its key's type on its own, so that
-one wrong value does not hide the next."""
+"""Reading one table: unknown keys are refused with what was probably meant, and each value is converted on its own.
+
+So one wrong value does not hide the next.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ import msgspec
 
 from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
 
-_WORDS: Final = {"object": "a table", "array": "an array", "str": "text", "bool": "true or false", "int": "a whole number", "float": "a number"}
+_WORDS: Final = {
+    "object": "a table",
+    "array": "an array",
+    "str": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+}
 _at_path = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
 _expected = re.compile(r"^Expected `(?P<types>[^`]+)`, got `(?P<got>[^`]+)`")
 
@@ -24,7 +33,7 @@ def fields_of(shape: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInf
 
 
 def read_table(place: Place, raw: object, shape: type[msgspec.Struct], problems: Problems) -> dict[str, Any]:
-    """The keys of `raw` that are known and of the right type, converted, by attribute name; what is wrong goes to `problems`."""
+    """The keys of `raw` that are known and of the right type, converted; what is wrong goes to `problems`."""
     if not isinstance(raw, Mapping):
         problems.add(place, f"{shown(raw)} is not a table", f"write [{place.path[-1]}] and its keys below")
         return {}
@@ -51,7 +60,9 @@ def explain(place: Place, value: object, error: msgspec.ValidationError, problem
     inner = _at_path.search(text)
     path = inner["path"] if inner else ""
     if path == "[...]" and isinstance(value, Mapping):
-        key = next((key for key, part in value.items() if not isinstance(part, str)), None)  # msgspec names no key; ours hold text
+        key = next(
+            (key for key, part in value.items() if not isinstance(part, str)), None
+        )  # msgspec names no key; ours hold text
         place, path = (place.at(str(key)), "") if key is not None else (place, "")
         value = value.get(key, value)
     expected = _expected.match(text)
@@ -59,12 +70,16 @@ def explain(place: Place, value: object, error: msgspec.ValidationError, problem
         problems.add(f"{place}{path}", f"{shown(value)} cannot be: {_at_path.sub('', text)}")
         return
     types = dict.fromkeys(_WORDS.get(word, word) for word in expected["types"].split(" | "))
-    got = f"{shown(value)} has the wrong type" if not path else f"{shown(value)} holds {_WORDS.get(expected['got'], expected['got'])}"
+    got = (
+        f"{shown(value)} has the wrong type"
+        if not path
+        else f"{shown(value)} holds {_WORDS.get(expected['got'], expected['got'])}"
+    )
     problems.add(f"{place}{path}", got, f"write {' or '.join(types)}")
 
 
 def _unknown_inside(place: Place, value: object, field: msgspec.structs.FieldInfo, problems: Problems) -> bool:
-    """Refuse unknown keys of a table inside the table, which msgspec alone would report one at a time and without a suggestion."""
+    """Refuse unknown keys of a table inside the table: msgspec alone would report one at a time, without a suggestion."""
     shape = next((part for part in (field.type, *get_args(field.type)) if _is_struct(part)), None)
     if shape is None or not isinstance(value, Mapping):
         return False

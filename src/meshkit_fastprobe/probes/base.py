@@ -11,6 +11,7 @@ Construction has no side effects. `check` returns an Outcome or None, or raises;
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from meshkit_fastprobe._native.target import Target
@@ -43,7 +44,8 @@ class AsyncProbe(Protocol):
     @property
     def target(self) -> str: ...
 
-    async def check(self) -> Outcome | None: ...
+    def check(self) -> Awaitable[Outcome | None]:
+        """An `async def`: that is how the runtime tells it from a SyncProbe."""
 
 
 @runtime_checkable

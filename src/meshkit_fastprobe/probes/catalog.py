@@ -1,4 +1,4 @@
-"""Who is who: one Registration per probe, by name and by slot, and the dense base groups that the table's `group` column numbers."""
+"""Who is who: one Registration per probe, by name and by slot, and the base groups that the table's `group` column numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Tags: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
 
 class Registration(msgspec.Struct, gc=False, eq=False):
-    """One probe as registered. gc=False: a hundred thousand of these must not burden the collector; nothing in here refers back."""
+    """One probe as registered. gc=False: a hundred thousand must not burden the collector, and nothing in here refers back."""
 
     name: str
     probe: Probe

@@ -59,8 +59,12 @@ class HttpProbe(msgspec.Struct, frozen=True):
 
     def compile(self, host: str, port: int) -> Target:
         url = _split(self.target)
-        path = quote(url.path or "/", safe="/%:@!$&'()*+,;=-._~") + (f"?{quote(url.query, safe='/%:@!$&()*+,;=-._~?')}" if url.query else "")
-        return Target.http(host, port, _plan(self, path), "localhost" if url.scheme == "http+unix" else url.netloc.rpartition("@")[2])
+        path = quote(url.path or "/", safe="/%:@!$&'()*+,;=-._~") + (
+            f"?{quote(url.query, safe='/%:@!$&()*+,;=-._~?')}" if url.query else ""
+        )
+        return Target.http(
+            host, port, _plan(self, path), "localhost" if url.scheme == "http+unix" else url.netloc.rpartition("@")[2]
+        )
 
 
 def _split(target: str) -> SplitResult:
@@ -70,11 +74,15 @@ def _split(target: str) -> SplitResult:
     except ValueError as error:
         raise ConfigError("http target", f"{target!r} is not a URL: {error}", "write http://host:port/path") from None
     if url.scheme not in {"http", "http+unix"}:
-        raise ConfigError("http target", f"{target!r} has scheme {url.scheme!r}", "write http://host:port/path or http+unix://%2Fpath/path")
+        raise ConfigError(
+            "http target", f"{target!r} has scheme {url.scheme!r}", "write http://host:port/path or http+unix://%2Fpath/path"
+        )
     if not url.netloc:
         raise ConfigError("http target", f"{target!r} names no host", "write http://host:port/path")
     if "@" in url.netloc:
-        raise ConfigError("http target", "a URL must not hold credentials", "send an authorization header from a secret instead")
+        raise ConfigError(
+            "http target", "a URL must not hold credentials", "send an authorization header from a secret instead"
+        )
     return url
 
 

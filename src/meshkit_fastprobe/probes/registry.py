@@ -24,7 +24,9 @@ class ProbeRegistry:
         name: str = kind.kind  # type: ignore[attr-defined]
         if name in self._kinds:
             raise DuplicateNameError(
-                f"probe kind {name!r}", f"{kind.__qualname__} wants a name that {self._kinds[name].__qualname__} has", "choose another name"
+                f"probe kind {name!r}",
+                f"{kind.__qualname__} wants a name that {self._kinds[name].__qualname__} has",
+                "choose another name",
             )
         if len(self._kinds) >= MAX_KINDS:
             raise ConfigError(f"probe kind {name!r}", f"more than {MAX_KINDS} kinds", "register fewer kinds")

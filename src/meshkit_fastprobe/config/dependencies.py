@@ -1,0 +1,58 @@
+"""depends_on, across all probes of a file: every name exists and nothing depends on itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from meshkit_fastprobe.config.places import Problems, shown, suggestion
+from meshkit_fastprobe.config.spec import ProbeSpec
+
+COMPARED: Final = 1000
+"""Names worth comparing with a mistyped one: each costs some microseconds."""
+
+
+def check_dependencies(specs: Mapping[str, ProbeSpec], problems: Problems) -> None:
+    """Refuse dependencies on names that no probe has, and circles."""
+    dependents = {name: spec for name, spec in specs.items() if spec.options.depends_on}
+    said: set[tuple[str, str]] = set()
+    for spec in dependents.values():
+        for name in spec.options.depends_on:
+            if name not in specs and (spec.source, name) not in said:
+                said.add((spec.source, name))  # all probes of one table depend on the same names: once is enough
+                problems.add(f"{spec.source}.depends_on", f"no probe is named {shown(name)}", _fix(name, specs))
+    circle = find_circle({name: spec.options.depends_on for name, spec in dependents.items()})
+    if circle:
+        problems.add(
+            f"{specs[circle[0]].source}.depends_on", f"a circle: {' -> '.join([*circle, circle[0]])}", "remove one of these"
+        )
+
+
+def find_circle(edges: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Names that depend on each other in a circle, or none. Without recursion: chains may be as long as there are probes."""
+    done: set[str] = set()
+    for root in edges:
+        path: list[str] = []
+        on_path: set[str] = set()
+        left = [iter((root,))]
+        while left:
+            name = next(left[-1], None)
+            if name is None:
+                left.pop()
+                if path:
+                    done.add(path[-1])
+                    on_path.discard(path.pop())
+            elif name in on_path:
+                return path[path.index(name) :]
+            elif name not in done and name in edges:
+                path.append(name)
+                on_path.add(name)
+                left.append(iter(edges[name]))
+    return []
+
+
+def _fix(name: str, specs: Mapping[str, ProbeSpec]) -> str:
+    expanded = next((known for known in specs if known.startswith(f"{name}:")), None)
+    if expanded is not None:
+        return f"with several targets each has a name of its own, as {shown(expanded)}"
+    return suggestion(name, specs) if len(specs) <= COMPARED else "name a probe of this file"

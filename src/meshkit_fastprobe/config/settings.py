@@ -1,0 +1,130 @@
+"""[host], [server] and [engine]: the Settings of a Diagnostics, and the bounds they keep."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from meshkit_fastprobe.config.addresses import is_loopback, split_host_port
+from meshkit_fastprobe.config.durations import format_duration, parse_duration
+from meshkit_fastprobe.config.options import check_text
+from meshkit_fastprobe.config.places import Place, Problems, Source, shown
+from meshkit_fastprobe.config.shapes import EngineKeys, HostKeys, ServerKeys
+from meshkit_fastprobe.config.tables import read_table
+from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.model import ServerSettings, Settings
+
+COUNTS: Final = {
+    "max_probes": (1, 16_777_216),
+    "max_connections": (1, 1_000_000),
+    "max_task_runs": (1, 100_000),
+    "max_thread_runs": (1, 1000),
+}
+TIMES_S: Final = {
+    "notify": (0.0, 1.0),
+    "dns_ttl": (1.0, 86_400.0),
+    "first_run_window": (0.0, 86_400.0),
+    "window_frame": (0.1, 60.0),
+}
+"""Keys of [engine] in seconds; the field of Settings has _s at its end."""
+
+At = Callable[[str], Place]
+"""Where a field of Settings was written."""
+
+_prefix = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse Settings that an embedder wrote and that cannot be."""
+    problems = Problems()
+    root = Place(source=Source("Settings"))
+    _check(settings, lambda field: root.at(*field.split(".")), problems)
+    problems.refuse()
+
+
+def read_settings(place: Place, data: Mapping[str, Any], folder: Path, problems: Problems) -> Settings:
+    """Settings from the tables of a file; relative paths begin at `folder`."""
+    fields: dict[str, Any] = {"host": socket.gethostname() or "localhost", "server": None}
+    host = read_table(place.at("host"), data.get("host", {}), HostKeys, problems)
+    if "name" in host:
+        fields["host"] = host["name"]
+    if "cluster" in host:
+        fields["cluster"] = host["cluster"]
+    if "state_dir" in host:
+        fields["state_dir"] = str(folder / host["state_dir"]) if host["state_dir"] else ""
+    if "server" in data:
+        fields["server"] = ServerSettings(**_server(place.at("server"), data["server"], problems))
+    engine = place.at("engine")
+    for key, value in read_table(engine, data.get("engine", {}), EngineKeys, problems).items():
+        if key not in TIMES_S:
+            fields[key] = value
+            continue
+        try:
+            fields[f"{key}_s"] = parse_duration(engine.at(key), value)
+        except ConfigError as error:
+            problems.take(error)
+    settings = Settings(**fields)
+    _check(settings, lambda field: _written(place, field), problems)
+    return settings
+
+
+def _server(place: Place, raw: object, problems: Problems) -> dict[str, Any]:
+    if isinstance(raw, Mapping) and "tls" in raw:
+        problems.add(place.at("tls"), "TLS is not supported by this version", "remove it and listen on a loopback address")
+        raw = {key: value for key, value in raw.items() if key != "tls"}
+    return read_table(place, raw, ServerKeys, problems)
+
+
+def _written(place: Place, field: str) -> Place:
+    """The key in the file that a field of Settings came from."""
+    table, _, key = field.rpartition(".")
+    if table:
+        return place.at(table, key)
+    if field in {"host", "cluster", "state_dir"}:
+        return place.at("host", "name" if field == "host" else field)
+    return place.at("engine", field.removesuffix("_s"))
+
+
+def _check(settings: Settings, at: At, problems: Problems) -> None:
+    for field, text in (("host", settings.host), ("cluster", settings.cluster)):
+        try:
+            check_text(at(field), text, empty=field == "cluster")
+        except ConfigError as error:
+            problems.take(error)
+    if settings.state_dir is not None and (not settings.state_dir or "\0" in settings.state_dir):
+        problems.add(at("state_dir"), f"{shown(settings.state_dir)} is not a directory", "name one, or remove the key")
+    if settings.server is not None:
+        _check_server(settings.server, at, problems)
+    for field, (lowest, highest) in COUNTS.items():
+        if not lowest <= getattr(settings, field) <= highest:
+            problems.add(at(field), f"{getattr(settings, field)} is not in {lowest}..{highest}", "choose a number between them")
+    for key, (lowest_s, highest_s) in TIMES_S.items():
+        if not lowest_s <= getattr(settings, f"{key}_s") <= highest_s:
+            bounds = f"{format_duration(lowest_s)} and {format_duration(highest_s)}"
+            value = format_duration(getattr(settings, f"{key}_s"))
+            problems.add(at(f"{key}_s"), f"{value} is not within {bounds}", "choose a time between them")
+    if settings.engine not in {"thread", "inline"}:
+        problems.add(at("engine"), f"{shown(settings.engine)} is not a way to run the engine", 'write "thread" or "inline"')
+
+
+def _check_server(server: ServerSettings, at: At, problems: Problems) -> None:
+    try:
+        host, _ = split_host_port(str(at("server.listen")), server.listen, lowest_port=0)
+    except ConfigError as error:
+        problems.take(error)
+    else:
+        if not is_loopback(host):
+            problems.add(
+                at("server.listen"),
+                f"{shown(host)} can be reached from other hosts, and there is no TLS",
+                "use 127.0.0.1 or ::1",
+            )
+    if not _prefix.fullmatch(server.prefix):
+        problems.add(
+            at("server.prefix"),
+            f"{shown(server.prefix)} is not a path",
+            "write as /meshkit/diagnostics/v1, without a slash at its end",
+        )
