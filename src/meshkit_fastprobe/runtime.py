@@ -1,0 +1,340 @@
+"""Diagnostics: the embedder's API, and the only file that wires everything together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+import numpy as np
+import trio
+from numpy.typing import NDArray
+
+from meshkit_fastprobe._native import layout
+from meshkit_fastprobe._native.batch import RecordBatch
+from meshkit_fastprobe._native.engine import Engine
+from meshkit_fastprobe._native.injection import InjectionPoint
+from meshkit_fastprobe._native.table import Table
+from meshkit_fastprobe.aggregation.describe import describe
+from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
+from meshkit_fastprobe.aggregation.windows import Windows
+from meshkit_fastprobe.config.options import probe_options
+from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
+from meshkit_fastprobe.model import Duration, Lane, ProbeOptions, Reason, Result, Settings, State, Transition
+from meshkit_fastprobe.probes.base import AsyncProbe, NativeProbe, Probe, SyncProbe
+from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
+from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
+from meshkit_fastprobe.scheduling.changes import Changes, ChangeStream
+from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
+from meshkit_fastprobe.scheduling.descriptors import Budget, budget
+from meshkit_fastprobe.scheduling.lanes.base import PythonLane
+from meshkit_fastprobe.scheduling.lanes.task import TaskLane
+from meshkit_fastprobe.scheduling.lanes.thread import ThreadLane
+from meshkit_fastprobe.scheduling.placement import Placement
+from meshkit_fastprobe.scheduling.pump import Pump
+from meshkit_fastprobe.scheduling.resolver import Resolver
+from meshkit_fastprobe.telemetry.logs import log_transition
+
+C = TypeVar("C", bound="Check | AsyncCheck")
+
+BATCH_RECORDS: Final = 65_536
+"""Results of Python lanes and report() that may wait for one coalescing period; more are dropped and counted."""
+
+log = logging.getLogger("meshkit_fastprobe")
+
+
+class Diagnostics:
+    """Probes and their states for one host. Making one does no I/O and starts no thread; `async with` runs it.
+
+    Leaving the context stops probing, records what was in flight as skipped, and flushes. It may be entered again.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        _validate(settings)
+        self.settings = settings
+        self.catalog = Catalog(settings.max_probes)
+        self.table = Table(settings.max_probes, MAX_GROUPS)
+        self.windows = Windows(self.table, self.catalog.groups, settings.window_frame_s)
+        self.address: str | None = None
+        """Where the endpoints listen, once they do."""
+        self.descriptors: Budget | None = None
+        """How many connections the native lane may hold, and why, once running."""
+        self._clocks = HostClocks() if settings.engine == "thread" else TrioClocks()
+        self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows)
+        self._batch = RecordBatch(BATCH_RECORDS)
+        self._changes = Changes()
+        self._points: dict[str, InjectionPoint] = {}
+        self._pending: list[Registration] = []
+        self._running: _Running | None = None
+        self._context: AbstractAsyncContextManager[None] | None = None
+        self._records_lost = 0
+
+    # -- registering ---------------------------------------------------------------------------------------------------------
+
+    def probe(self, name: str, **options: Any) -> Callable[[C], C]:
+        """Decorator: register a callable without arguments. `async def` runs on trio, a plain function on a worker thread.
+
+        Raising fails the probe, returning None or an Outcome passes or says more. Options as in ProbeOptions, durations as
+        seconds or "250ms". ConfigError for an option that cannot be, DuplicateNameError for a name that is taken.
+        """
+
+        def register(check: C) -> C:
+            self.add(from_callable(check), name=name, **options)
+            return check
+
+        return register
+
+    def add(self, probe: Probe | Check | AsyncCheck, *, name: str | None = None, **options: Any) -> str:
+        """Register one probe, also while running. Returns its name, by default "kind:target"."""
+        if not isinstance(probe, NativeProbe | AsyncProbe | SyncProbe):
+            probe = from_callable(probe)
+        name = f"{probe.kind}:{probe.target}" if name is None else name
+        self._register([(name, probe)], probe_options(f"probe {name!r}", None, **options))
+        return name
+
+    def add_many(self, probes: Iterable[Probe], **options: Any) -> list[str]:
+        """Register thousands at once with the same options, all or none. Their phases are spread evenly together."""
+        named = [(f"{probe.kind}:{probe.target}", probe) for probe in probes]
+        self._register(named, probe_options("add_many", None, **options))
+        return [name for name, _ in named]
+
+    def remove(self, name: str) -> None:
+        """Forget a probe, also while running; a run in flight is abandoned. UnknownProbeError when there is none."""
+        registration = self.catalog[name]
+        self.catalog.drop(registration)
+        self.table.remove(registration.slot, registration.generation)
+        if self._running:
+            self._running.remove(registration)
+        else:
+            self._pending.remove(registration)
+
+    def pause(self, name: str) -> None:
+        """Stop scheduling a probe; its state is PAUSED until resumed."""
+        self._pause(self.catalog[name], paused=True)
+
+    def resume(self, name: str) -> None:
+        """Schedule a paused probe again, on its old phase; its next conclusive result decides its state."""
+        self._pause(self.catalog[name], paused=False)
+
+    def report(self, name: str, *, ok: bool, latency_s: float = 0.0, reason: Reason = Reason.REPORTED) -> None:
+        """A passive result: what a real call to the dependency came to. Counts and moves the state like a run of the probe."""
+        registration = self.catalog[name]
+        result = Result.OK if ok else Result.FAIL
+        now_ns = self._clocks.schedule_ns()
+        latency_ns = max(0, int(latency_s * 1e9))
+        self._batch.append(
+            registration.slot,
+            registration.generation,
+            max(0, now_ns - latency_ns),
+            latency_ns,
+            0,
+            0,
+            result | layout.PASSIVE,
+            Reason.NONE if ok else reason,
+        )
+        if self._running:
+            self._running.pump.wake()
+
+    def injection_point(self, name: str) -> InjectionPoint:
+        """The place called `name` where a fault may enter this process; the same object for the same name."""
+        point = self._points.get(name)
+        if point is None:
+            point = self._points[name] = InjectionPoint(name)
+        return point
+
+    # -- reading -------------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """What is known now: frozen and consistent, with NumPy columns inside."""
+        now_ns = self._clocks.schedule_ns()
+        return self._builder.build(now_ns, self._clocks.wall_s(now_ns), self.dropped)
+
+    def changes(self) -> ChangeStream:
+        """State transitions from now on, as an async iterator; ends when the runtime stops."""
+        return self._changes.listen()
+
+    def recent(self, name: str) -> list[RecentResult]:
+        """The last results of one probe, oldest first."""
+        now_ns = self._clocks.schedule_ns()
+        return self._builder.recent(self.catalog[name], now_ns, self._clocks.wall_s(now_ns))
+
+    @property
+    def running(self) -> bool:
+        return self._running is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether probes are being run: what /readyz answers."""
+        return self._running is not None
+
+    @property
+    def dropped(self) -> int:
+        """Records lost to full rings since the start; zero on a healthy host."""
+        live = self._running.engine.stats()["records_dropped"] if self._running else 0
+        return self._records_lost + self._batch.dropped + live
+
+    def engine_stats(self) -> dict[str, int]:
+        """Counters of the native engine (see engine.h); empty while not running."""
+        return self._running.engine.stats() if self._running else {}
+
+    # -- running -------------------------------------------------------------------------------------------------------------
+
+    async def run_once(self, name: str) -> ProbeView:
+        """Run a probe now, besides its schedule, and wait for what it comes to; joins a run that is in flight.
+
+        NotRunningError outside `async with`; SkippedError when our own limits kept it from running.
+        """
+        registration = self.catalog[name]
+        if self._running is None:
+            raise NotRunningError("run_once needs a running Diagnostics; use `async with diag:`")
+        skipped = await self._running.run_once(registration)
+        if skipped is not None:
+            raise SkippedError(name, str(skipped))
+        now_ns = self._clocks.schedule_ns()
+        return self._builder.view(registration, now_ns, self._clocks.wall_s(now_ns))
+
+    async def __aenter__(self) -> Diagnostics:
+        if self._context is not None:
+            raise RuntimeError("this Diagnostics is running already")
+        context = self._run()
+        await context.__aenter__()
+        self._context = context
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> bool | None:
+        context, self._context = self._context, None
+        assert context is not None
+        return await context.__aexit__(kind, error, traceback)
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
+        running = self._assemble()
+        self._running = running
+        try:
+            async with trio.open_nursery() as nursery:
+                running.start(nursery)
+                running.place(self._pending)
+                self._pending = []
+                if self.settings.server is not None:
+                    from meshkit_fastprobe.server.serve import serve
+
+                    self.address = await nursery.start(serve, self, self.settings.server)
+                try:
+                    yield
+                finally:
+                    nursery.cancel_scope.cancel()
+        finally:
+            running.stop()
+            self._running = None
+            self.address = None
+            self._records_lost += running.engine.stats()["records_dropped"]
+            self._pending = list(self.catalog)
+            self._changes.close()
+
+    def _assemble(self) -> _Running:
+        settings = self.settings
+        self.descriptors = budget(settings.max_connections)
+        log.log(logging.WARNING if self.descriptors.short else logging.INFO, "%s", self.descriptors)
+        engine = Engine(
+            capacity=settings.max_probes,
+            connections=self.descriptors.connections,
+            notify_ns=int(settings.notify_s * 1e9) if settings.engine == "thread" else 0,
+            now_ns=self._clocks.schedule_ns(),
+        )
+        return _Running(self, engine)
+
+    def _register(self, named: list[tuple[str, Probe]], options: ProbeOptions) -> None:
+        """All or none: names are checked before the first slot is taken."""
+        self._refuse_taken([name for name, _ in named])
+        if not options.cluster and self.settings.cluster:
+            options = msgspec.structs.replace(options, cluster=self.settings.cluster)
+        now_ns = self._clocks.schedule_ns()
+        added = [self._register_one(name, probe, options, now_ns) for name, probe in named]
+        if self._running:
+            self._running.place(added)
+        else:
+            self._pending.extend(added)
+
+    def _refuse_taken(self, names: list[str]) -> None:
+        self.catalog.refuse_room(len(names))
+        seen: set[str] = set()
+        for name in names:
+            self.catalog.refuse_taken(name, seen)
+            seen.add(name)
+
+    def _register_one(self, name: str, probe: Probe, options: ProbeOptions, now_ns: int) -> Registration:
+        lane = lane_of(probe)
+        group = self.catalog.groups.number((options.cluster, options.namespace, probe.kind, options.labels))
+        slot, generation = self.table.add(*self._columns(probe, options, lane, group), now_ns)
+        registration = Registration(name, probe, options, lane, slot, generation, group)
+        self.catalog.put(registration)
+        if not options.enabled:
+            self.table.pause(slot, generation, now_ns, True)
+        return registration
+
+    def _columns(self, probe: Probe, options: ProbeOptions, lane: Lane, group: int, *, unhealthy: bool = False) -> tuple[int, ...]:
+        interval_s = options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
+        return (
+            group,
+            max(1, round(interval_s * 1000)),
+            max(1, round(options.timeout_s * 1000)),
+            0 if options.degraded_above_s is None else max(1, round(options.degraded_above_s * 1e6)),
+            self.catalog.kind_number(probe.kind),
+            lane,
+            options.rise,
+            options.fall,
+        )
+
+    def _pause(self, registration: Registration, *, paused: bool) -> None:
+        self.table.pause(registration.slot, registration.generation, self._clocks.schedule_ns(), paused)
+        if self._running:
+            self._running.pause(registration, paused=paused)
+        else:
+            registration.options = msgspec.structs.replace(registration.options, enabled=not paused)
+
+    def _on_transitions(self, records: NDArray[np.void]) -> None:
+        for slot, generation, at_ns, before, after, reason, result, detail, _ in records.tolist():
+            registration = self.catalog.at(slot)
+            if registration is None or registration.generation != generation:
+                continue
+            self._adapt(registration, State(before), State(after))
+            self._announce(registration, at_ns, State(before), State(after), Reason(reason), Result(result), detail)
+
+    def _adapt(self, registration: Registration, before: State, after: State) -> None:
+        """unhealthy_interval: re-check at another pace while UNHEALTHY."""
+        if registration.options.unhealthy_interval_s is None or State.UNHEALTHY not in {before, after}:
+            return
+        unhealthy = after is State.UNHEALTHY
+        columns = self._columns(registration.probe, registration.options, registration.lane, registration.group, unhealthy=unhealthy)
+        self.table.configure(registration.slot, registration.generation, *columns)
+        if self._running:
+            self._running.placement.reschedule(registration, unhealthy=unhealthy)
+
+    def _announce(
+        self, registration: Registration, at_ns: int, before: State, after: State, reason: Reason, result: Result, detail: int
+    ) -> None:
+        change = Transition(
+            name=registration.name,
+            cluster=registration.options.cluster,
+            namespace=registration.options.namespace,
+            kind=registration.kind,
+            before=before,
+            after=after,
+            reason=reason,
+            message=registration.message or describe(result, reason, detail),
+            at=self._clocks.wall_s(at_ns),
+        )
+        log_transition(change)
+        self._changes.publish(change)
+
+
+def lane_of(probe: Probe) -> Lane:
+    """The lane a probe belongs to, by what it implements."""
+    if isinstance(probe, NativeProbe):
+        return Lane.NATIVE
+    import inspect
+
+    return Lane.TASK if inspect.iscoroutinefunction(probe.check) else Lane.THREAD

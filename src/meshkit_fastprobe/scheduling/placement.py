@@ -1,0 +1,164 @@
+"""Placement: what the engine is told of a probe, and when it will run.
+
+The runtime registers probes in the catalog and the table; this is where registrations become engine commands: phases for a batch,
+native targets compiled, names handed to the resolver, schedules changed when a state or a pause asks for it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Protocol, cast
+
+from meshkit_fastprobe._native.engine import Engine
+from meshkit_fastprobe._native.target import Target
+from meshkit_fastprobe.model import Lane, Outcome
+from meshkit_fastprobe.probes.base import NativeProbe
+from meshkit_fastprobe.probes.catalog import Registration
+from meshkit_fastprobe.probes.targets import is_literal
+from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, spread
+from meshkit_fastprobe.scheduling.resolver import Resolver
+
+NS = 1_000_000_000
+
+
+class Clock(Protocol):
+    def schedule_ns(self) -> int: ...
+
+
+def interval_ns(registration: Registration, *, unhealthy: bool = False) -> int:
+    """The interval in force, in whole milliseconds as the wheel keeps it."""
+    options = registration.options
+    seconds = options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
+    return max(1, round(seconds * 1000)) * 1_000_000
+
+
+def place_phases(registrations: Iterable[Registration], now_ns: int, window_ns: int) -> dict[int, int]:
+    """Set due_ns of each by rank within its class; returns the extra first run of each slot that has one."""
+    classes: defaultdict[tuple[str, str, int], list[Registration]] = defaultdict(list)
+    for registration in registrations:
+        options = registration.options
+        classes[options.cluster, options.namespace, interval_ns(registration)].append(registration)
+    first: dict[int, int] = {}
+    for (cluster, namespace, every_ns), members in classes.items():
+        fractions = spread([member.name for member in members], name_fraction(f"{cluster}/{namespace}/{every_ns}"))
+        for member, fraction in zip(members, fractions.tolist(), strict=True):
+            not_before_ns = now_ns + int(member.options.initial_delay_s * NS)
+            member.due_ns, first_ns = first_run(fraction, every_ns, not_before_ns, window_ns)
+            if first_ns != NEVER:
+                first[member.slot] = first_ns
+    return first
+
+
+class Placement:
+    """Keeps the engine's view of every probe in step with the registrations."""
+
+    def __init__(self, engine: Engine, resolver: Resolver, clock: Clock, first_window_s: float) -> None:
+        self._engine = engine
+        self._resolver = resolver
+        self._clock = clock
+        self._first_window_ns = int(first_window_s * NS)
+        self._by_host: defaultdict[str, dict[int, Registration]] = defaultdict(dict)
+        self._paused: set[int] = set()
+        self._unplaced: set[int] = set()
+
+    def place(self, registrations: list[Registration]) -> None:
+        """Schedule probes that were just registered, all together so that their phases are even."""
+        first = place_phases(registrations, self._clock.schedule_ns(), self._first_window_ns)
+        for registration in registrations:
+            if not registration.options.enabled:
+                self._paused.add(registration.slot)
+            if registration.lane is not Lane.NATIVE:
+                self._add(registration, None, first.get(registration.slot, NEVER))
+                continue
+            endpoint = cast("NativeProbe", registration.probe).endpoint
+            host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
+            if isinstance(endpoint, str) or is_literal(host):
+                self._add(registration, cast("NativeProbe", registration.probe).compile(host, port), first.get(registration.slot, NEVER))
+            else:
+                self._unplaced.add(registration.slot)
+                self._by_host[host][registration.slot] = registration
+                self._resolver.use(host)
+                if self._resolver.answer(host) is not None:
+                    self._point(registration, host)
+
+    def remove(self, registration: Registration) -> None:
+        self._paused.discard(registration.slot)
+        self._engine.remove(registration.slot, registration.generation)
+        host = _name_of(registration)
+        if host is not None and self._by_host[host].pop(registration.slot, None) is not None:
+            self._unplaced.discard(registration.slot)
+            self._resolver.leave(host)
+            if not self._by_host[host]:
+                del self._by_host[host]
+
+    def pause(self, registration: Registration) -> None:
+        self._paused.add(registration.slot)
+        self.reschedule(registration, unhealthy=False)
+
+    def resume(self, registration: Registration) -> None:
+        self._paused.discard(registration.slot)
+        self.reschedule(registration, unhealthy=False)
+
+    def reschedule(self, registration: Registration, *, unhealthy: bool) -> None:
+        """Tell the engine the schedule now in force: the same phase, at the interval that the state asks for."""
+        if registration.slot in self._unplaced:
+            return
+        every_ns = interval_ns(registration, unhealthy=unhealthy)
+        self._engine.schedule(
+            registration.slot,
+            registration.generation,
+            self._next_due(registration, every_ns),
+            every_ns,
+            int(registration.options.timeout_s * NS),
+            jitter_ms=round(registration.options.jitter_s * 1000),
+        )
+
+    def changed(self, host: str) -> None:
+        """The resolver has a new answer: point every probe of this name at it."""
+        for registration in list(self._by_host.get(host, {}).values()):
+            self._point(registration, host)
+
+    def _point(self, registration: Registration, host: str) -> None:
+        answer = self._resolver.answer(host)
+        assert answer is not None, "asked before the resolver knew"
+        probe = cast("NativeProbe", registration.probe)
+        if isinstance(answer, Outcome):
+            target = Target.unresolved(answer.result, answer.reason)
+        else:
+            target = probe.compile(answer, cast("tuple[str, int]", probe.endpoint)[1])
+        if registration.slot in self._unplaced:
+            self._unplaced.discard(registration.slot)
+            self._add(registration, target, NEVER)
+        else:
+            self._engine.retarget(registration.slot, registration.generation, target)
+
+    def _add(self, registration: Registration, target: Target | None, first_ns: int) -> None:
+        every_ns = interval_ns(registration)
+        self._engine.add(
+            registration.slot,
+            registration.generation,
+            registration.lane,
+            self._next_due(registration, every_ns),
+            every_ns,
+            int(registration.options.timeout_s * NS),
+            first_ns=NEVER if registration.slot in self._paused else first_ns,
+            jitter_ms=round(registration.options.jitter_s * 1000),
+            target=target,
+        )
+
+    def _next_due(self, registration: Registration, every_ns: int) -> int:
+        if registration.slot in self._paused:
+            return NEVER
+        now_ns = self._clock.schedule_ns()
+        if registration.due_ns >= now_ns and every_ns == interval_ns(registration):
+            return registration.due_ns
+        return now_ns + (registration.due_ns - now_ns) % every_ns
+
+
+def _name_of(registration: Registration) -> str | None:
+    """The host name a native probe needs resolved, if any."""
+    if registration.lane is not Lane.NATIVE:
+        return None
+    endpoint = cast("NativeProbe", registration.probe).endpoint
+    return None if isinstance(endpoint, str) or is_literal(endpoint[0]) else endpoint[0]
