@@ -1,0 +1,235 @@
+/* The engine as a whole: making it, one step of it, and the thread that steps it. */
+#include "engine_internal.h"
+#include "fastprobe/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAKE_TAG UINT64_MAX
+#define CPU_EVERY 1024u
+
+fp_ns fp_engine_latency_clock(const fp_engine *engine) {
+    return engine->config.manual_clock ? engine->now_ns : fp_clock_latency();
+}
+
+void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interval_ns) {
+    int out_of_reach = fp_wheel_arm(engine->wheel, timer, due_ns, interval_ns);
+    assert(!out_of_reach); /* intervals and delays are bounded far below the wheel's reach where they are configured */
+    (void)out_of_reach;
+}
+
+/* -- making ----------------------------------------------------------------------------------------------------------------- */
+
+static bool power_of_two(uint32_t n) {
+    return n && !(n & (n - 1));
+}
+
+static int make_parts(fp_engine *engine, fp_ns now_ns) {
+    const fp_engine_config *config = &engine->config;
+    int error = fp_wheel_new(&engine->wheel, 2 * config->capacity, config->tick_ns, now_ns);
+    if (!error) error = fp_ring_new(&engine->commands, config->command_ring, sizeof(fp_command));
+    if (!error) error = fp_ring_new(&engine->records, config->record_ring, sizeof(fp_record));
+    if (!error) error = fp_poll_new(&engine->poll);
+    if (error) return error;
+    engine->slots = fp_reserve(engine->slots_bytes);
+    engine->connections = fp_reserve(engine->connections_bytes);
+    if (!engine->slots || !engine->connections) return -ENOMEM;
+    fp_connections_init(engine);
+    engine->notify_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    engine->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (engine->notify_fd < 0 || engine->wake_fd < 0) return -EMFILE;
+    return fp_poll_add(engine->poll, engine->wake_fd, WAKE_TAG);
+}
+
+int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns) {
+    if (!config->capacity || config->capacity > UINT32_MAX / 2 || !config->connections || !power_of_two(config->record_ring) ||
+        !power_of_two(config->command_ring) || !config->events_per_step || config->events_per_step > FP_STEP_MAX)
+        return -EINVAL;
+    fp_engine *made = calloc(1, sizeof *made);
+    if (!made) return -ENOMEM;
+    made->config = *config;
+    made->slots_bytes = (size_t)config->capacity * sizeof(fp_slot);
+    made->connections_bytes = (size_t)config->connections * sizeof(fp_connection);
+    made->now_ns = now_ns;
+    made->news_since_ns = FP_NEVER;
+    made->notify_fd = made->wake_fd = -1;
+    made->random = now_ns | 1; /* zero is xorshift's fixed point */
+    int error = make_parts(made, now_ns);
+    if (error) {
+        fp_engine_free(made);
+        return error;
+    }
+    *engine = made;
+    return 0;
+}
+
+/* Targets are owned by slots and by commands nobody took. */
+static void free_targets(fp_engine *engine) {
+    while (fp_ring_size(engine->commands)) {
+        uint32_t n = fp_ring_pop(engine->commands, engine->command_batch, FP_STEP_MAX);
+        for (uint32_t i = 0; i < n; i++) fp_target_free(engine->command_batch[i].target);
+    }
+    for (uint32_t slot = 0; slot < engine->slots_used; slot++) fp_target_free(engine->slots[slot].target);
+}
+
+void fp_engine_free(fp_engine *engine) {
+    if (!engine) return;
+    fp_engine_stop(engine);
+    if (engine->commands && engine->slots) free_targets(engine);
+    if (engine->connections) fp_connections_close_all(engine);
+    if (engine->notify_fd >= 0) close(engine->notify_fd);
+    if (engine->wake_fd >= 0) close(engine->wake_fd);
+    fp_release(engine->slots, engine->slots_bytes);
+    fp_release(engine->connections, engine->connections_bytes);
+    fp_poll_free(engine->poll);
+    fp_ring_free(engine->records);
+    fp_ring_free(engine->commands);
+    fp_wheel_free(engine->wheel);
+    free(engine);
+}
+
+/* -- stepping --------------------------------------------------------------------------------------------------------------- */
+
+static void handle_events(fp_engine *engine) {
+    for (uint32_t i = 0; i < engine->n_events; i++) {
+        const fp_ready_event *event = &engine->events[i];
+        if (event->tag == WAKE_TAG) {
+            uint64_t count;
+            ssize_t got = read(engine->wake_fd, &count, sizeof count);
+            (void)got;
+            continue;
+        }
+        fp_connection *connection = &engine->connections[(uint32_t)event->tag];
+        if (connection->serial == event->tag >> 32) fp_run_event(engine, connection, event->ready);
+    }
+    engine->n_events = 0;
+}
+
+static void count_cpu(fp_engine *engine) {
+    struct timespec used;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0)
+        atomic_store_explicit(&engine->counters.cpu_ns, (uint64_t)used.tv_sec * FP_NS_PER_S + (uint64_t)used.tv_nsec,
+                              memory_order_relaxed);
+}
+
+/* Work on what has been fetched; the time of the next deed, 0 for at once. */
+static fp_ns work(fp_engine *engine, fp_ns now_ns) {
+    if (now_ns > engine->now_ns) engine->now_ns = now_ns;
+    bool more_events = engine->n_events == engine->config.events_per_step;
+    handle_events(engine);
+    bool more = fp_engine_take_commands(engine);
+    more |= fp_engine_take_expiries(engine);
+    more |= fp_run_serve_line(engine);
+    more |= more_events;
+    bool untold = fp_engine_tell_reader(engine);
+    fp_count(&engine->counters.steps, 1);
+    if (more) return 0;
+    fp_ns next_ns = fp_wheel_next_due(engine->wheel);
+    fp_ns tell_ns = untold ? engine->news_since_ns + engine->config.notify_ns : FP_NEVER;
+    return next_ns < tell_ns ? next_ns : tell_ns;
+}
+
+fp_ns fp_engine_step(fp_engine *engine, fp_ns now_ns) {
+    assert(!engine->started);
+    if (!engine->n_events) engine->n_events = fp_poll_wait(engine->poll, engine->events, engine->config.events_per_step, 0);
+    return work(engine, now_ns);
+}
+
+int fp_engine_wait(fp_engine *engine, fp_ns until_ns) {
+    fp_ns now_ns = fp_clock_schedule();
+    fp_ns timeout_ns = until_ns == FP_NEVER ? FP_NEVER : until_ns > now_ns ? until_ns - now_ns : 0;
+    if (!engine->n_events) engine->n_events = fp_poll_wait(engine->poll, engine->events, engine->config.events_per_step, timeout_ns);
+    return 0;
+}
+
+/* -- the thread ------------------------------------------------------------------------------------------------------------- */
+
+static void sleep_until(fp_engine *engine, fp_ns next_ns) {
+    /* `asleep` is only ever changed by exchange, so poster and engine are ordered by it: either the poster's exchange comes later,
+     * finds true and writes the wake-up, or it came before and its commands are seen by the look at the ring. */
+    atomic_exchange(&engine->asleep, true);
+    bool busy = next_ns == 0 || fp_ring_size(engine->commands) || atomic_load(&engine->stopping);
+    fp_engine_wait(engine, busy ? 0 : next_ns);
+    atomic_exchange(&engine->asleep, false);
+}
+
+static void *run(void *argument) {
+    fp_engine *engine = argument;
+    prctl(PR_SET_NAME, "fastprobe");
+    prctl(PR_SET_TIMERSLACK, 1000UL); /* the default of 50 us would be most of our lateness */
+    for (uint32_t steps = 0; !atomic_load(&engine->stopping); steps++) {
+        fp_ns next_ns = work(engine, fp_clock_schedule());
+        if (steps % CPU_EVERY == 0) count_cpu(engine);
+        sleep_until(engine, next_ns);
+    }
+    count_cpu(engine);
+    return NULL;
+}
+
+int fp_engine_start(fp_engine *engine) {
+    if (engine->started) return -EALREADY;
+    sigset_t all, before;
+    sigfillset(&all);
+    atomic_store(&engine->stopping, false);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the host's: the thread inherits a full mask */
+    int error = pthread_create(&engine->thread, NULL, run, engine);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    engine->started = !error;
+    return -error;
+}
+
+static void wake(fp_engine *engine) {
+    const uint64_t one = 1;
+    ssize_t written = write(engine->wake_fd, &one, sizeof one);
+    (void)written;
+}
+
+int fp_engine_stop(fp_engine *engine) {
+    if (!engine->started) return 0;
+    atomic_store(&engine->stopping, true);
+    wake(engine);
+    pthread_join(engine->thread, NULL);
+    engine->started = false;
+    return 0;
+}
+
+/* -- the other side --------------------------------------------------------------------------------------------------------- */
+
+uint32_t fp_engine_post(fp_engine *engine, const fp_command *commands, uint32_t n) {
+    uint32_t taken = fp_ring_push(engine->commands, commands, n, false);
+    if (taken && (atomic_exchange(&engine->asleep, false) || !engine->started)) wake(engine);
+    return taken;
+}
+
+int fp_engine_notify_fd(const fp_engine *engine) {
+    return engine->notify_fd;
+}
+
+int fp_engine_poll_fd(const fp_engine *engine) {
+    return fp_poll_fd(engine->poll);
+}
+
+void fp_engine_stats_read(const fp_engine *engine, fp_engine_stats *out) {
+    const fp_counters *from = &engine->counters;
+#define FP_READ(name) out->name = atomic_load_explicit(&from->name, memory_order_relaxed)
+    FP_READ(steps);
+    FP_READ(expiries);
+    FP_READ(runs_started);
+    FP_READ(runs_finished);
+    FP_READ(connections_opened);
+    FP_READ(connections_reused);
+    FP_READ(retries);
+    FP_READ(in_flight);
+    FP_READ(waiting);
+    FP_READ(records_dropped);
+    FP_READ(commands_stale);
+    FP_READ(clock_jumps);
+    FP_READ(cpu_ns);
+#undef FP_READ
+}

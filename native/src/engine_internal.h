@@ -1,0 +1,183 @@
+/* engine_internal.h - the engine from within: slots, connections, runs.
+ *
+ *   engine.c           making, stepping, the thread
+ *   engine_commands.c  what the other thread asks for
+ *   engine_schedule.c  expiries: what a due slot does next
+ *   engine_runs.c      a native run from its start to its record, and the line of those that wait for a connection
+ *   engine_records.c   records up, and when to wake the reader
+ *   connections.c      the pool: sockets, their reuse, idle keep-alive ones
+ *   probes/            one state machine a file, behind probe.h
+ */
+#ifndef FASTPROBE_ENGINE_INTERNAL_H
+#define FASTPROBE_ENGINE_INTERNAL_H
+#include "fastprobe/engine.h"
+#include "fastprobe/http1.h"
+#include "fastprobe/ring.h"
+#include "fastprobe/wheel.h"
+#include "poll.h"
+#include "target_internal.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FP_NONE           UINT32_MAX
+#define FP_STEP_MAX       64u    /* most that events_per_step may be */
+#define FP_SCRATCH_BYTES  16384u /* one read; also holds any request */
+#define FP_LATE_NS        (5 * FP_NS_PER_S)
+#define FP_LEAST_WAIT_NS  FP_NS_PER_S /* a due run waits in line for at least this long */
+
+enum fp_slot_state {
+    FP_SLOT_IDLE = 0,
+    FP_SLOT_DELAYED, /* a jittered or extra first start: the slot's second timer is its moment */
+    FP_SLOT_WAITING, /* in line for a connection: the second timer is the end of patience */
+    FP_SLOT_RUNNING, /* in flight: the second timer is the deadline */
+};
+
+typedef struct fp_slot { /* one cache line */
+    fp_target *target;
+    fp_ns timeout_ns;
+    fp_ns due_ns; /* of the run that is delayed, waiting or in flight */
+    uint32_t generation; /* 0: no probe here */
+    uint32_t jitter_ms;
+    uint32_t connection; /* running natively, or an idle keep-alive one; else FP_NONE */
+    uint32_t line_next;  /* neighbours in line, while waiting */
+    uint32_t line_previous;
+    uint8_t lane;
+    uint8_t state; /* fp_slot_state */
+    uint16_t reserved;
+    fp_ns started_ns; /* scheduling clock, of a Python lane's notice */
+    uint64_t padding;
+} fp_slot;
+_Static_assert(sizeof(fp_slot) == 64, "a slot is one cache line");
+
+enum fp_connection_phase {
+    FP_CONNECTION_FREE = 0, /* fd, if any, is disconnected and ready to connect again */
+    FP_CONNECTION_CONNECTING,
+    FP_CONNECTION_ASKING, /* the request is being sent */
+    FP_CONNECTION_READING,
+    FP_CONNECTION_RESTING, /* connected, kept by its slot for the next run */
+};
+
+typedef struct fp_connection {
+    int fd; /* -1: none */
+    uint32_t serial; /* of the fd's registration: events of an earlier one are ignored */
+    uint32_t slot;
+    uint32_t next; /* in the free list, or in the list of resting ones (oldest first) */
+    uint32_t previous;
+    uint8_t phase;
+    uint8_t family;
+    bool kept;     /* this run found the connection open */
+    bool answered; /* this run has seen a byte */
+    bool cut_events; /* a step's bound stopped the reading: more may wait */
+    const fp_target *target;
+    fp_target *orphan;       /* the slot's old target, replaced during this run, freed after it */
+    fp_ns started_ns;        /* scheduling clock */
+    fp_ns began_ns;          /* latency clock: just before the first packet */
+    uint32_t sent;           /* bytes of the request */
+    uint32_t matched;        /* of the needle */
+    uint32_t expectations;   /* bits of the headers seen */
+    uint32_t body_bytes;
+    fp_http1 parser;
+} fp_connection;
+
+typedef struct fp_list {
+    uint32_t first;
+    uint32_t last;
+} fp_list;
+
+typedef struct fp_counters { /* written by the engine alone, read by anybody */
+    _Atomic uint64_t steps, expiries, runs_started, runs_finished, connections_opened, connections_reused, retries, in_flight, waiting,
+        records_dropped, commands_stale, clock_jumps, cpu_ns;
+} fp_counters;
+
+struct fp_engine {
+    fp_engine_config config;
+    fp_wheel *wheel;
+    fp_poll *poll;
+    fp_ring *commands;
+    fp_ring *records;
+    fp_slot *slots;
+    fp_connection *connections;
+    size_t slots_bytes;
+    size_t connections_bytes;
+    uint32_t slots_used; /* slots [0, this) have held a probe */
+    fp_ns now_ns;        /* of this step */
+    uint64_t random;
+
+    fp_list free_cold;    /* connections without a descriptor */
+    fp_list free_warm[2]; /* disconnected, by family: IPv4, IPv6 */
+    fp_list resting;
+    fp_list line; /* slots that wait for a connection */
+
+    fp_ready_event events[FP_STEP_MAX];
+    uint32_t n_events;
+    fp_expiry expiries[FP_STEP_MAX];
+    fp_command command_batch[FP_STEP_MAX];
+    char scratch[FP_SCRATCH_BYTES];
+
+    fp_ns news_since_ns; /* FP_NEVER: the reader knows of every record */
+    int notify_fd;       /* up: records wait */
+    int wake_fd;         /* down: commands wait, or stop */
+    _Atomic bool told;   /* the reader was told and has not drained since */
+    _Atomic bool asleep; /* the engine may be blocked */
+    _Atomic bool stopping;
+    bool started;
+    pthread_t thread;
+    fp_counters counters;
+};
+
+/* Only the engine's thread writes a counter, so load and store need not be one operation. */
+static inline void fp_count(_Atomic uint64_t *counter, uint64_t n) {
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+static inline void fp_uncount(_Atomic uint64_t *counter) {
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) - 1, memory_order_relaxed);
+}
+
+static inline uint32_t fp_schedule_timer(uint32_t slot) {
+    return 2 * slot;
+}
+static inline uint32_t fp_run_timer(uint32_t slot) {
+    return 2 * slot + 1;
+}
+
+fp_ns fp_engine_latency_clock(const fp_engine *engine);
+void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interval_ns);
+
+/* engine_commands.c */
+bool fp_engine_take_commands(fp_engine *engine); /* true when more may wait */
+void fp_engine_remove_slot(fp_engine *engine, uint32_t slot);
+
+/* engine_schedule.c */
+bool fp_engine_take_expiries(fp_engine *engine); /* true when more may be due */
+void fp_engine_begin(fp_engine *engine, uint32_t slot, fp_ns due_ns); /* an idle slot runs now, or waits in line */
+void fp_engine_settle(fp_engine *engine, uint32_t slot);              /* back to idle; its run timer is off */
+
+/* engine_runs.c */
+void fp_run_start(fp_engine *engine, uint32_t slot);
+void fp_run_event(fp_engine *engine, fp_connection *connection, uint32_t ready);
+void fp_run_deadline(fp_engine *engine, uint32_t slot);
+bool fp_run_serve_line(fp_engine *engine); /* true when more could start at once */
+void fp_run_join_line(fp_engine *engine, uint32_t slot);
+void fp_run_leave_line(fp_engine *engine, uint32_t slot);
+
+/* engine_records.c */
+bool fp_engine_report(fp_engine *engine, const fp_record *record); /* false when the ring was full */
+void fp_engine_skip(fp_engine *engine, uint32_t slot, fp_ns at_ns, uint8_t reason, uint32_t count);
+bool fp_engine_tell_reader(fp_engine *engine); /* true when the telling is still to come: see news_since_ns */
+
+/* connections.c */
+void fp_connections_init(fp_engine *engine);
+void fp_connections_close_all(fp_engine *engine);
+fp_connection *fp_connection_take(fp_engine *engine, const fp_target *target); /* NULL: none free; evicts the oldest resting one */
+int fp_connection_open(fp_engine *engine, fp_connection *connection); /* 0 connected, -EINPROGRESS, or what socket/connect said */
+void fp_connection_close(fp_engine *engine, fp_connection *connection);      /* and back to the pool */
+void fp_connection_disconnect(fp_engine *engine, fp_connection *connection); /* the same, keeping the socket for reuse */
+void fp_connection_rest(fp_engine *engine, fp_connection *connection);
+void fp_connection_wake(fp_engine *engine, fp_connection *connection); /* from resting to in use */
+void fp_connection_reset_fd(fp_engine *engine, fp_connection *connection); /* close the descriptor, keep the connection */
+
+static inline uint32_t fp_connection_index(const fp_engine *engine, const fp_connection *connection) {
+    return (uint32_t)(connection - engine->connections);
+}
+
+#endif

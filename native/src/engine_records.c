@@ -1,0 +1,55 @@
+/* Records on their way up, and the wake-up of their reader: once per coalescing period, at once when the ring is half full. */
+#include "engine_internal.h"
+
+#include <unistd.h>
+
+bool fp_engine_report(fp_engine *engine, const fp_record *record) {
+    if (fp_ring_push(engine->records, record, 1, true) == 0) {
+        fp_count(&engine->counters.records_dropped, 1);
+        return false;
+    }
+    if (engine->news_since_ns == FP_NEVER) engine->news_since_ns = engine->now_ns;
+    return true;
+}
+
+void fp_engine_skip(fp_engine *engine, uint32_t slot, fp_ns at_ns, uint8_t reason, uint32_t count) {
+    fp_engine_report(engine, &(fp_record){
+                                 .slot = slot,
+                                 .generation = engine->slots[slot].generation,
+                                 .started_ns = at_ns,
+                                 .detail = (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX),
+                                 .result = FP_EVENT_SKIPPED,
+                                 .reason = reason,
+                             });
+}
+
+static void tell(fp_engine *engine) {
+    /* `told` is only ever changed by exchange, so engine and reader are ordered by it: either the reader's clearing comes later and
+     * sees our records, or it came before and we write. */
+    if (!atomic_exchange(&engine->told, true)) {
+        const uint64_t one = 1;
+        ssize_t written = write(engine->notify_fd, &one, sizeof one);
+        (void)written; /* fails only at 2^64 - 1, when it is readable anyway */
+    }
+}
+
+bool fp_engine_tell_reader(fp_engine *engine) {
+    if (engine->news_since_ns == FP_NEVER) return false;
+    if (engine->now_ns - engine->news_since_ns < engine->config.notify_ns &&
+        fp_ring_size(engine->records) < engine->config.record_ring / 2)
+        return true;
+    engine->news_since_ns = FP_NEVER;
+    tell(engine);
+    return false;
+}
+
+uint32_t fp_engine_drain(fp_engine *engine, fp_record *out, uint32_t n) {
+    uint64_t count;
+    if (atomic_exchange(&engine->told, false)) {
+        ssize_t got = read(engine->notify_fd, &count, sizeof count);
+        (void)got; /* told, but not written yet: then it is written in a moment, and wakes us for nothing once */
+    }
+    uint32_t taken = fp_ring_pop(engine->records, out, n);
+    if (taken == n && fp_ring_size(engine->records) > 0) tell(engine);
+    return taken;
+}

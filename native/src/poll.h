@@ -1,0 +1,26 @@
+/* poll.h - readiness of many descriptors, edge-triggered. One implementation a file: poll_epoll.c is the only one so far.
+ *
+ * A descriptor is added once and stays until it is closed; `tag` comes back with its events. */
+#ifndef FASTPROBE_POLL_H
+#define FASTPROBE_POLL_H
+#include "fastprobe/base.h"
+
+typedef struct fp_poll fp_poll;
+
+enum fp_ready { FP_READABLE = 1, FP_WRITABLE = 2, FP_PEER_CLOSED = 4, FP_BROKEN = 8 }; /* BROKEN: error or hang-up */
+
+typedef struct fp_ready_event {
+    uint64_t tag;
+    uint32_t ready; /* fp_ready bits */
+} fp_ready_event;
+
+int fp_poll_new(fp_poll **poll); /* -ENOMEM, -EMFILE */
+void fp_poll_free(fp_poll *poll);
+int fp_poll_add(fp_poll *poll, int fd, uint64_t tag);   /* -ENOSPC, -ENOMEM */
+int fp_poll_again(fp_poll *poll, int fd, uint64_t tag); /* report once more what is ready now */
+int fp_poll_fd(const fp_poll *poll);                    /* readable when wait would return at once */
+
+/* At most n events; waits up to timeout_ns (FP_NEVER: for ever, 0: not at all). Returns how many, 0 also when interrupted. */
+uint32_t fp_poll_wait(fp_poll *poll, fp_ready_event *out, uint32_t n, fp_ns timeout_ns);
+
+#endif

@@ -1,0 +1,85 @@
+/* Edge-triggered epoll: one registration serves connect, send and receive, and a socket that was disconnected for reuse (and would
+ * report a hang-up for as long as it idles, level-triggered) stays silent. */
+#include "poll.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCH 64u
+
+struct fp_poll {
+    int fd;
+    bool coarse; /* no epoll_pwait2 (before Linux 5.11): milliseconds, rounded up so that nothing fires early */
+    struct epoll_event events[BATCH];
+};
+
+int fp_poll_new(fp_poll **poll) {
+    fp_poll *made = calloc(1, sizeof *made);
+    if (!made) return -ENOMEM;
+    made->fd = epoll_create1(EPOLL_CLOEXEC);
+    if (made->fd < 0) {
+        free(made);
+        return -errno;
+    }
+    *poll = made;
+    return 0;
+}
+
+void fp_poll_free(fp_poll *poll) {
+    if (!poll) return;
+    close(poll->fd);
+    free(poll);
+}
+
+static int control(fp_poll *poll, int operation, int fd, uint64_t tag) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.u64 = tag}};
+    return epoll_ctl(poll->fd, operation, fd, &event) ? -errno : 0;
+}
+
+int fp_poll_add(fp_poll *poll, int fd, uint64_t tag) {
+    return control(poll, EPOLL_CTL_ADD, fd, tag);
+}
+
+int fp_poll_again(fp_poll *poll, int fd, uint64_t tag) {
+    return control(poll, EPOLL_CTL_MOD, fd, tag);
+}
+
+int fp_poll_fd(const fp_poll *poll) {
+    return poll->fd;
+}
+
+static uint32_t translate(uint32_t events) {
+    uint32_t ready = 0;
+    if (events & EPOLLIN) ready |= FP_READABLE;
+    if (events & EPOLLOUT) ready |= FP_WRITABLE;
+    if (events & EPOLLRDHUP) ready |= FP_PEER_CLOSED;
+    if (events & (EPOLLERR | EPOLLHUP)) ready |= FP_BROKEN;
+    return ready;
+}
+
+static int wait_coarsely(fp_poll *poll, int n, fp_ns timeout_ns) {
+    fp_ns milliseconds = (timeout_ns + FP_NS_PER_MS - 1) / FP_NS_PER_MS;
+    int timeout_ms = timeout_ns == FP_NEVER ? -1 : milliseconds > INT32_MAX ? INT32_MAX : (int)milliseconds;
+    return epoll_wait(poll->fd, poll->events, n, timeout_ms);
+}
+
+static int wait_finely(fp_poll *poll, int n, fp_ns timeout_ns) {
+    struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / FP_NS_PER_S), .tv_nsec = (long)(timeout_ns % FP_NS_PER_S)};
+    int found = epoll_pwait2(poll->fd, poll->events, n, timeout_ns == FP_NEVER ? NULL : &timeout, NULL);
+    if (found < 0 && errno == ENOSYS) {
+        poll->coarse = true;
+        return wait_coarsely(poll, n, timeout_ns);
+    }
+    return found;
+}
+
+uint32_t fp_poll_wait(fp_poll *poll, fp_ready_event *out, uint32_t n, fp_ns timeout_ns) {
+    int room = (int)(n < BATCH ? n : BATCH);
+    int found = poll->coarse || timeout_ns == 0 ? wait_coarsely(poll, room, timeout_ns) : wait_finely(poll, room, timeout_ns);
+    for (int i = 0; i < found; i++)
+        out[i] = (fp_ready_event){.tag = poll->events[i].data.u64, .ready = translate(poll->events[i].events)};
+    return found > 0 ? (uint32_t)found : 0;
+}

@@ -1,0 +1,258 @@
+"""The C engine: commands down, records up."""
+from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
+from libc.errno cimport EALREADY, EINVAL, EMFILE, ENOMEM
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memmove
+
+from meshkit_fastprobe._native.core cimport (
+    FP_CMD_ADD,
+    FP_CMD_DEADLINE,
+    FP_CMD_FINISH,
+    FP_CMD_REMOVE,
+    FP_CMD_RUN,
+    FP_CMD_SCHEDULE,
+    FP_CMD_TARGET,
+    FP_NEVER,
+    fp_clock_schedule,
+    fp_command,
+    fp_engine,
+    fp_engine_check,
+    fp_engine_config,
+    fp_engine_drain,
+    fp_engine_free,
+    fp_engine_new,
+    fp_engine_notify_fd,
+    fp_engine_poll_fd,
+    fp_engine_post,
+    fp_engine_start,
+    fp_engine_stats,
+    fp_engine_stats_read,
+    fp_engine_step,
+    fp_engine_stop,
+    fp_engine_wait,
+    fp_ns,
+    fp_record,
+    fp_target,
+    fp_target_free,
+)
+from meshkit_fastprobe._native.target cimport Target
+
+import os
+
+from meshkit_fastprobe._native.layout import RECORD
+from meshkit_fastprobe.errors import CapacityError
+
+
+cdef inline fp_ns moment(int64_t ns) noexcept:
+    return FP_NEVER if ns < 0 else <fp_ns>ns
+
+
+cdef class Engine:
+    cdef fp_engine *_engine
+    cdef fp_command *_gathered  # from _first to _first + _n
+    cdef size_t _first
+    cdef size_t _n
+    cdef size_t _room
+    cdef readonly bint running
+
+    def __cinit__(
+        self,
+        *,
+        uint32_t capacity,
+        uint32_t connections=1024,
+        uint32_t record_ring=131072,
+        uint32_t command_ring=65536,
+        uint32_t events_per_step=64,
+        uint64_t tick_ns=1_000_000,
+        uint64_t notify_ns=5_000_000,
+        bint manual_clock=False,
+        int64_t now_ns=-1,
+    ):
+        cdef fp_engine_config config
+        config.capacity = capacity
+        config.connections = connections
+        config.record_ring = record_ring
+        config.command_ring = command_ring
+        config.events_per_step = events_per_step
+        config.tick_ns = tick_ns
+        config.notify_ns = notify_ns
+        config.manual_clock = manual_clock
+        cdef int failed = fp_engine_new(&self._engine, &config, fp_clock_schedule() if now_ns < 0 else <fp_ns>now_ns)
+        if failed == -ENOMEM:
+            raise MemoryError
+        if failed == -EMFILE:
+            raise CapacityError("the engine needs three descriptors of its own and this process has none left; raise its limit (ulimit -n)")
+        if failed == -EINVAL:
+            raise ValueError("capacity, connections: at least 1; rings: a power of two; events_per_step: 1..64; tick_ns: at least 1000")
+        if failed:
+            raise OSError(-failed, os.strerror(-failed))
+
+    def __dealloc__(self):
+        cdef size_t i
+        if self._engine is not NULL:
+            with nogil:
+                fp_engine_free(self._engine)
+        for i in range(self._n):
+            fp_target_free(self._gathered[self._first + i].target)
+        PyMem_RawFree(self._gathered)
+
+    @property
+    def notify_fd(self) -> int:
+        """An eventfd, readable when records wait."""
+        return fp_engine_notify_fd(self._engine)
+
+    @property
+    def poll_fd(self) -> int:
+        """Readable when step() has socket work."""
+        return fp_engine_poll_fd(self._engine)
+
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        cdef int failed = fp_engine_start(self._engine)
+        if failed == -EALREADY:
+            raise RuntimeError("this engine is running already")
+        if failed:
+            raise OSError(-failed, os.strerror(-failed))
+        self.running = True
+
+    def stop(self) -> None:
+        """Stop and join the thread; calm when it does not run. The GIL is released while waiting."""
+        with nogil:
+            fp_engine_stop(self._engine)
+        self.running = False
+
+    cdef int _refuse_running(self) except -1:
+        if self.running:
+            raise RuntimeError("the engine runs in its own thread: stop it first")
+        return 0
+
+    def step(self, uint64_t now_ns) -> int:
+        """One bounded step; the time of the next deed, 0 for at once, -1 for none known."""
+        cdef fp_ns next_ns
+        self._refuse_running()
+        with nogil:
+            next_ns = fp_engine_step(self._engine, now_ns)
+        return -1 if next_ns == FP_NEVER else next_ns
+
+    def wait(self, int64_t until_ns) -> None:
+        """Wait for sockets or commands, without the GIL."""
+        cdef fp_ns until = moment(until_ns)
+        self._refuse_running()
+        with nogil:
+            fp_engine_wait(self._engine, until)
+
+    cdef fp_command *_gather(self, uint8_t op, uint32_t slot, uint32_t generation) except NULL:
+        cdef size_t room
+        cdef fp_command *moved
+        cdef fp_command *command
+        if self._first + self._n == self._room:
+            if self._first > self._n:
+                memmove(self._gathered, self._gathered + self._first, self._n * sizeof(fp_command))
+            else:
+                room = max(self._room * 2, <size_t>256)
+                moved = <fp_command *>PyMem_RawRealloc(self._gathered, room * sizeof(fp_command))
+                if moved is NULL:
+                    raise MemoryError
+                self._gathered = moved
+                self._room = room
+                memmove(self._gathered, self._gathered + self._first, self._n * sizeof(fp_command))
+            self._first = 0
+        command = &self._gathered[self._first + self._n]
+        self._n += 1
+        command.op = op
+        command.lane = 0
+        command.reserved = 0
+        command.slot = slot
+        command.generation = generation
+        command.jitter_ms = 0
+        command.due_ns = command.first_ns = FP_NEVER
+        command.interval_ns = command.timeout_ns = 0
+        command.target = NULL
+        return command
+
+    def add(
+        self,
+        uint32_t slot,
+        uint32_t generation,
+        uint8_t lane,
+        int64_t due_ns,
+        uint64_t interval_ns,
+        uint64_t timeout_ns,
+        *,
+        int64_t first_ns=-1,
+        uint32_t jitter_ms=0,
+        Target target=None,
+    ) -> None:
+        """A slot appears; due_ns -1 registers it paused."""
+        cdef fp_target *taken = target.take() if target is not None else NULL
+        cdef fp_command *command = self._gather(FP_CMD_ADD, slot, generation)
+        command.lane = lane
+        command.due_ns = moment(due_ns)
+        command.first_ns = moment(first_ns)
+        command.interval_ns = interval_ns
+        command.timeout_ns = timeout_ns
+        command.jitter_ms = jitter_ms
+        command.target = taken
+
+    def remove(self, uint32_t slot, uint32_t generation) -> None:
+        """A slot disappears; a run in flight is abandoned without a record."""
+        self._gather(FP_CMD_REMOVE, slot, generation)
+
+    def schedule(
+        self, uint32_t slot, uint32_t generation, int64_t due_ns, uint64_t interval_ns, uint64_t timeout_ns, *, uint32_t jitter_ms=0
+    ) -> None:
+        """Change when; due_ns -1 pauses."""
+        cdef fp_command *command = self._gather(FP_CMD_SCHEDULE, slot, generation)
+        command.due_ns = moment(due_ns)
+        command.interval_ns = interval_ns
+        command.timeout_ns = timeout_ns
+        command.jitter_ms = jitter_ms
+
+    def retarget(self, uint32_t slot, uint32_t generation, Target target not None) -> None:
+        """Replace the native target; a run in flight finishes on the old one."""
+        cdef fp_target *taken = target.take()
+        self._gather(FP_CMD_TARGET, slot, generation).target = taken
+
+    def run(self, uint32_t slot, uint32_t generation) -> None:
+        """One run now, schedule untouched."""
+        self._gather(FP_CMD_RUN, slot, generation)
+
+    def finish(self, uint32_t slot, uint32_t generation) -> None:
+        """A Python lane's run is over."""
+        self._gather(FP_CMD_FINISH, slot, generation)
+
+    def deadline(self, uint32_t slot, uint32_t generation, int64_t due_ns) -> None:
+        """(Re-)arm the deadline of a Python lane's run in flight."""
+        self._gather(FP_CMD_DEADLINE, slot, generation).due_ns = moment(due_ns)
+
+    def flush(self) -> int:
+        """Post what was gathered; how many commands are still gathered."""
+        cdef uint32_t taken
+        if self._n:
+            taken = fp_engine_post(self._engine, self._gathered + self._first, <uint32_t>min(self._n, <size_t>0xffffffff))
+            self._n -= taken
+            self._first = self._first + taken if self._n else 0
+        return self._n
+
+    def drain(self, out) -> int:
+        """Take records (layout.RECORD) up to the length of out; clears the notification first."""
+        cdef uint8_t[::1] raw
+        cdef uint32_t n
+        if out.dtype != RECORD or not out.size:
+            raise ValueError("out must be a non-empty array of layout.RECORD")
+        raw = out.view("u1")
+        n = <uint32_t>min(raw.shape[0] // <Py_ssize_t>sizeof(fp_record), 0xffffffff)
+        return fp_engine_drain(self._engine, <fp_record *>&raw[0], n)
+
+    def stats(self) -> dict[str, int]:
+        """Counters of fp_engine_stats by name; each is current, together they are no snapshot."""
+        cdef fp_engine_stats stats
+        fp_engine_stats_read(self._engine, &stats)
+        return stats
+
+    def check(self) -> str | None:
+        """None, or the first broken invariant. Only while not running."""
+        cdef const char *broken
+        self._refuse_running()
+        broken = fp_engine_check(self._engine)
+        return None if broken is NULL else broken.decode()
