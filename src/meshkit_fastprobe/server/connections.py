@@ -1,14 +1,15 @@
 """Connections: hypercorn's protocols on our accept loop, with the bounds hypercorn leaves open.
 
 Hypercorn 0.18 has no bound on connections, shields writes from cancellation (a reader that stops reading would hold up our
-shutdown for ever), and lets an error of one connection end the whole server. This is its worker loop without these three.
+shutdown for ever), keeps a connection that its visitor has closed for the idle time, and lets an error of one connection end
+the whole server. This is its worker loop without these four.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
-from typing import Final
+from typing import Any, Final
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -16,7 +17,7 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.typing import ConnectionState
 
 from meshkit_fastprobe.server.reply import SEND_PATIENCE_S
 
@@ -37,7 +38,7 @@ def hypercorn_config() -> Config:
     config.accesslog = None
     config.errorlog = log
     config.include_server_header = False
-    config.keep_alive_timeout = IDLE_S  # type: ignore[assignment]
+    config.keep_alive_timeout = IDLE_S
     config.h11_max_incomplete_size = MAX_HEADER_BYTES
     config.h2_max_header_list_size = MAX_HEADER_BYTES
     config.h2_max_concurrent_streams = MAX_STREAMS
@@ -48,7 +49,7 @@ def hypercorn_config() -> Config:
 
 
 class Connection(TCPServer):
-    """One connection, whose writes give up."""
+    """One connection: its writes give up, and it ends when its visitor has gone."""
 
     async def protocol_send(self, event: Event) -> None:
         if not isinstance(event, RawData):
@@ -65,11 +66,16 @@ class Connection(TCPServer):
                 await trio.aclose_forcefully(self.stream)
                 await self.protocol.handle(Closed())
 
+    async def _read_data(self) -> None:
+        """Once the visitor has gone, nobody waits out the idle time: it would keep the descriptor, and our count, up."""
+        await super()._read_data()
+        await self.idle_task.stop()
+
 
 class ConnectionLoop:
-    """Accepts connections and keeps their number bounded; one that fails takes nobody along."""
+    """Accepts connections to an ASGI app and keeps their number bounded; one that fails takes nobody along."""
 
-    def __init__(self, app: ASGIFramework, *, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(self, app: Any, *, max_connections: int = MAX_CONNECTIONS) -> None:
         self._app = ASGIWrapper(app)
         self._config = hypercorn_config()
         self._context = WorkerContext(None)

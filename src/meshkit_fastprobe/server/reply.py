@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import trio
 
-Scope: TypeAlias = Mapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
-Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Answer: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""The shapes of ASGI. Starlette has the same ones; the command line reads tokens through this package without Starlette."""
 
 SEND_PATIENCE_S: Final = 30.0
 """A reader that takes nothing for this long is given up: it must not hold a page, nor the shutdown, for ever."""
 
 log = logging.getLogger("meshkit_fastprobe.server")
-
-
-class Answer(Protocol):
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None: ...
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -33,8 +32,8 @@ class Reply(msgspec.Struct, frozen=True):
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         length = {"content-length": str(len(self.body))}
-        await _patiently(send, _start(self.status, self.media_type, {**length, **self.headers}))
-        await _patiently(send, {"type": "http.response.body", "body": self.body})
+        if await _patiently(send, _start(self.status, self.media_type, {**length, **self.headers})):
+            await _patiently(send, {"type": "http.response.body", "body": self.body})
 
 
 class PagedReply(msgspec.Struct, frozen=True):
@@ -43,24 +42,39 @@ class PagedReply(msgspec.Struct, frozen=True):
     media_type: str
     pages: Iterable[bytes]
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        await _patiently(send, _start(200, self.media_type, {}))
-        if scope["method"] != "HEAD":
-            for page in self.pages:
-                if not page:
-                    await trio.lowlevel.checkpoint()
-                elif not await _patiently(send, {"type": "http.response.body", "body": page, "more_body": True}):
-                    return
-        await _patiently(send, {"type": "http.response.body", "body": b""})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not await _patiently(send, _start(200, self.media_type, {})):
+            return
+        async with trio.open_nursery() as nursery:
+            # Hypercorn takes pages for a reader that has gone as calmly as for one that is there.
+            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            if scope["method"] == "HEAD" or await self._send_pages(send):
+                await _patiently(send, {"type": "http.response.body", "body": b""})
+            nursery.cancel_scope.cancel()
+
+    async def _send_pages(self, send: Send) -> bool:
+        """False when the reader was given up: then the answer must not be ended, or it would look whole."""
+        for page in self.pages:
+            if not page:
+                await trio.lowlevel.checkpoint()
+            elif not await _patiently(send, {"type": "http.response.body", "body": page, "more_body": True}):
+                return False
+        return True
 
 
-def _start(status: int, media_type: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
+async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _start(status: int, media_type: str, headers: Mapping[str, str]) -> Message:
     own = {"content-type": media_type, "cache-control": "no-store", "x-content-type-options": "nosniff"}
     pairs = [(name.encode("ascii"), value.encode("latin-1")) for name, value in {**own, **headers}.items()]
     return {"type": "http.response.start", "status": status, "headers": pairs}
 
 
-async def _patiently(send: Send, message: Mapping[str, Any]) -> bool:
+async def _patiently(send: Send, message: Message) -> bool:
     with trio.move_on_after(SEND_PATIENCE_S) as patience:
         await send(message)
     if patience.cancelled_caught:

@@ -5,13 +5,17 @@ from meshkit_fastprobe.server.problems import UNKNOWN_PROBE, Problem
 from meshkit_fastprobe.server.reply import SEND_PATIENCE_S, PagedReply, Reply
 
 
+async def present():
+    await trio.sleep_forever()
+
+
 def collect(answer, method="GET"):
     sent = []
 
     async def send(message):
         sent.append(message)
 
-    trio.run(answer, {"type": "http", "method": method}, None, send)
+    trio.run(answer, {"type": "http", "method": method}, present, send)
     return sent
 
 
@@ -58,7 +62,7 @@ def test_others_run_between_two_pages():
     async def main():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(other)
-            await PagedReply("text/plain", pages())({"method": "GET"}, None, send)
+            await PagedReply("text/plain", pages())({"method": "GET"}, present, send)
             nursery.cancel_scope.cancel()
 
     trio.run(main)
@@ -79,7 +83,7 @@ def test_a_reader_that_takes_nothing_is_given_up():
 
     async def main():
         began = trio.current_time()
-        await PagedReply("text/plain", pages())({"method": "GET"}, None, send)
+        await PagedReply("text/plain", pages())({"method": "GET"}, present, send)
         return trio.current_time() - began
 
     assert trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0)) == SEND_PATIENCE_S
@@ -94,3 +98,21 @@ def test_a_problem_has_every_member_of_the_house():
         b'{"type":"urn:meshkit:problem:unknown_probe","title":"No probe has this name","status":404,'
         b'"code":"unknown_probe","detail":"no probe is named \'x\'","hint":"list them"}'
     )
+
+
+def test_a_reader_that_leaves_ends_the_rendering():
+    made = []
+
+    def pages():
+        for number in range(1000):
+            made.append(number)
+            yield b"x"
+
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    async def send(_message):
+        await trio.lowlevel.checkpoint()
+
+    trio.run(PagedReply("text/plain", pages()), {"method": "GET"}, gone, send)
+    assert len(made) < 10
