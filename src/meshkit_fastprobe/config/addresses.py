@@ -9,12 +9,18 @@ import socket
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
 
+_usual = re.compile(r"((?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z][A-Za-z0-9-]{0,62}|([0-9.]{7,15})):([0-9]{1,5})")
 _label = re.compile(r"[^\s\x00-\x2c/:-@\[-^`{-\x7f.]{1,63}")
 _number = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 
 
 def split_host_port(where: str, text: str, *, lowest_port: int = 1) -> tuple[str, int]:
     """Split `host:port` or `[v6]:port`; ConfigError names what is wrong. A name is not looked up."""
+    usual = _usual.fullmatch(text)
+    if usual is not None:
+        host, numbers, port_text = usual.groups()
+        if lowest_port <= int(port_text) <= 65535 and len(host) <= 253 and (numbers is None or is_literal(numbers)):
+            return host, int(port_text)
     host, separator, port_text = text.rpartition(":")
     if not separator or "]" in port_text:
         raise ConfigError(where, f"{shown(text)} has no port", "write host:port")

@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
+from meshkit_fastprobe.errors import ConfigError
 
 _WORDS: Final = {
     "object": "a table",
@@ -48,6 +49,8 @@ def read_table(place: Place, raw: object, shape: type[msgspec.Struct], problems:
                 read[field.name] = msgspec.convert(value, field.type, strict=True)
             except msgspec.ValidationError as error:
                 explain(place.at(key), value, error, problems)
+            except ConfigError as error:  # from a struct within the table, which names its own field: HttpExpect.status
+                problems.add(place.at(key, *error.where.split(".")[1:]), error.problem, error.fix)
     for key, field in fields.items():
         if field.required and key not in raw:
             problems.add(place, f"{key} is missing", f"add {key} = ...")

@@ -2,37 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
 from meshkit_fastprobe._native.target import HttpPlan, Target
+from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.model import Reason, Result
 from meshkit_fastprobe.probes.base import Endpoint, NativeProbe
+from meshkit_fastprobe.probes.http_url import parse_url
 from meshkit_fastprobe.probes.registry import probe_kind
-from meshkit_fastprobe.probes.targets import split_host_port
 
-DEFAULT_MAX_BODY_BYTES = 64 * 1024
-MAX_PLANS = 4096
+DEFAULT_MAX_BODY_BYTES: Final = 64 * 1024
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+MAX_EXPECTED_HEADERS: Final = 16
+MAX_BODY_CONTAINS_BYTES: Final = 1024
+MAX_PLANS: Final = 4096
+
 _plans: dict[tuple[Any, ...], HttpPlan] = {}
 """Requests that differ only in their host share one plan; bounded, the oldest goes first."""
+_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-class HttpExpect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+def _check_headers(where: str, headers: Mapping[str, str]) -> None:
+    """Names and values that HTTP allows. A value is never repeated in a message: it may be a secret."""
+    for name, value in headers.items():
+        if not _token.fullmatch(name):
+            raise ConfigError(where, f"{shown(name)} is not a header name", "use letters, digits and -")
+        if not value.isprintable():
+            raise ConfigError(f"{where}.{name}", "the value holds characters that do not print", "remove them")
+
+
+class HttpExpect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What makes an answer good. No status means any of 200 to 299; headers hold substrings, "" means present."""
 
     status: tuple[int, ...] = ()
     headers: dict[str, str] = {}
     body_contains: str = ""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.status, tuple):
+            msgspec.structs.force_setattr(self, "status", tuple(self.status))
+        for status in self.status:
+            if not 100 <= status <= 999:
+                raise ConfigError(
+                    "HttpExpect.status", f"{shown(status)} is not in 100..999", "write the statuses that are good"
+                )
+        if len(self.headers) > MAX_EXPECTED_HEADERS:
+            raise ConfigError(
+                "HttpExpect.headers", f"{len(self.headers)} headers; the bound is {MAX_EXPECTED_HEADERS}", "expect fewer"
+            )
+        _check_headers("HttpExpect.headers", self.headers)
+        size = len(self.body_contains.encode(errors="surrogatepass"))
+        if size > MAX_BODY_CONTAINS_BYTES:
+            raise ConfigError(
+                "HttpExpect.body_contains", f"{size} bytes; the bound is {MAX_BODY_CONTAINS_BYTES}", "look for a shorter text"
+            )
 
-_ANY_2XX = HttpExpect()
+    def __hash__(self) -> int:
+        return hash((self.status, self.body_contains, len(self.headers)))
+
+
+ANY_2XX: Final = HttpExpect()
 
 
 @probe_kind()
-class HttpProbe(msgspec.Struct, frozen=True):
-    """GET or HEAD `http://host:port/path` (or `http+unix://%2Fpath%2Fto.sock/path`), new connection each time unless keep_alive.
+class HttpProbe(msgspec.Struct, frozen=True, gc=False):
+    """GET or HEAD `http://host:port/path` or `http+unix://%2Fpath%2Fto.sock/path`, on a new connection unless keep_alive.
 
     Redirects are answers like any other: expect their status. Bodies are read up to max_body_bytes.
     """
@@ -41,81 +80,52 @@ class HttpProbe(msgspec.Struct, frozen=True):
     target: str
     method: Literal["GET", "HEAD"] = "GET"
     headers: dict[str, str] = {}
-    expect: HttpExpect = _ANY_2XX
+    expect: HttpExpect = ANY_2XX
     keep_alive: bool = False
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
 
     def __post_init__(self) -> None:
-        self.endpoint  # noqa: B018 - raises for a target that cannot be
-        _bounds(self)
+        _plan(self, parse_url(self.target).path)
+
+    def __hash__(self) -> int:
+        return hash((self.target, self.method))
 
     @property
     def endpoint(self) -> Endpoint:
-        url = _split(self.target)
-        if url.scheme == "http+unix":
-            return unquote(url.netloc)
-        host = url.hostname or ""
-        return split_host_port("http target", f"[{host}]:{url.port or 80}" if ":" in host else f"{host}:{url.port or 80}")
+        return parse_url(self.target).endpoint
 
     def compile(self, host: str, port: int) -> Target:
-        url = _split(self.target)
-        path = quote(url.path or "/", safe="/%:@!$&'()*+,;=-._~") + (
-            f"?{quote(url.query, safe='/%:@!$&()*+,;=-._~?')}" if url.query else ""
-        )
-        return Target.http(
-            host, port, _plan(self, path), "localhost" if url.scheme == "http+unix" else url.netloc.rpartition("@")[2]
-        )
-
-
-def _split(target: str) -> SplitResult:
-    try:
-        url = urlsplit(target)
-        url.port  # noqa: B018 - raises ValueError for an impossible port
-    except ValueError as error:
-        raise ConfigError("http target", f"{target!r} is not a URL: {error}", "write http://host:port/path") from None
-    if url.scheme not in {"http", "http+unix"}:
-        raise ConfigError(
-            "http target", f"{target!r} has scheme {url.scheme!r}", "write http://host:port/path or http+unix://%2Fpath/path"
-        )
-    if not url.netloc:
-        raise ConfigError("http target", f"{target!r} names no host", "write http://host:port/path")
-    if "@" in url.netloc:
-        raise ConfigError(
-            "http target", "a URL must not hold credentials", "send an authorization header from a secret instead"
-        )
-    return url
-
-
-def _bounds(probe: HttpProbe) -> None:
-    where = f"http {probe.target}"
-    for status in probe.expect.status:
-        if not 100 <= status <= 599:
-            raise ConfigError(f"{where}: expect.status", f"{status} is not in 100..599")
-    if not 0 <= probe.max_body_bytes <= 16 * 1024 * 1024:
-        raise ConfigError(f"{where}: max_body_bytes", f"{probe.max_body_bytes} is not in 0..16777216")
-    if len(probe.expect.headers) > 16:
-        raise ConfigError(f"{where}: expect.headers", f"{len(probe.expect.headers)} headers; the bound is 16")
-    if len(probe.expect.body_contains.encode()) > 1024:
-        raise ConfigError(f"{where}: expect.body_contains", "longer than 1024 bytes")
-    if probe.method == "HEAD" and probe.expect.body_contains:
-        raise ConfigError(f"{where}: expect.body_contains", "a HEAD answer has no body", 'use method = "GET"')
-    for name, value in [*probe.headers.items(), *probe.expect.headers.items()]:
-        if not name or not name.isascii() or any(character <= " " or character in ':"(),/;<=>?@[\\]{}' for character in name):
-            raise ConfigError(f"{where}: headers", f"{name!r} is not a header name")
-        if any(character in "\r\n\0" for character in value) or not value.isprintable():
-            raise ConfigError(f"{where}: headers.{name}", "the value holds control characters")
+        url = parse_url(self.target)
+        plan = _plan(self, url.path)
+        try:
+            return Target.http(host, port, plan, url.host_header)
+        except ValueError:  # of an address that was checked: the interface it is scoped to is gone
+            return Target.unresolved(Result.FAIL, Reason.CONNECT_UNREACHABLE)
 
 
 def _plan(probe: HttpProbe, path: str) -> HttpPlan:
-    key = (
-        probe.method, path, tuple(probe.headers.items()), probe.expect.status, tuple(probe.expect.headers.items()),
-        probe.expect.body_contains, probe.max_body_bytes, probe.keep_alive,
-    )  # fmt: skip
+    """The plan of a probe: found, or made, which checks all its values; so another probe with the same values costs a look."""
+    key = (probe.method, path, tuple(probe.headers.items()), probe.expect, probe.max_body_bytes, probe.keep_alive)
     plan = _plans.get(key)
     if plan is None:
         while len(_plans) >= MAX_PLANS:
             _plans.pop(next(iter(_plans)))
-        plan = _plans[key] = HttpPlan(
+        plan = _plans[key] = _make_plan(probe, path)
+    return plan
+
+
+def _make_plan(probe: HttpProbe, path: str) -> HttpPlan:
+    if probe.method not in {"GET", "HEAD"}:
+        raise ConfigError("HttpProbe.method", f"{shown(probe.method)} is not a method of probes", 'use "GET" or "HEAD"')
+    if not 0 <= probe.max_body_bytes <= MAX_BODY_BYTES:
+        raise ConfigError(
+            "HttpProbe.max_body_bytes", f"{probe.max_body_bytes} is not in 0..{MAX_BODY_BYTES}", "choose a number between them"
+        )
+    if probe.method == "HEAD" and probe.expect.body_contains:
+        raise ConfigError("HttpProbe.expect.body_contains", "the answer to HEAD has no body", 'use method = "GET"')
+    _check_headers("HttpProbe.headers", probe.headers)
+    try:
+        return HttpPlan(
             method=probe.method,
             path=path,
             headers=probe.headers,
@@ -125,7 +135,8 @@ def _plan(probe: HttpProbe, path: str) -> HttpPlan:
             max_body=probe.max_body_bytes,
             keep_alive=probe.keep_alive,
         )
-    return plan
+    except ValueError as error:  # the core's bounds on the whole request
+        raise ConfigError("HttpProbe", str(error), "send less") from None
 
 
 _: type[NativeProbe] = HttpProbe

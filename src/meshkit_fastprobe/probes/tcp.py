@@ -7,9 +7,10 @@ from typing import ClassVar
 import msgspec
 
 from meshkit_fastprobe._native.target import Target
+from meshkit_fastprobe.model import Reason, Result
 from meshkit_fastprobe.probes.base import Endpoint, NativeProbe
 from meshkit_fastprobe.probes.registry import probe_kind
-from meshkit_fastprobe.probes.targets import split_host_port
+from meshkit_fastprobe.probes.targets import split_host_port, unix_path
 
 
 @probe_kind()
@@ -20,16 +21,23 @@ class TcpProbe(msgspec.Struct, frozen=True, gc=False):
     target: str
 
     def __post_init__(self) -> None:
-        self.endpoint  # noqa: B018 - raises for a target that cannot be
+        _endpoint(self.target)
 
     @property
     def endpoint(self) -> Endpoint:
-        if self.target.startswith("unix:"):
-            return self.target.removeprefix("unix:")
-        return split_host_port("tcp target", self.target)
+        return _endpoint(self.target)
 
     def compile(self, host: str, port: int) -> Target:
-        return Target.tcp(host, port)
+        try:
+            return Target.tcp(host, port)
+        except ValueError:  # of an address that was checked: the interface it is scoped to is gone
+            return Target.unresolved(Result.FAIL, Reason.CONNECT_UNREACHABLE)
+
+
+def _endpoint(target: str) -> Endpoint:
+    if target.startswith("unix:"):
+        return unix_path("TcpProbe.target", target.removeprefix("unix:"))
+    return split_host_port("TcpProbe.target", target)
 
 
 _: type[NativeProbe] = TcpProbe

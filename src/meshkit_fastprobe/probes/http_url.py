@@ -1,0 +1,73 @@
+"""URLs of HTTP probes: where to connect, what the Host header says, and the path as it goes on the wire."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+from meshkit_fastprobe.config.places import shown
+from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.probes.base import Endpoint
+from meshkit_fastprobe.probes.targets import split_host_port, unix_path
+
+WHERE: Final = "HttpProbe.target"
+FORM: Final = "write http://host:port/path or http+unix://%2Fpath%2Fto.sock/path"
+SAFE: Final = "/%:@!$&'()*+,;=-._~"
+"""What a path may hold unquoted; a query may also hold a question mark."""
+
+_usual = re.compile(r"http://(?P<host>[A-Za-z0-9._-]+)(?P<port>:[0-9]+)?(?P<path>/[A-Za-z0-9/%:@!$&'()*+,;=._~?-]*)?")
+
+
+class Url(NamedTuple):
+    endpoint: Endpoint
+    host_header: str
+    path: str
+
+
+def parse_url(target: str) -> Url:
+    """Take a URL apart; ConfigError for one that no HTTP probe can use."""
+    usual = _usual.fullmatch(target)
+    if usual is None:
+        return _parse_unusual(target)
+    host, port, path = usual.groups()
+    endpoint = split_host_port(WHERE, host + (port or ":80"))
+    return Url(endpoint, host + (port or ""), path or "/")
+
+
+def _parse_unusual(target: str) -> Url:
+    """Other schemes, IPv6, names and paths that are not ASCII, and everything that is wrong."""
+    if not target.isprintable():
+        raise ConfigError(WHERE, f"{shown(target)} holds characters that do not print", FORM)
+    try:
+        url = urlsplit(target)
+        host, port = url.hostname or "", url.port
+    except ValueError as error:
+        raise ConfigError(WHERE, f"{shown(target)} is not a URL: {error}", FORM) from None
+    if url.scheme == "https":
+        raise ConfigError(WHERE, "https is not supported by this version", FORM)
+    if url.scheme not in {"http", "http+unix"}:
+        raise ConfigError(WHERE, f"{shown(target)} has no scheme that is known", FORM)
+    if not url.netloc:
+        raise ConfigError(WHERE, f"{shown(target)} names no host", FORM)
+    if "@" in url.netloc:
+        raise ConfigError(WHERE, "a URL must not hold credentials", "send them in headers")
+    if url.fragment:
+        raise ConfigError(WHERE, f"{shown(target)} has a fragment, which is never sent", "remove what follows #")
+    path = quote(url.path or "/", safe=SAFE) + (f"?{quote(url.query, safe=SAFE + '?')}" if url.query else "")
+    if url.scheme == "http+unix":
+        return Url(unix_path(WHERE, unquote(url.netloc)), "localhost", path)
+    if ":" in host:
+        endpoint = split_host_port(WHERE, f"[{host.replace('%25', '%')}]:{80 if port is None else port}")
+        header = f"[{host.partition('%')[0]}]"  # the scope is ours, not the server's (RFC 6874)
+    else:
+        header = _ascii_host(host)
+        endpoint = split_host_port(WHERE, f"{header}:{80 if port is None else port}")
+    return Url(endpoint, header if port is None else f"{header}:{port}", path)
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        raise ConfigError(WHERE, f"{shown(host)} is not a valid host", FORM) from None
