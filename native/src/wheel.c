@@ -257,13 +257,25 @@ static void cascade(fp_wheel *wheel) {
 /* The gather of per-timer truth is the one random access a fire; started this many ticks ahead it is there when needed. */
 enum { PREFETCH_TICKS = 2 };
 
-static void prefetch_timers(const fp_wheel *wheel, uint64_t tick) {
+static void prefetch_chunk(const fp_wheel *wheel, const struct chunk *chunk, uint32_t fill) {
+    for (uint32_t i = 0; i < fill; i++) __builtin_prefetch(&wheel->timers[chunk->entries[i].id], 1);
+}
+
+static void prefetch_slot(const fp_wheel *wheel, uint64_t tick) {
     struct slot ahead = wheel->near[tick % NEAR_SLOTS];
     while (ahead.chunk != NO_CHUNK) {
         const struct chunk *chunk = near_chunk(wheel, ahead.chunk);
-        for (uint32_t i = 0; i < ahead.fill; i++) __builtin_prefetch(&wheel->timers[chunk->entries[i].id], 1);
+        prefetch_chunk(wheel, chunk, ahead.fill);
         ahead = (struct slot){chunk->next, NEAR_CHUNK_ENTRIES};
     }
+}
+
+/* Two chunks on from the first; the last one may be part filled, and what is old in it is harmless to ask for: ids all the
+ * same. */
+static void prefetch_late(const fp_wheel *wheel) {
+    uint32_t index = wheel->late.first;
+    for (uint32_t i = 0; i < 2 && index != NO_CHUNK; i++) index = near_chunk(wheel, index)->next;
+    if (index != NO_CHUNK) prefetch_chunk(wheel, near_chunk(wheel, index), NEAR_CHUNK_ENTRIES);
 }
 
 /* One living entry, due at `due`, becomes an expiry, and its timer idle or queued anew at the first tick of its phase after
@@ -317,6 +329,7 @@ static uint32_t drain_slot(fp_wheel *wheel, fp_expiry *out, uint32_t size) {
 static uint32_t drain_late(fp_wheel *wheel, fp_expiry *out, uint32_t size) {
     uint32_t n = 0;
     while (n < size && !late_is_empty(wheel)) {
+        if (wheel->late.taken == 0) prefetch_late(wheel);
         const struct entry item = late_pop(wheel);
         struct timer *timer = &wheel->timers[item.id];
         if (timer->due != item.due || !bit_get(wheel->late_bits, item.id)) { /* the bit is set for armed timers only */
@@ -379,6 +392,7 @@ static void leap(fp_wheel *wheel) {
     for (uint64_t stop = next_stop(wheel); stop < landing; stop = next_stop(wheel)) {
         wheel->cursor = stop;
         cascade(wheel);
+        prefetch_slot(wheel, stop + PREFETCH_TICKS);
         leave_slot_behind(wheel, landing);
     }
     wheel->cursor = landing;
@@ -401,7 +415,7 @@ uint32_t fp_wheel_expire(fp_wheel *wheel, fp_ns now_ns, fp_expiry *out, uint32_t
         }
         wheel->cursor = stop;
         cascade(wheel);
-        prefetch_timers(wheel, stop + PREFETCH_TICKS);
+        prefetch_slot(wheel, stop + PREFETCH_TICKS);
         n += drain_slot(wheel, out + n, size - n);
     }
     return n;

@@ -120,6 +120,11 @@ static void a_time_further_back_than_the_reach_is_brought_forward_on_its_phase(v
     CHECK_EQ(fp_wheel_due(wheel, 1), 400 * DAY - (FP_WHEEL_REACH - 2ULL) * MS);
     CHECK_EQ(expire_all(wheel, 400 * DAY), 2);
     CHECK_EQ(fp_wheel_due(wheel, 0), 400 * DAY + 2 * HOUR);
+    const fp_ns furthest = 400 * DAY - (FP_WHEEL_REACH - 2ULL) * MS;
+    CHECK_EQ(fp_wheel_arm(wheel, 1, furthest, 0), 0);
+    CHECK_EQ(fp_wheel_due(wheel, 1), furthest);
+    CHECK_EQ(fp_wheel_arm(wheel, 1, furthest - MS, 0), 0);
+    CHECK_EQ(fp_wheel_due(wheel, 1), furthest);
     end(wheel);
 }
 
@@ -149,6 +154,10 @@ static void a_clock_that_runs_backwards_is_taken_as_standing_still(void) {
     CHECK_EQ(fp_wheel_arm(wheel, 0, SECOND + 10 * MS, 10 * MS), 0);
     CHECK_EQ(expire_all(wheel, SECOND + 10 * MS), 1);
     CHECK_EQ(expire_all(wheel, 0), 0);
+    CHECK_SOUND(fp_wheel_check(wheel));
+    CHECK_EQ(fp_wheel_next_due(wheel), SECOND + 20 * MS);
+    CHECK_EQ(fp_wheel_arm(wheel, 0, SECOND + 10 * MS, 10 * MS), 0); /* has passed, whatever the clock says now */
+    CHECK_EQ(expire_all(wheel, 0), 1);
     CHECK_EQ(fp_wheel_due(wheel, 0), SECOND + 20 * MS);
     CHECK_EQ(expire_all(wheel, SECOND + 20 * MS), 1);
     end(wheel);
@@ -239,6 +248,7 @@ static void a_storm_of_arming_and_cancelling_is_bounded_in_memory(void) {
         CHECK_EQ(fp_wheel_arm(wheel, id, check_below(&rng, ahead[i % 6]), i % 2 ? MS : 0), 0);
         if (i % 3) fp_wheel_cancel(wheel, id);
         if (i % 50000 == 0) CHECK_SOUND(fp_wheel_check(wheel));
+        CHECK(wheel->queued <= 2 * 64 + DEAD_ALLOWANCE);
         if (fp_wheel_bytes(wheel) > most) most = fp_wheel_bytes(wheel);
     }
     CHECK(most < sizeof(fp_wheel) + 6 * (2 * 64 + 4096) * 8 + (256 << 10)); /* a chunk for each far slot, at worst */
@@ -256,6 +266,18 @@ static void a_storm_of_doubles_is_bounded_too(void) {
     CHECK(wheel->queued <= 2 * 2 + DEAD_ALLOWANCE);
     CHECK_EQ(expire_all(wheel, SECOND), 0); /* the last cancel was that of the late one */
     expire_one(wheel, 2 * SECOND, 0, 2 * SECOND, 0);
+    end(wheel);
+}
+
+/* A turn apart, the dead entry in a slot looks like the living one in the late queue. The sweep must not keep the wrong one. */
+static void a_sweep_tells_the_late_from_those_a_turn_ahead(void) {
+    const fp_ns turn = (1ULL << 32) * MS, now = turn + DAY;
+    fp_wheel *wheel = new_wheel(2, MS, now);
+    CHECK_EQ(fp_wheel_arm(wheel, 0, now - HOUR + turn, 0), 0);
+    CHECK_EQ(fp_wheel_arm(wheel, 0, now - HOUR, 0), 0);
+    while (!wheel->swept) CHECK_EQ(fp_wheel_arm(wheel, 1, now + HOUR + wheel->queued * MS, 0), 0);
+    CHECK_SOUND(fp_wheel_check(wheel));
+    expire_one(wheel, now, 0, now - HOUR, 0);
     end(wheel);
 }
 
@@ -773,6 +795,7 @@ int main(void) {
     RUN(a_late_timer_moved_ahead_by_a_whole_turn_does_not_fire_early);
     RUN(a_storm_of_arming_and_cancelling_is_bounded_in_memory);
     RUN(a_storm_of_doubles_is_bounded_too);
+    RUN(a_sweep_tells_the_late_from_those_a_turn_ahead);
     RUN(never_early_and_at_most_one_tick_late);
     RUN(no_drift_over_simulated_days);
     RUN(intervals_of_thirty_days_are_kept_for_years);
