@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Most entries ever held. Only fp_wheel_arm adds one, and it sweeps the dead out as soon as they are more than the armed plus
- * DEAD_ALLOWANCE; firing and cancelling add none. So after every arm, hence always:
- *     queued <= 2 * armed + DEAD_ALLOWANCE (+ 1 while arming) <= 2 * capacity + DEAD_ALLOWANCE + 1. */
+/* Most entries ever held. Only fp_wheel_arm adds one, and it sweeps the dead out as soon as they outnumber the armed by more
+ * than DEAD_ALLOWANCE: when it returns, queued <= 2 * armed + DEAD_ALLOWANCE <= 2 * capacity + DEAD_ALLOWANCE. Firing,
+ * cancelling and leaping add none, so that holds until the next arm, which has one more in hand for the moment before it
+ * sweeps. */
 static uint64_t queue_bound(uint32_t capacity) {
     return 2 * (uint64_t)capacity + DEAD_ALLOWANCE + 1;
 }

@@ -70,8 +70,9 @@ static inline void far_put(fp_wheel *wheel, uint32_t level, struct entry item) {
     far_chunk(wheel, slot->chunk)->entries[slot->fill++] = item;
 }
 
-/* The level follows from the distance alone. At distance d < 64 * width, the slot (due / width) % 64 is reached at a tick <=
- * due and not before the 64 slots' turn is over: it can be the slot the cursor is in, which then is meant for the next turn. */
+/* The level follows from the distance alone: what is less than 64 slots ahead, in slots of a level's width, goes to slot
+ * (due / width) % 64, which next begins at due or before. If that is the slot the cursor is inside of, it begins a turn from
+ * now; what it held for this turn was cascaded when the cursor came to it. */
 static inline void put_entry(fp_wheel *wheel, struct entry item) {
     const uint32_t ahead = item.due - (uint32_t)wheel->cursor;
     if (ahead < NEAR_SLOTS)

@@ -53,7 +53,7 @@ fp_ns fp_wheel_next_due(const fp_wheel *wheel);
 /* Expire what is due at now_ns, at most `size` timers: those whose time had passed when they were armed, as they were armed,
  * then the others in order of due tick. A return of `size` means there may be more: call again with the same now_ns. now_ns
  * must not run backwards (a smaller one is taken as the last one). After a jump of 2^20 ticks or more the first call also sorts
- * out all that is overdue: milliseconds for a million. */
+ * out all that is overdue: 20 ms for a million. */
 uint32_t fp_wheel_expire(fp_wheel *wheel, fp_ns now_ns, fp_expiry *out, uint32_t size);
 
 uint32_t fp_wheel_armed_count(const fp_wheel *wheel);
