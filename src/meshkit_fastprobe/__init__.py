@@ -1,1 +1,102 @@
-"""Health probes and safe chaos for control planes."""
+"""Health probes and safe chaos for control planes: one registry, one scheduler, one aggregation, one set of endpoints.
+
+Names are imported when first used, so that a program that needs one type does not pay for NumPy and trio.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meshkit_fastprobe.aggregation.groups import Group
+    from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, Totals
+    from meshkit_fastprobe.config.spec import Config
+    from meshkit_fastprobe.errors import (
+        CapacityError,
+        ConfigError,
+        DuplicateNameError,
+        FastprobeError,
+        MissingExtraError,
+        NotRunningError,
+        SkippedError,
+        UnknownProbeError,
+    )
+    from meshkit_fastprobe.model import Lane, Outcome, ProbeOptions, Reason, Result, ServerSettings, Settings, State, Transition
+    from meshkit_fastprobe.probes.dns import DnsProbe
+    from meshkit_fastprobe.probes.http import HttpExpect, HttpProbe
+    from meshkit_fastprobe.probes.registry import ProbeRegistry, probe_kind
+    from meshkit_fastprobe.probes.tcp import TcpProbe
+    from meshkit_fastprobe.runtime import Diagnostics, ReloadSummary, load_config
+
+_HOMES = {
+    "aggregation.groups": ("Group",),
+    "aggregation.snapshot": ("ProbeView", "RecentResult", "Snapshot", "Totals"),
+    "config.spec": ("Config",),
+    "errors": (
+        "CapacityError",
+        "ConfigError",
+        "DuplicateNameError",
+        "FastprobeError",
+        "MissingExtraError",
+        "NotRunningError",
+        "SkippedError",
+        "UnknownProbeError",
+    ),
+    "model": ("Lane", "Outcome", "ProbeOptions", "Reason", "Result", "ServerSettings", "Settings", "State", "Transition"),
+    "probes.dns": ("DnsProbe",),
+    "probes.http": ("HttpExpect", "HttpProbe"),
+    "probes.registry": ("ProbeRegistry", "probe_kind"),
+    "probes.tcp": ("TcpProbe",),
+    "runtime": ("Diagnostics", "ReloadSummary", "load_config"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = [
+    "CapacityError",
+    "Config",
+    "ConfigError",
+    "Diagnostics",
+    "DnsProbe",
+    "DuplicateNameError",
+    "FastprobeError",
+    "Group",
+    "HttpExpect",
+    "HttpProbe",
+    "Lane",
+    "MissingExtraError",
+    "NotRunningError",
+    "Outcome",
+    "ProbeOptions",
+    "ProbeRegistry",
+    "ProbeView",
+    "Reason",
+    "RecentResult",
+    "ReloadSummary",
+    "Result",
+    "ServerSettings",
+    "Settings",
+    "SkippedError",
+    "Snapshot",
+    "State",
+    "TcpProbe",
+    "Totals",
+    "Transition",
+    "UnknownProbeError",
+    "load_config",
+    "probe_kind",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -21,12 +22,16 @@ from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.describe import describe
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
 from meshkit_fastprobe.aggregation.windows import Windows
+from meshkit_fastprobe.config.diff import diff
+from meshkit_fastprobe.config.load import load, refresh, target_files_changed
 from meshkit_fastprobe.config.options import probe_options
+from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
-from meshkit_fastprobe.model import Duration, Lane, ProbeOptions, Reason, Result, Settings, State, Transition
+from meshkit_fastprobe.model import Lane, ProbeOptions, Reason, Result, Settings, State, Transition
 from meshkit_fastprobe.probes.base import AsyncProbe, NativeProbe, Probe, SyncProbe
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
 from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
+from meshkit_fastprobe.probes.registry import builtin_kinds
 from meshkit_fastprobe.scheduling.changes import Changes, ChangeStream
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
@@ -42,6 +47,8 @@ C = TypeVar("C", bound="Check | AsyncCheck")
 
 BATCH_RECORDS: Final = 65_536
 """Results of Python lanes and report() that may wait for one coalescing period; more are dropped and counted."""
+
+TARGET_FILES_IDLE_S: Final = 30.0
 
 log = logging.getLogger("meshkit_fastprobe")
 
@@ -60,6 +67,8 @@ class Diagnostics:
         self.windows = Windows(self.table, self.catalog.groups, settings.window_frame_s)
         self.address: str | None = None
         """Where the endpoints listen, once they do."""
+        self.local_token: str | None = None
+        """The bearer token of this host, while the endpoints are served."""
         self.descriptors: Budget | None = None
         """How many connections the native lane may hold, and why, once running."""
         self._clocks = HostClocks() if settings.engine == "thread" else TrioClocks()
@@ -71,6 +80,8 @@ class Diagnostics:
         self._running: _Running | None = None
         self._context: AbstractAsyncContextManager[None] | None = None
         self._records_lost = 0
+        self._config: Config | None = None
+        self._clustered: tuple[ProbeOptions | None, ProbeOptions] = (None, ProbeOptions())
 
     # -- registering ---------------------------------------------------------------------------------------------------------
 
@@ -92,14 +103,15 @@ class Diagnostics:
         if not isinstance(probe, NativeProbe | AsyncProbe | SyncProbe):
             probe = from_callable(probe)
         name = f"{probe.kind}:{probe.target}" if name is None else name
-        self._register([(name, probe)], probe_options(f"probe {name!r}", None, **options))
+        self._register([_New(name, probe, probe_options(f"probe {name!r}", None, **options))])
         return name
 
     def add_many(self, probes: Iterable[Probe], **options: Any) -> list[str]:
         """Register thousands at once with the same options, all or none. Their phases are spread evenly together."""
-        named = [(f"{probe.kind}:{probe.target}", probe) for probe in probes]
-        self._register(named, probe_options("add_many", None, **options))
-        return [name for name, _ in named]
+        shared = probe_options("add_many", None, **options)
+        new = [_New(f"{probe.kind}:{probe.target}", probe, shared) for probe in probes]
+        self._register(new)
+        return [one.name for one in new]
 
     def remove(self, name: str) -> None:
         """Forget a probe, also while running; a run in flight is abandoned. UnknownProbeError when there is none."""
@@ -145,6 +157,63 @@ class Diagnostics:
             point = self._points[name] = InjectionPoint(name)
         return point
 
+    # -- configuration -------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls, config: Config) -> Diagnostics:
+        """What a loaded configuration file describes; while running, its target files are watched and applied as they change."""
+        diag = cls(config.settings)
+        diag._config = config
+        diag._register([_New(spec.name, cast("Probe", spec.probe), spec.options) for spec in config.probes])
+        return diag
+
+    async def reload(self, config: Config) -> ReloadSummary:
+        """Apply another configuration as a difference: probes it does not change keep state, counters and phase.
+
+        Settings of the host and the server are fixed while running; their changes wait for a restart, and the summary says so.
+        """
+        change = diff(self._specs(), config.by_name)
+        stale_settings = self._config is not None and self._config.settings != config.settings
+        for name in change.removed:
+            self.remove(name)
+        fresh = [spec for spec in (*change.added, *change.changed) if not self._reconfigure(spec)]
+        for spec in fresh:
+            if spec.name in self.catalog.by_name:
+                self.remove(spec.name)
+        self._register([_New(spec.name, cast("Probe", spec.probe), spec.options) for spec in fresh])
+        self._config = config
+        return ReloadSummary(
+            added=len(change.added),
+            removed=len(change.removed),
+            changed=len(change.changed),
+            untouched=len(self.catalog) - len(change.added) - len(change.changed),
+            needs_restart=stale_settings,
+        )
+
+    def _specs(self) -> dict[str, ProbeSpec]:
+        """What runs of the configuration now: probes that code added are not its business."""
+        if self._config is None:
+            return {}
+        return {name: spec for name, spec in self._config.by_name.items() if name in self.catalog.by_name}
+
+    def _reconfigure(self, spec: ProbeSpec) -> bool:
+        """New options for the same question to the same target: in place, state kept. False when it needs a new slot."""
+        registration = self.catalog.by_name.get(spec.name)
+        if registration is None or registration.probe != spec.probe:
+            return False
+        options = self._with_cluster(spec.options)
+        if self._group(registration.probe, options) != registration.group:
+            return False
+        was_enabled, registration.options = registration.options.enabled, options
+        columns = self._columns(registration.probe, options, registration.lane, registration.group)
+        self.table.configure(registration.slot, registration.generation, *columns)
+        if options.enabled != was_enabled:
+            self._pause(registration, paused=not options.enabled)
+        elif self._running:
+            self._running.placement.reschedule(registration, unhealthy=False)
+            self._running.flush_commands()
+        return True
+
     # -- reading -------------------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
@@ -160,6 +229,10 @@ class Diagnostics:
         """The last results of one probe, oldest first."""
         now_ns = self._clocks.schedule_ns()
         return self._builder.recent(self.catalog[name], now_ns, self._clocks.wall_s(now_ns))
+
+    def now_ns(self) -> int:
+        """Now on the scheduling clock, on which `due_ns` of registrations lies."""
+        return self._clocks.schedule_ns()
 
     @property
     def running(self) -> bool:
@@ -246,34 +319,39 @@ class Diagnostics:
         )
         return _Running(self, engine)
 
-    def _register(self, named: list[tuple[str, Probe]], options: ProbeOptions) -> None:
+    def _register(self, new: list[_New]) -> None:
         """All or none: names are checked before the first slot is taken."""
-        self._refuse_taken([name for name, _ in named])
-        if not options.cluster and self.settings.cluster:
-            options = msgspec.structs.replace(options, cluster=self.settings.cluster)
+        self.catalog.refuse([one.name for one in new])
         now_ns = self._clocks.schedule_ns()
-        added = [self._register_one(name, probe, options, now_ns) for name, probe in named]
+        added = [self._register_one(one, now_ns) for one in new]
         if self._running:
             self._running.place(added)
         else:
             self._pending.extend(added)
 
-    def _refuse_taken(self, names: list[str]) -> None:
-        self.catalog.refuse_room(len(names))
-        seen: set[str] = set()
-        for name in names:
-            self.catalog.refuse_taken(name, seen)
-            seen.add(name)
-
-    def _register_one(self, name: str, probe: Probe, options: ProbeOptions, now_ns: int) -> Registration:
-        lane = lane_of(probe)
-        group = self.catalog.groups.number((options.cluster, options.namespace, probe.kind, options.labels))
-        slot, generation = self.table.add(*self._columns(probe, options, lane, group), now_ns)
-        registration = Registration(name, probe, options, lane, slot, generation, group)
+    def _register_one(self, new: _New, now_ns: int) -> Registration:
+        options = self._with_cluster(new.options)
+        lane = lane_of(new.probe)
+        group = self._group(new.probe, options)
+        slot, generation = self.table.add(*self._columns(new.probe, options, lane, group), now_ns)
+        registration = Registration(new.name, new.probe, options, lane, slot, generation, group)
         self.catalog.put(registration)
         if not options.enabled:
             self.table.pause(slot, generation, now_ns, True)
         return registration
+
+    def _with_cluster(self, options: ProbeOptions) -> ProbeOptions:
+        """The host's cluster where a probe names none. Probes that share options go on sharing them."""
+        if options.cluster or not self.settings.cluster:
+            return options
+        before, after = self._clustered
+        if before is not options:
+            after = msgspec.structs.replace(options, cluster=self.settings.cluster)
+            self._clustered = (options, after)
+        return after
+
+    def _group(self, probe: Probe, options: ProbeOptions) -> int:
+        return self.catalog.groups.number((options.cluster, options.namespace, probe.kind, options.labels))
 
     def _columns(self, probe: Probe, options: ProbeOptions, lane: Lane, group: int, *, unhealthy: bool = False) -> tuple[int, ...]:
         interval_s = options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
@@ -338,3 +416,196 @@ def lane_of(probe: Probe) -> Lane:
     import inspect
 
     return Lane.TASK if inspect.iscoroutinefunction(probe.check) else Lane.THREAD
+
+
+def _validate(settings: Settings) -> None:
+    bounds: dict[str, tuple[float, float]] = {
+        "max_probes": (1, 16_777_216),
+        "max_connections": (1, 1_000_000),
+        "max_task_runs": (1, 100_000),
+        "max_thread_runs": (1, 1_000),
+        "notify_s": (0.0, 1.0),
+        "dns_ttl_s": (1.0, 86_400.0),
+        "first_run_window_s": (0.0, 86_400.0),
+        "window_frame_s": (0.1, 60.0),
+    }
+    for key, (low, high) in bounds.items():
+        value = getattr(settings, key)
+        if not low <= value <= high:
+            raise ConfigError(f"settings.{key}", f"{value} is not in {low}..{high}")
+    if not settings.host:
+        raise ConfigError("settings.host", "is empty", "name this host: it appears in every payload")
+    if settings.engine not in {"thread", "inline"}:
+        raise ConfigError("settings.engine", f"{settings.engine!r} is unknown", "use 'thread' or 'inline'")
+
+
+class ReloadSummary(msgspec.Struct, frozen=True):
+    """What a reload came to, in probes."""
+
+    added: int
+    removed: int
+    changed: int
+    untouched: int
+    needs_restart: bool
+    """Settings of the host or the server differ from those it runs with."""
+
+    def __str__(self) -> str:
+        told = f"{self.added} added, {self.removed} removed, {self.changed} changed, {self.untouched} untouched"
+        return f"{told}; changed [host], [server] or [engine] settings need a restart" if self.needs_restart else told
+
+
+class _New(NamedTuple):
+    name: str
+    probe: Probe
+    options: ProbeOptions
+
+
+def load_config(path: str | os.PathLike[str]) -> Config:
+    """Read a configuration file with the built-in probe kinds and the plug-ins it names. ConfigError says what is wrong and where."""
+    return load(path, builtin_kinds)
+
+
+class _Running:
+    """What exists only between entering and leaving: engine, lanes, pump, resolver, and the waiters of run_once."""
+
+    def __init__(self, owner: Diagnostics, engine: Engine) -> None:
+        self.engine = engine
+        self._owner = owner
+        self._settings = owner.settings
+        self._clocks = owner._clocks
+        self._waiters: dict[int, list[_Waiter]] = {}
+        self.pump = Pump(
+            engine,
+            owner.table,
+            owner._batch,
+            notify_s=owner.settings.notify_s,
+            on_notices=self._on_notices,
+            on_transitions=owner._on_transitions,
+            on_ingested=self._on_ingested,
+        )
+        self.resolver = Resolver(owner.settings.dns_ttl_s, self._on_resolved)
+        self.placement = Placement(engine, self.resolver, owner._clocks, owner.settings.first_run_window_s)
+        self._lanes: dict[Lane, PythonLane] = {
+            Lane.TASK: TaskLane(engine, owner._clocks, owner._batch, self.pump.wake, owner.settings.max_task_runs),
+            Lane.THREAD: ThreadLane(engine, owner._clocks, owner._batch, self.pump.wake, owner.settings.max_thread_runs),
+        }
+
+    def start(self, nursery: trio.Nursery) -> None:
+        for lane in self._lanes.values():
+            lane.open(nursery)
+        if self._settings.engine == "thread":
+            self.engine.start()
+            nursery.start_soon(self.pump.run_threaded)
+        else:
+            nursery.start_soon(self.pump.run_inline, self._clocks.schedule_ns)
+        nursery.start_soon(self.pump.run_flusher)
+        nursery.start_soon(self.resolver.run)
+        nursery.start_soon(self._keep_windows)
+        nursery.start_soon(self._keep_target_files)
+
+    def stop(self) -> None:
+        """Join the engine thread and take what it left."""
+        self.engine.stop()
+        self.pump.flush()
+        self.pump.drain()
+
+    def place(self, registrations: list[Registration]) -> None:
+        self.placement.place(registrations)
+        self.flush_commands()
+
+    def remove(self, registration: Registration) -> None:
+        self.placement.remove(registration)
+        lane = self._lanes.get(registration.lane)
+        if lane is not None:
+            lane.forget(registration)
+        for waiter in self._waiters.pop(registration.slot, []):
+            waiter.end(Reason.SHUTTING_DOWN)
+        self.flush_commands()
+
+    def pause(self, registration: Registration, *, paused: bool) -> None:
+        if paused:
+            self.placement.pause(registration)
+        else:
+            self.placement.resume(registration)
+        self.flush_commands()
+
+    async def run_once(self, registration: Registration) -> Reason | None:
+        """Wait for the next result of this probe; the reason when it was skipped instead."""
+        waiter = _Waiter()
+        self._waiters.setdefault(registration.slot, []).append(waiter)
+        self.engine.run(registration.slot, registration.generation)
+        self.flush_commands()
+        await waiter.done.wait()
+        return waiter.skipped
+
+    def flush_commands(self) -> None:
+        if self.engine.flush():
+            self.pump.wake()
+
+    def _on_resolved(self, host: str) -> None:
+        self.placement.changed(host)
+        self.flush_commands()
+
+    def _on_notices(self, records: NDArray[np.void]) -> None:
+        catalog = self._owner.catalog
+        touched: set[Lane] = set()
+        for slot, generation, due_ns, _, _, _, event, _ in records.tolist():
+            registration = catalog.at(slot)
+            if registration is None or registration.generation != generation:
+                continue
+            lane = self._lanes[registration.lane]
+            if event == layout.EVENT_DUE:
+                lane.due(registration, due_ns)
+                touched.add(registration.lane)
+            else:
+                lane.deadline(registration)
+        for key in touched:
+            self._lanes[key].dispatch()
+
+    def _on_ingested(self, records: NDArray[np.void]) -> None:
+        if not self._waiters:
+            return
+        for index in np.flatnonzero(np.isin(records["slot"], list(self._waiters))).tolist():
+            record = records[index]
+            result, reason = int(record["result"]), Reason(int(record["reason"]))
+            if result in {layout.EVENT_DUE, layout.EVENT_DEADLINE} or result & layout.PASSIVE:
+                continue
+            if result == layout.EVENT_SKIPPED and reason in {Reason.OVERLAP, Reason.LATE}:
+                continue  # the run in flight will tell
+            for waiter in self._waiters.pop(int(record["slot"]), []):
+                waiter.end(reason if result == layout.EVENT_SKIPPED else None)
+
+    async def _keep_windows(self) -> None:
+        while True:
+            await trio.sleep(self._settings.window_frame_s)
+            self._owner.windows.frame(self._clocks.schedule_ns())
+
+
+    async def _keep_target_files(self) -> None:
+        """Apply target files as they change; one that cannot be read leaves everything as it is."""
+        while True:
+            config = self._owner._config
+            every_s = None if config is None else config.refresh_s
+            await trio.sleep(every_s or TARGET_FILES_IDLE_S)
+            if config is None or every_s is None:
+                continue
+            try:
+                if await trio.to_thread.run_sync(target_files_changed, config):
+                    summary = await self._owner.reload(await trio.to_thread.run_sync(refresh, config))
+                    log.info("target files changed: %s", summary)
+            except ConfigError as error:
+                log.error("target files not applied, everything goes on as before: %s", error)  # noqa: TRY400 - told whole
+
+
+class _Waiter:
+    """Somebody waits for the next result of one probe."""
+
+    __slots__ = ("done", "skipped")
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.skipped: Reason | None = None
+
+    def end(self, skipped: Reason | None) -> None:
+        self.skipped = skipped
+        self.done.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -92,11 +92,17 @@ class Catalog:
             self.kinds.append(kind)
         return self.kinds.index(kind)
 
-    def refuse_taken(self, name: str) -> None:
-        if name in self.by_name:
-            raise DuplicateNameError(f"probe {name!r}", "this name is taken", "give each probe a name of its own (name=...)")
-        if len(self.by_name) >= self.capacity:
-            raise CapacityError(f"{self.capacity} probes are registered, which is the bound; raise Settings.max_probes")
+    def refuse(self, names: Sequence[str]) -> None:
+        """Raise unless all of these names can be registered together."""
+        if len(self.by_name) + len(names) > self.capacity:
+            raise CapacityError(
+                f"{len(self.by_name)} probes are registered and {len(names)} more would pass the bound of {self.capacity}; raise Settings.max_probes"
+            )
+        seen: set[str] = set()
+        for name in names:
+            if name in self.by_name or name in seen:
+                raise DuplicateNameError(f"probe {name!r}", "this name is taken", "give each probe a name of its own (name=...)")
+            seen.add(name)
 
     def put(self, registration: Registration) -> None:
         slot = registration.slot

@@ -1,0 +1,1 @@
+"""The public test kit: real loopback targets that behave well or badly on purpose. Nothing shipped imports it."""

@@ -1,0 +1,5 @@
+"""`python -m meshkit_fastprobe` is `fastprobe`."""
+
+from meshkit_fastprobe.cli import main
+
+main()

@@ -1,0 +1,70 @@
+"""`fastprobe once CONFIG`: every probe, one time, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+import typer
+from rich.progress import Progress
+
+from meshkit_fastprobe.cli import tables, words
+from meshkit_fastprobe.cli.exits import Exit
+from meshkit_fastprobe.cli.items import Item, probe_item
+from meshkit_fastprobe.cli.output import Form, write_document
+from meshkit_fastprobe.errors import SkippedError
+from meshkit_fastprobe.runtime import Diagnostics, load_config
+
+MAX_AT_ONCE = 256
+
+
+async def run_all_once(path: Path) -> list[Item]:
+    """Run each probe once, many at a time; items in the order of their names."""
+    config = load_config(path)
+    diag = Diagnostics.from_config(msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, server=None)))
+    for registration in list(diag.catalog):
+        diag.pause(registration.name)  # nothing runs by itself: each probe runs when it is asked to
+    items: dict[str, Item] = {}
+    limiter = trio.CapacityLimiter(MAX_AT_ONCE)
+    console = tables.console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("probing", total=len(diag.catalog))
+
+        async def run_one(name: str) -> None:
+            async with limiter:
+                items[name] = await _once(diag, name)
+                progress.advance(task)
+
+        async with diag, trio.open_nursery() as nursery:
+            for registration in list(diag.catalog):
+                nursery.start_soon(run_one, registration.name)
+    return [items[name] for name in sorted(items)]
+
+
+async def _once(diag: Diagnostics, name: str) -> Item:
+    try:
+        item = probe_item(await diag.run_once(name))
+    except SkippedError as error:
+        item = probe_item(diag.snapshot()[name])
+        item["reason"] = error.reason
+    # The state of a paused probe is "paused": what one run says of it is the result's word.
+    item["state"] = {"ok": "healthy", "degraded": "degraded", None: "unknown"}.get(item.get("result"), "unhealthy")
+    return item
+
+
+def show_once(items: list[Item], form: Form) -> int:
+    """Print; the exit code."""
+    bad = [item for item in items if item["state"] in {"unhealthy", "unknown"}]
+    if form in {Form.json, Form.yaml}:
+        write_document(form, {"items": items})
+    elif form is Form.name:
+        for item in items:
+            typer.echo(item["name"])
+    else:
+        ordered: list[Any] = sorted(items, key=lambda item: (words.SEVERITY[item["state"]], item["name"]))
+        tables.console().print(tables.probe_table(ordered, time.time(), wide=form is Form.wide))
+        typer.echo(f"{len(items) - len(bad)} of {len(items)} pass", err=True)
+    return Exit.UNHEALTHY if bad else Exit.WELL

@@ -1,0 +1,55 @@
+"""Where the CLI finds things of its own: the state directory and the local token."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from meshkit_fastprobe.cli.exits import CliError, Exit
+
+TOKEN_NAME = "local-token"  # noqa: S105 - the name of a file
+
+
+def default_state_dir() -> Path:
+    """$FASTPROBE_STATE_DIR, else this user's runtime directory, else one of this user in the temporary directory."""
+    asked = os.environ.get("FASTPROBE_STATE_DIR")
+    if asked:
+        return Path(asked)
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "fastprobe"
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    return Path(tempfile.gettempdir()) / f"fastprobe-{user}"
+
+
+def find_token(token_file: Path | None) -> str | None:
+    """The bearer token: FASTPROBE_TOKEN, the file that was named, ./state, or the default state directory; None when there is none."""
+    if token_file is not None:
+        return _read(token_file)
+    named = os.environ.get("FASTPROBE_TOKEN")
+    if named:
+        return named
+    for directory in (Path("state"), default_state_dir()):
+        candidate = directory / TOKEN_NAME
+        if _is_ours(candidate):
+            return _read(candidate)
+    return None
+
+
+def _is_ours(path: Path) -> bool:
+    """A token in a directory others can write to must be a plain file of this user, or somebody else's token would be sent."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and (not hasattr(os, "getuid") or found.st_uid in {os.getuid(), 0})
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a token"
+        raise CliError(f"cannot read the token file {path}: {reason}", "name another with --token-file", Exit.REFUSED) from None

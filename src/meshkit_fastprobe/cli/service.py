@@ -1,0 +1,46 @@
+"""`fastprobe run CONFIG`: a host that probes until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+import trio
+
+from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.model import ServerSettings
+from meshkit_fastprobe.runtime import Diagnostics, load_config
+
+log = logging.getLogger("meshkit_fastprobe")
+
+
+async def serve_config(path: Path, listen: str | None) -> None:
+    """Load, run, reload on SIGHUP, leave on SIGTERM or SIGINT."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    config = load_config(path)
+    settings = config.settings
+    if settings.server is None or listen is not None:
+        server = settings.server or ServerSettings()
+        settings = msgspec.structs.replace(settings, server=msgspec.structs.replace(server, listen=listen or server.listen))
+    diag = Diagnostics.from_config(msgspec.structs.replace(config, settings=settings))
+    with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
+        async with diag:
+            log.info("%d probes of %s are running", len(diag.catalog), path)
+            async for number in signals:
+                if number != signal.SIGHUP:
+                    log.info("stopping: %s", signal.Signals(number).name)
+                    return
+                await _reload(diag, path)
+
+
+async def _reload(diag: Diagnostics, path: Path) -> None:
+    """A file that cannot be used changes nothing: what runs goes on, and the log says what is wrong."""
+    try:
+        summary = await diag.reload(load_config(path))
+    except ConfigError as error:
+        log.error("not reloaded, everything goes on as before: %s", error)  # noqa: TRY400 - the message is whole without a traceback
+    else:
+        log.info("reloaded: %s", summary)

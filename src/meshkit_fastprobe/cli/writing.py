@@ -1,0 +1,52 @@
+"""Verbs that change a probe of a running host: run, pause, resume."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from meshkit_fastprobe.cli.exits import CliError, Exit
+from meshkit_fastprobe.cli.output import Form, write_document
+from meshkit_fastprobe.cli.reading import Hosts, Output, TokenFile, _client, _items
+
+Name = Annotated[str, typer.Argument(help="The probe's name.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+
+def probes_run(name: Name, host: Hosts = None, output: Output = Form.table, dry_run: DryRun = False, token_file: TokenFile = None) -> int:
+    """Run a probe now and wait for its result. Exit 1 when it is unhealthy."""
+    return _do("run", name, host, output, dry_run, token_file)
+
+
+def probes_pause(name: Name, host: Hosts = None, output: Output = Form.table, dry_run: DryRun = False, token_file: TokenFile = None) -> int:
+    """Stop scheduling a probe; its state becomes paused."""
+    return _do("pause", name, host, output, dry_run, token_file)
+
+
+def probes_resume(name: Name, host: Hosts = None, output: Output = Form.table, dry_run: DryRun = False, token_file: TokenFile = None) -> int:
+    """Schedule a paused probe again."""
+    return _do("resume", name, host, output, dry_run, token_file)
+
+
+def _do(verb: str, name: str, hosts: list[str] | None, output: Form, dry_run: bool, token_file: TokenFile) -> int:
+    client = _client(hosts, token_file)
+    path = f"/probes/{quote(name, safe='')}"
+    if dry_run:
+        found = _items(client.get(path, []), key="item")
+        if not found:
+            raise CliError(f"no host has a probe named {name!r}", "fastprobe probes list -o name", Exit.USAGE)
+        typer.echo(f"would {verb} {name} on {', '.join(client.hosts)}")
+        return Exit.WELL
+    items = _items(client.post(f"{path}:{verb}"), key="item")
+    if output in {Form.json, Form.yaml}:
+        write_document(output, items[0] if len(items) == 1 else {"items": items})
+    elif output is Form.name:
+        typer.echo(name)
+    else:
+        from meshkit_fastprobe.cli import tables
+
+        tables.console().print(tables.probe_table(items, time.time(), hosts=len(client.hosts) > 1))
+    return Exit.UNHEALTHY if verb == "run" and any(item["state"] == "unhealthy" for item in items) else Exit.WELL

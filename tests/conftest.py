@@ -1,0 +1,30 @@
+"""Async tests run on trio; a test that asks for `mock_clock` runs on a virtual clock that jumps when everybody waits."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+
+@pytest.fixture
+def mock_clock() -> trio.testing.MockClock:
+    return trio.testing.MockClock(autojump_threshold=0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    clock = next((value for value in arguments.values() if isinstance(value, trio.abc.Clock)), None)
+
+    async def main() -> None:
+        await pyfuncitem.obj(**arguments)
+
+    trio.run(main, clock=clock)
+    return True
