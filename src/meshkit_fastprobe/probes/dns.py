@@ -57,7 +57,7 @@ ANY_ANSWER: Final = DnsExpect()
 
 @probe_kind()
 class DnsProbe(msgspec.Struct, frozen=True, gc=False):
-    """Ask the server `host:port` (53 when left out) for query_name over UDP, and over TCP when the answer says it was cut short."""
+    """Ask the server `host:port` (53 when left out) for query_name over UDP, and over TCP when that was cut short."""
 
     kind: ClassVar[str] = "dns"
     timed_out: ClassVar[Outcome] = Outcome(Result.TIMEOUT, Reason.DNS_TIMEOUT)

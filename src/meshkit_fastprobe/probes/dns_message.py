@@ -1,7 +1,7 @@
 r"""DNS messages (RFC 1035) as values and as bytes. Pure: no sockets, no clock.
 
-Only the question and the answers are looked at. A name is text without its last dot, "." for the root; bytes of a label that are
-not plain are written \\DDD and dots in it \\., as zone files do.
+Only the question and the answers are looked at. A name is text without its last dot, "." for the root; what does not print
+in a label is written \DDD, and a dot in it \., as zone files do.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One answer. `data` as a zone file writes it ("10 mail.example.org"), but TXT as its plain text and unknown types in hex."""
+    """One answer. `data` as a zone file writes it ("10 mail.example.org"), but TXT as plain text and unknown types in hex."""
 
     name: str
     type: int

@@ -23,6 +23,12 @@ _BY_ERRNO: Final = {
 }
 
 
+def timed_out(probe: object) -> Outcome:
+    """What the passing of its timeout says of a probe: a kind that knows better than TIMEOUT has a `timed_out` of its own."""
+    outcome: Outcome = getattr(type(probe), "timed_out", TIMED_OUT)
+    return outcome
+
+
 def from_return(value: object) -> Outcome:
     """None passes, an Outcome is taken as it is, anything else is a mistake in the probe."""
     if value is None:

@@ -10,7 +10,7 @@ import trio
 from meshkit_fastprobe.model import Outcome, Reason
 from meshkit_fastprobe.probes.base import AsyncProbe
 from meshkit_fastprobe.scheduling.lanes.base import PythonLane, Run, log
-from meshkit_fastprobe.scheduling.outcomes import TIMED_OUT, from_return
+from meshkit_fastprobe.scheduling.outcomes import from_return, timed_out
 
 AsyncCheck = Callable[[], Awaitable[Outcome | None]]
 
@@ -39,10 +39,10 @@ class TaskLane(PythonLane):
                 outcome = self._outcome_of(run.registration, error)
             except BaseException:  # cancelled, alone or in a group: by our timeout, or because the runtime stops
                 if scope.cancel_called:
-                    self._record(run, TIMED_OUT)
+                    self._record(run, timed_out(run.registration.probe))
                 self._skip(run, Reason.SHUTTING_DOWN)
                 raise
-            self._record(run, TIMED_OUT if scope.cancel_called else outcome)
+            self._record(run, timed_out(run.registration.probe) if scope.cancel_called else outcome)
             self._release(run)
 
     def _overrun(self, run: Run) -> None:
