@@ -212,24 +212,31 @@ const char *fp_labels_check(const fp_labels *labels) {
 /* -- lines --------------------------------------------------------------------------------------------------------------------
  */
 
+static const size_t CELL_BYTES[] = {[FP_CELL_U8] = 1, [FP_CELL_U32] = 4, [FP_CELL_U64] = 8, [FP_CELL_F64] = 8};
+
+static const void *cell_at(const void *column, size_t stride, enum fp_cell cell, size_t row) {
+    return (const char *)column + row * (stride ? stride : CELL_BYTES[cell]);
+}
+
 /* -1: no line. Otherwise the number stands at *to, which has moved. */
 static int put_cell(char **to, const fp_series *series, uint32_t row) {
+    const void *at = cell_at(series->column, series->stride, series->cell, row);
     switch (series->cell) {
     case FP_CELL_U8: {
-        uint8_t cell = ((const uint8_t *)series->column)[row];
+        uint8_t cell = *(const uint8_t *)at;
         int value = series->lookup ? series->lookup[cell] : cell;
         if (value < 0) return -1;
         *to = fp_text_u64(*to, (uint64_t)value);
         return 0;
     }
     case FP_CELL_U32:
-        *to = fp_text_u64(*to, ((const uint32_t *)series->column)[row]);
+        *to = fp_text_u64(*to, *(const uint32_t *)at);
         return 0;
     case FP_CELL_U64:
-        *to = fp_text_u64(*to, ((const uint64_t *)series->column)[row]);
+        *to = fp_text_u64(*to, *(const uint64_t *)at);
         return 0;
     case FP_CELL_F64: {
-        double value = ((const double *)series->column)[row];
+        double value = *(const double *)at;
         if (isnan(value)) return -1;
         *to = fp_text_f64(*to, value);
         return 0;
@@ -310,7 +317,8 @@ uint32_t fp_page_buckets(fp_page *page, const fp_rows *rows, const fp_buckets *b
         }
         to = fp_text_u64(put_prefix(to, buckets->bucket_head, labels, buckets->inf_tail), count);
         *to++ = '\n';
-        to = fp_text_f64(put_prefix(to, buckets->sum_head, labels, buckets->tail), buckets->sum[row]);
+        to = fp_text_f64(put_prefix(to, buckets->sum_head, labels, buckets->tail),
+                         *(const double *)cell_at(buckets->sum, buckets->sum_stride, FP_CELL_F64, row));
         *to++ = '\n';
         to = fp_text_u64(put_prefix(to, buckets->count_head, labels, buckets->tail), count);
         *to++ = '\n';

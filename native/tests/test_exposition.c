@@ -99,7 +99,7 @@ static void label_values_are_escaped_and_names_are_not(void) {
     const uint8_t state[ROWS] = {3};
     char text[128];
     fp_page page = {text, 0, sizeof text};
-    const fp_series series = {TEXT("m{"), TEXT("} "), state, FP_CELL_U8, NULL};
+    const fp_series series = {TEXT("m{"), TEXT("} "), state, FP_CELL_U8, NULL, 0};
     CHECK_EQ(fp_page_series(&page, &(fp_rows){labels, generation, group}, &series, 1, 0, 1), 1);
     CHECK(reads(text, text + page.len, "m{a=\"say \\\"hi\\\"\\n\",b=\"C:\\\\x\",c=\"\"} 3\n"));
     fp_labels_free(labels);
@@ -110,7 +110,7 @@ static void a_reused_row_never_wears_the_old_name(void) {
     const uint32_t runs[ROWS] = {1, 2, 3, 4};
     char text[256];
     const fp_rows rows = {labels, generation, group};
-    const fp_series series = {TEXT("m{"), TEXT("} "), runs, FP_CELL_U32, NULL};
+    const fp_series series = {TEXT("m{"), TEXT("} "), runs, FP_CELL_U32, NULL, 0};
     generation[0] = 3; /* removed and taken by another probe */
     generation[1] = 2; /* removed */
     group[2] = 9;      /* moved to other tags */
@@ -153,8 +153,8 @@ static void lines_of_a_row_stay_together(void) {
     fp_labels *labels = four_labelled_rows();
     const uint32_t ok[ROWS] = {1, 2, 3, 4};
     const uint64_t fail[ROWS] = {5, 6, 7, 1ULL << 40};
-    const fp_series series[] = {{TEXT("m{"), TEXT(",result=\"ok\"} "), ok, FP_CELL_U32, NULL},
-                                {TEXT("m{"), TEXT(",result=\"fail\"} "), fail, FP_CELL_U64, NULL}};
+    const fp_series series[] = {{TEXT("m{"), TEXT(",result=\"ok\"} "), ok, FP_CELL_U32, NULL, 0},
+                                {TEXT("m{"), TEXT(",result=\"fail\"} "), fail, FP_CELL_U64, NULL, 0}};
     char text[1024];
     fp_page page = {text, 0, sizeof text};
     CHECK_EQ(fp_page_series(&page, &(fp_rows){labels, generation, group}, series, 2, 2, 4), 4);
@@ -172,8 +172,8 @@ static void what_is_not_known_has_no_line(void) {
     lookup[2] = 0;
     const uint8_t last_result[ROWS] = {255, 0, 2, 255};
     const double ratio[ROWS] = {NAN, 0.5, NAN, 1.0};
-    const fp_series series[] = {{TEXT("s{"), TEXT("} "), last_result, FP_CELL_U8, lookup},
-                                {TEXT("r{"), TEXT("} "), ratio, FP_CELL_F64, NULL}};
+    const fp_series series[] = {{TEXT("s{"), TEXT("} "), last_result, FP_CELL_U8, lookup, 0},
+                                {TEXT("r{"), TEXT("} "), ratio, FP_CELL_F64, NULL, 0}};
     char text[2048];
     fp_page page = {text, 0, sizeof text};
     CHECK_EQ(fp_page_series(&page, &(fp_rows){labels, generation, group}, series, 2, 0, ROWS), ROWS);
@@ -196,7 +196,8 @@ static fp_buckets four_buckets(const void *counts, enum fp_cell cell, const uint
                         counts,
                         cell,
                         used,
-                        sum};
+                        sum,
+                        0};
 }
 
 static const char *FIRST_ROW = "h_bucket{probe=\"a\",le=\"0.5\"} 1\nh_bucket{probe=\"a\",le=\"1.0\"} 6\n"
@@ -235,6 +236,30 @@ static void an_untouched_histogram_is_all_zeros(void) {
     fp_labels_free(labels);
 }
 
+static void cells_inside_wider_rows_are_found_by_their_stride(void) {
+    fp_labels *labels = four_labelled_rows();
+    const struct wide {
+        double sum;
+        uint32_t runs;
+        uint8_t state;
+    } wide[ROWS] = {{.5, 10, 1}, {1.5, 20, 2}, {2.5, 30, 3}, {3.5, 40, 4}};
+    const uint32_t counts[ROWS][4] = {{0}};
+    const fp_rows rows = {labels, generation, group};
+    const fp_series series[] = {{TEXT("r{"), TEXT("} "), &wide[0].runs, FP_CELL_U32, NULL, sizeof *wide},
+                                {TEXT("s{"), TEXT("} "), &wide[0].state, FP_CELL_U8, NULL, sizeof *wide}};
+    fp_buckets buckets = four_buckets(counts, FP_CELL_U32, NULL, &wide[0].sum);
+    buckets.sum_stride = sizeof *wide;
+    char text[512];
+    fp_page page = {text, 0, sizeof text};
+    CHECK_EQ(fp_page_series(&page, &rows, series, 2, 2, 4), 4);
+    CHECK(reads(text, text + page.len, "r{probe=\"c\"} 30\ns{probe=\"c\"} 3\nr{probe=\"d\"} 40\ns{probe=\"d\"} 4\n"));
+    page.len = 0;
+    CHECK_EQ(fp_page_buckets(&page, &rows, &buckets, 3, 4), 4);
+    text[page.len] = 0;
+    CHECK(strstr(text, "h_sum{probe=\"d\"} 3.5\n"));
+    fp_labels_free(labels);
+}
+
 /* Whatever the page sizes, the pages joined are the text a large page holds. ASan watches the ends. */
 static void pages_of_any_size_join_to_the_same_text(void) {
     check_rng rng = check_seed(23);
@@ -247,7 +272,7 @@ static void pages_of_any_size_join_to_the_same_text(void) {
     }
     const fp_rows rows = {labels, generation, group};
     const fp_buckets buckets = four_buckets(counts, FP_CELL_U32, NULL, sum);
-    const fp_series series = {TEXT("m{"), TEXT("} "), counts, FP_CELL_U32, NULL};
+    const fp_series series = {TEXT("m{"), TEXT("} "), counts, FP_CELL_U32, NULL, 0};
     char whole[8192];
     fp_page large = {whole, 0, sizeof whole};
     CHECK_EQ(fp_page_buckets(&large, &rows, &buckets, 0, ROWS), ROWS);
@@ -287,6 +312,7 @@ int main(void) {
     RUN(what_is_not_known_has_no_line);
     RUN(buckets_are_cumulative_and_end_in_the_count);
     RUN(an_untouched_histogram_is_all_zeros);
+    RUN(cells_inside_wider_rows_are_found_by_their_stride);
     RUN(pages_of_any_size_join_to_the_same_text);
     return 0;
 }

@@ -81,6 +81,7 @@ typedef struct fp_series {
     const void *column;
     enum fp_cell cell;     /* a NaN in an F64 column means: no line */
     const int16_t *lookup; /* U8 only: NULL, or 256 values to print instead; a negative one means: no line */
+    size_t stride;         /* bytes from one row's cell to the next one's; 0 = cells lie side by side */
 } fp_series;
 
 /* One line a row and series, row by row. Stops before the row that may not fit and returns it; returns `end` when all rows are
@@ -102,6 +103,7 @@ typedef struct fp_buckets {
     enum fp_cell cell;   /* U32 or U64 */
     const uint8_t *used; /* rows x 2: first and last bucket touched, (255, 0) for none; NULL = look at all */
     const double *sum;
+    size_t sum_stride; /* bytes from one row's sum to the next one's; 0 = side by side */
 } fp_buckets;
 
 /* Cumulative buckets, _sum and _count of each row, from one reading of its counters. Returns like fp_page_series. */

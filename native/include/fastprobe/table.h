@@ -1,6 +1,10 @@
-/* table.h - the one table: every probe is a dense slot in a struct of arrays, and ingest is the one way results get in.
+/* table.h - the one table: every probe is a dense slot, and ingest is the one way results get in.
  *
- * Columns are reserved for `capacity` slots at once and never move, so a NumPy view taken once stays valid until fp_table_free.
+ * A slot is an entry in each of a few arrays. What is scanned over all probes is a plain column (state, group, ...); what a
+ * single result rewrites lies together in the slot's fp_row, because results arrive in random order and every array they touch
+ * is a cache miss of its own. Both are columns to NumPy, which does not mind the stride.
+ *
+ * Arrays are reserved for `capacity` slots at once and never move, so a view taken once stays valid until fp_table_free.
  * Slots of removed probes are reused (LIFO); each reuse bumps the slot's generation, and records that carry an older one are
  * counted as stale and otherwise ignored. Owner: one thread (trio's). */
 #ifndef FASTPROBE_TABLE_H
@@ -21,38 +25,50 @@ typedef struct fp_recent {
     uint8_t reason;
 } fp_recent;
 
-/* The columns, each `capacity` long. Read-only to everyone but table.c. */
+/* What results rewrite: three cache lines of a slot. A result touches the first two, and the third when its memory is there.
+ * Counters are 32 bits wide and wrap; a wrap carries into the sums of the probe's group, which never go down. */
+typedef struct fp_row {
+    uint32_t generation; /* as in the column of this name, which nobody else writes; likewise state and used */
+    uint32_t degraded_above_us; /* 0 = off */
+    uint32_t streaks;           /* four bytes that stop at 127: ok, not bad, not ok, bad, low byte first */
+    uint8_t rise;
+    uint8_t fall;
+    uint8_t state;
+    uint8_t recent_next; /* where the next remembered result goes; bit 7 set once the ring has been full */
+    uint8_t last_result; /* fp_result, 255 before the first */
+    uint8_t last_reason;
+    uint16_t last_detail;
+    uint8_t used[2];
+    uint16_t reserved;
+    uint32_t runs[FP_RESULTS]; /* by result, passive ones included */
+    uint32_t transitions;
+    double latency_sum_s; /* of the values in the histogram, timeouts at their own value */
+    fp_ns last_started_ns;
+
+    fp_ns last_latency_ns;
+    fp_ns last_ok_ns; /* scheduling clock: when the last OK or DEGRADED result was known; 0 = never */
+    fp_recent recent[FP_RECENT]; /* a ring */
+
+    fp_ns since_ns; /* scheduling clock: entered the present state */
+    uint32_t skipped;
+    uint32_t reserved_too;
+} fp_row;
+_Static_assert(sizeof(fp_row) == 192, "three cache lines");
+_Static_assert(offsetof(fp_row, last_latency_ns) == 64, "what decides is the first line");
+_Static_assert(offsetof(fp_row, recent) + 4 * sizeof(fp_recent) == 128, "no remembered result straddles two lines");
+
+/* The columns, each `capacity` long. Read-only to everyone but the table. */
 typedef struct fp_columns {
     uint32_t *generation; /* even: free, odd: in use; bumped at add and at remove */
     uint32_t *group;      /* base group, see fp_probe_config */
-    uint8_t *kind;        /* opaque to the core: the registry's number of the probe kind */
-    uint8_t *lane;
-    uint8_t *rise;
-    uint8_t *fall;
     uint32_t *interval_ms;
     uint32_t *timeout_ms;
-    uint32_t *degraded_above_us; /* 0 = off */
-
+    uint8_t *kind; /* opaque to the core: the registry's number of the probe kind */
+    uint8_t *lane;
     uint8_t *state;
-    uint32_t *streaks; /* four saturating bytes: ok, not bad, not ok, bad, low byte first */
-    fp_ns *since_ns;   /* scheduling clock: entered the present state */
-
-    uint8_t *last_result; /* fp_result, 255 before the first */
-    uint8_t *last_reason;
-    uint16_t *last_detail;
-    fp_ns *last_started_ns;
-    fp_ns *last_latency_ns;
-    fp_ns *last_ok_ns; /* scheduling clock of the last OK or DEGRADED result; 0 = never */
-
-    uint32_t *runs[FP_RESULTS]; /* by result, passive ones included */
-    uint32_t *skipped;
-    uint32_t *transitions;
-    double *latency_sum_s; /* of the values in the histogram, timeouts at their own value */
-
-    uint32_t *histogram;  /* capacity x FP_HIST_BUCKETS */
-    uint8_t *used;        /* capacity x 2: first and last bucket touched; (255, 0) while empty */
-    fp_recent *recent;    /* capacity x FP_RECENT, a ring */
-    uint8_t *recent_next; /* where the next one goes; bit 7 set once the ring has been full */
+    uint8_t *used;       /* capacity x 2: first and last histogram bucket touched; (255, 0) while empty */
+    uint32_t *histogram; /* capacity x FP_HIST_BUCKETS */
+    fp_row *row;
 } fp_columns;
 
 typedef struct fp_probe_config {
@@ -96,7 +112,8 @@ void fp_table_free(fp_table *table);
 int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, uint32_t *slot, uint32_t *generation); /* -ENOSPC */
 int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation);                                             /* -ESTALE */
 int fp_table_configure(fp_table *table, uint32_t slot, uint32_t generation, const fp_probe_config *config);           /* -ESTALE */
-/* Pause, or back from pause to UNKNOWN with clean streaks, so that the first conclusive result decides again. -ESTALE */
+/* Pause, or back from pause to UNKNOWN with clean streaks, so that the first conclusive result decides again. What is so already
+ * stays as it is. Neither counts as a transition. -ESTALE */
 int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns now_ns, bool paused);
 
 /* Take n records. Results of a paused probe count and are remembered but move no state. `out` has room for n transitions; returns
@@ -105,7 +122,11 @@ int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns no
  * A good (OK) result slower than degraded_above becomes DEGRADED with reason SLOW before anything else looks at it.
  * The state machine, on consecutive results: the first conclusive result decides the first state; then
  *   bad >= fall -> UNHEALTHY; ok >= rise -> HEALTHY; from HEALTHY, not-ok >= fall -> DEGRADED; from UNHEALTHY, not-bad >= rise ->
- *   DEGRADED; where bad is FAIL, TIMEOUT or ERROR. */
+ *   DEGRADED; where bad is FAIL, TIMEOUT or ERROR. Every result but ERROR is conclusive: a probe that could not tell decides
+ *   nothing alone, only `fall` of them in a row do.
+ * Into the histogram go OK, DEGRADED and FAIL at their latency and TIMEOUT in the overflow bucket; ERROR says nothing about the
+ * target, and a passive result of latency 0 was not measured.
+ * FP_EVENT_SKIPPED adds max(detail, 1) to what was skipped; the other events are passed over, they are for the lanes. */
 uint32_t fp_table_ingest(fp_table *table, const fp_record *records, uint32_t n, fp_transition *out);
 
 const fp_columns *fp_table_columns(const fp_table *table);
@@ -113,8 +134,8 @@ const fp_totals *fp_table_totals(const fp_table *table);
 uint32_t fp_table_high_water(const fp_table *table); /* slots [0, this) have been used at some time: scan no further */
 uint32_t fp_table_count(const fp_table *table);
 
-/* Cumulative histograms and counters per base group, monotonic even when probes leave: removal folds a row into its group's
- * retired sums. out_hist: n_groups x FP_HIST_BUCKETS, out_runs: n_groups x FP_RESULTS; both are overwritten. */
+/* Cumulative histograms and counters per base group, monotonic even when probes leave or change their group: what they counted
+ * stays with the group they counted it in. out_hist: n_groups x FP_HIST_BUCKETS, out_runs: n_groups x FP_RESULTS; both are overwritten. */
 void fp_table_merge_groups(const fp_table *table, uint32_t n_groups, uint64_t *out_hist, uint64_t *out_runs);
 /* The rest of what is monotonic per base group, in the same way: seconds of latency (the sums of those histograms) and transitions.
  * n_groups values each; both are overwritten. */

@@ -71,33 +71,38 @@ cdef extern from "fastprobe/table.h" nogil:
         uint16_t detail
         uint8_t result
         uint8_t reason
+    ctypedef struct fp_row:
+        uint32_t generation
+        uint32_t degraded_above_us
+        uint32_t streaks
+        uint8_t rise
+        uint8_t fall
+        uint8_t state
+        uint8_t recent_next
+        uint8_t last_result
+        uint8_t last_reason
+        uint16_t last_detail
+        uint8_t used[2]
+        uint32_t runs[5]
+        uint32_t transitions
+        double latency_sum_s
+        fp_ns last_started_ns
+        fp_ns last_latency_ns
+        fp_ns last_ok_ns
+        fp_recent recent[8]
+        fp_ns since_ns
+        uint32_t skipped
     ctypedef struct fp_columns:
         uint32_t *generation
         uint32_t *group
-        uint8_t *kind
-        uint8_t *lane
-        uint8_t *rise
-        uint8_t *fall
         uint32_t *interval_ms
         uint32_t *timeout_ms
-        uint32_t *degraded_above_us
+        uint8_t *kind
+        uint8_t *lane
         uint8_t *state
-        uint32_t *streaks
-        fp_ns *since_ns
-        uint8_t *last_result
-        uint8_t *last_reason
-        uint16_t *last_detail
-        fp_ns *last_started_ns
-        fp_ns *last_latency_ns
-        fp_ns *last_ok_ns
-        uint32_t *runs[5]
-        uint32_t *skipped
-        uint32_t *transitions
-        double *latency_sum_s
-        uint32_t *histogram
         uint8_t *used
-        fp_recent *recent
-        uint8_t *recent_next
+        uint32_t *histogram
+        fp_row *row
     ctypedef struct fp_probe_config:
         uint32_t group
         uint32_t interval_ms
@@ -178,6 +183,7 @@ cdef extern from "fastprobe/exposition.h" nogil:
         const void *column
         fp_cell cell
         const int16_t *lookup
+        size_t stride
     uint32_t fp_page_series(fp_page *page, const fp_rows *rows, const fp_series *series, uint32_t n_series, uint32_t start,
                             uint32_t end)
     ctypedef struct fp_buckets:
@@ -194,6 +200,7 @@ cdef extern from "fastprobe/exposition.h" nogil:
         fp_cell cell
         const uint8_t *used
         const double *sum
+        size_t sum_stride
     uint32_t fp_page_buckets(fp_page *page, const fp_rows *rows, const fp_buckets *buckets, uint32_t start, uint32_t end)
 
 cdef extern from "fastprobe/ring.h" nogil:

@@ -44,9 +44,9 @@ cdef fp_text text_of(bytes text) noexcept:
 
 
 cdef fp_cell cell_of(array) except *:
-    """The kind of number a column holds. Columns are one-dimensional or rows x buckets, and contiguous."""
-    if not array.flags.c_contiguous:
-        raise ValueError("a column is contiguous")
+    """The kind of number a column holds. Columns are one-dimensional, at any stride, or rows x buckets and contiguous."""
+    if not array.flags.c_contiguous and (array.ndim != 1 or array.strides[0] <= 0):
+        raise ValueError("a column is contiguous, or one-dimensional with a stride")
     kinds = {np.dtype(np.uint8): FP_CELL_U8, np.dtype(np.uint32): FP_CELL_U32, np.dtype(np.uint64): FP_CELL_U64,
              np.dtype(np.float64): FP_CELL_F64}
     try:
@@ -154,6 +154,7 @@ cdef class Series:
             series.tail = text_of(tail)
             series.column = address_of(column)
             series.cell = cell_of(column)
+            series.stride = <size_t>column.strides[0]
             if lookup is not None:
                 if series.cell != FP_CELL_U8 or lookup.dtype != np.int16 or lookup.shape != (256,):
                     raise ValueError("a lookup is 256 values of int16 for a column of bytes")
@@ -202,6 +203,7 @@ cdef class Buckets:
             raise ValueError("sums are float64")
         self._buckets.counts = address_of(counts)
         self._buckets.sum = <const double *>address_of(sum_s)
+        self._buckets.sum_stride = <size_t>sum_s.strides[0]
         if used is not None:
             if cell_of(used) != FP_CELL_U8 or used.shape[1:] != (2,) or counts.shape[1] > 255:
                 raise ValueError("used holds two bytes a row, of at most 255 buckets")

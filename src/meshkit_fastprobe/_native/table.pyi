@@ -25,17 +25,22 @@ class Table:
         lane: int,
         rise: int,
         fall: int,
-    ) -> bool: ...
-    def pause(self, slot: int, generation: int, now_ns: int, paused: bool) -> bool: ...
+    ) -> bool:
+        """Change the settings of a probe, which keeps its state and counters. False when that generation is gone."""
+    def pause(self, slot: int, generation: int, now_ns: int, paused: bool) -> bool:
+        """Pause, or back to UNKNOWN with clean streaks. False when that generation is gone."""
     def ingest(self, records: NDArray[np.void], n: int, out: NDArray[np.void]) -> int:
         """Take the first n records; transitions go to out (layout.TRANSITION, at least n long); how many there are."""
     def column(self, name: str) -> NDArray[Any]:
-        """A read-only view of one column of fp_columns over all `capacity` slots; runs_ok .. runs_error, histogram, used and recent are
-        two-dimensional where the C side has rows."""
+        """A read-only view of one column over all `capacity` slots: what fp_columns and fp_row hold, by their names, and runs_ok ..
+        runs_error. histogram, used, runs and recent have a row a slot; columns out of fp_row have its stride. `row` is all of it,
+        with dtype ROW. KeyError for another name."""
     def totals(self) -> dict[str, Any]:
         """runs[5], passive, skipped[256], transitions, stale_records, lag[216], lag_sum_s, lag_max_s."""
     @property
     def capacity(self) -> int: ...
+    @property
+    def groups(self) -> int: ...
     @property
     def high_water(self) -> int: ...
     @property
@@ -46,4 +51,8 @@ class Table:
         """Cumulative sums per base group, removed probes included: seconds of latency and transitions; overwritten."""
     def recent(self, slot: int) -> NDArray[np.void]:
         """A copy of the remembered results of one slot (layout.RECENT), oldest first."""
-    def check(self) -> str | None: ...
+    def check(self) -> str | None:
+        """None, or the name of the first broken invariant. Walks everything: for tests."""
+
+ROW: np.dtype[np.void]
+"""fp_row: what results rewrite."""

@@ -1,0 +1,30 @@
+/* histogram_row.h - adding one row of counters to another, shared by the plain merge and the table's. */
+#ifndef FASTPROBE_HISTOGRAM_ROW_H
+#define FASTPROBE_HISTOGRAM_ROW_H
+#include "fastprobe/histogram.h"
+
+/* Rows asked for before they are added: enough to cover a trip to memory, few enough to stay in the L1 cache. */
+#define ROWS_AHEAD 8u
+#define COUNTERS_PER_LINE 16u
+
+/* First and last bucket touched; first > last for a row that is empty. */
+typedef struct hist_span {
+    uint8_t first;
+    uint8_t last;
+} hist_span;
+#define HIST_SPAN_ALL ((hist_span){0, FP_HIST_BUCKETS - 1})
+#define HIST_SPAN_EMPTY ((hist_span){255, 0})
+
+static inline hist_span hist_span_of(const uint8_t *used, size_t row) {
+    return (hist_span){used[2 * row], used[2 * row + 1]};
+}
+
+static inline void hist_row_prefetch(const uint32_t *row, hist_span span) {
+    for (uint32_t b = span.first; b <= span.last; b += COUNTERS_PER_LINE) __builtin_prefetch(&row[b]);
+}
+
+static inline void hist_row_add(uint64_t *restrict sums, const uint32_t *restrict row, hist_span span) {
+    for (uint32_t b = span.first; b <= span.last; b++) sums[b] += row[b];
+}
+
+#endif

@@ -1,0 +1,181 @@
+/* ingest.c - the one way results get in: counters, rise and fall, last result, memory, histogram. */
+#include "histogram_bucket.h"
+#include "table_layout.h"
+
+#include <assert.h>
+
+/* How far ahead of the record at work memory is asked for. Random slots of a large table are misses: 16 records of 3 to 4 lines
+ * keep the memory system busy, and what was asked for is still in the L1 cache when its turn comes. */
+#define AHEAD 16u
+#define CARRY (1ULL << 32) /* what a 32-bit counter loses when it wraps */
+
+/* What a batch adds to the totals, kept in registers and on the stack until its end. */
+typedef struct tally {
+    uint64_t runs[FP_RESULTS];
+    uint64_t passive;
+    uint64_t stale;
+    uint64_t lag_us;
+    uint32_t lag_max_us;
+} tally;
+
+static inline uint8_t result_of(const fp_record *record) {
+    return record->result & (uint8_t)~FP_PASSIVE;
+}
+
+static inline bool is_passive(const fp_record *record) {
+    return record->result & FP_PASSIVE;
+}
+
+static inline uint32_t bucket_of(const fp_record *record) {
+    return result_of(record) == FP_TIMEOUT ? FP_HIST_OVERFLOW : hist_bucket(record->latency_ns);
+}
+
+/* Ask for the memory a record will need. Returns its bucket, found on the way. */
+static inline uint8_t prepare(const fp_table *table, const fp_record *record) {
+    const uint32_t bucket = bucket_of(record);
+    if (record->slot < table->high_water) {
+        const char *row = (const char *)&table->columns.row[record->slot];
+        __builtin_prefetch(row, 1);
+        __builtin_prefetch(row + 64, 1);
+        __builtin_prefetch(row + 128, 1);
+        __builtin_prefetch(histogram_of(table, record->slot) + bucket, 1);
+    }
+    return (uint8_t)bucket;
+}
+
+/* -- one result ---------------------------------------------------------------------------------------------------------------
+ */
+
+static void measure(fp_table *table, fp_row *row, const fp_record *record, uint8_t bucket) {
+    uint32_t *counter = histogram_of(table, record->slot) + bucket;
+    if (++*counter == 0) table->past.histogram[table->columns.group[record->slot]][bucket] += CARRY;
+    row->latency_sum_s += (double)record->latency_ns * 1e-9;
+    if (bucket < row->used[0]) row->used[0] = table->columns.used[2 * (size_t)record->slot] = bucket;
+    if (bucket > row->used[1]) row->used[1] = table->columns.used[2 * (size_t)record->slot + 1] = bucket;
+}
+
+static inline void remember(fp_row *row, const fp_record *record, uint8_t result, uint8_t reason) {
+    const uint8_t next = row->recent_next & (FP_RECENT - 1);
+    const uint64_t latency_us = record->latency_ns / FP_NS_PER_US;
+    row->recent[next] = (fp_recent){
+        .at_cs = (uint32_t)(record->started_ns / NS_PER_CS),
+        .latency_us = latency_us < UINT32_MAX ? (uint32_t)latency_us : UINT32_MAX,
+        .detail = record->detail,
+        .result = result,
+        .reason = reason,
+    };
+    row->recent_next = next < FP_RECENT - 1 ? (uint8_t)(row->recent_next + 1) : 0x80; /* round, and full from now on */
+    row->last_result = result;
+    row->last_reason = reason;
+    row->last_detail = record->detail;
+    row->last_started_ns = record->started_ns;
+    row->last_latency_ns = record->latency_ns;
+    if (result <= FP_DEGRADED) row->last_ok_ns = record->started_ns + record->latency_ns;
+}
+
+/* Four streaks in one word. A result keeps the ones it belongs to and clears the others; a byte that reaches 128 steps back. */
+static inline uint32_t next_streaks(uint32_t streaks, uint8_t result) {
+    static const uint32_t LONGER[FP_RESULTS] = {0x00000101, 0x00010100, 0x01010000, 0x01010000, 0x01010000};
+    const uint32_t longer = LONGER[result];
+    const uint32_t next = (streaks & longer * 0xff) + longer;
+    return next - (next >> 7 & 0x01010101);
+}
+
+static inline uint8_t next_state(const fp_row *row, uint8_t result) {
+    static const uint8_t FIRST[FP_RESULTS] = {FP_HEALTHY, FP_DEGRADED_STATE, FP_UNHEALTHY, FP_UNHEALTHY, FP_UNKNOWN};
+    const uint32_t streaks = row->streaks;
+    if (row->state == FP_UNKNOWN && result != FP_ERROR) return FIRST[result];
+    if (streaks >> 24 >= row->fall) return FP_UNHEALTHY;
+    if ((streaks & 0xff) >= row->rise) return FP_HEALTHY;
+    if (row->state == FP_HEALTHY && (streaks >> 16 & 0xff) >= row->fall) return FP_DEGRADED_STATE;
+    if (row->state == FP_UNHEALTHY && (streaks >> 8 & 0xff) >= row->rise) return FP_DEGRADED_STATE;
+    return row->state;
+}
+
+static void move(fp_table *table, fp_row *row, const fp_record *record, uint8_t to, fp_transition *out) {
+    const fp_ns at_ns = record->started_ns + record->latency_ns;
+    *out = (fp_transition){
+        .slot = record->slot,
+        .generation = record->generation,
+        .at_ns = at_ns,
+        .from = row->state,
+        .to = to,
+        .reason = row->last_reason,
+        .result = row->last_result,
+        .detail = row->last_detail,
+    };
+    row->state = table->columns.state[record->slot] = to;
+    row->since_ns = at_ns;
+    if (++row->transitions == 0) table->past.transitions[table->columns.group[record->slot]] += CARRY;
+    table->totals.transitions++;
+}
+
+/* Returns how many transitions were written: 0 or 1. */
+static inline uint32_t take_result(fp_table *table, fp_row *row, const fp_record *record, uint8_t bucket, tally *batch,
+                                   fp_transition *out) {
+    uint8_t result = result_of(record), reason = record->reason;
+    if (result == FP_OK && row->degraded_above_us && record->latency_ns > row->degraded_above_us * FP_NS_PER_US) {
+        result = FP_DEGRADED;
+        reason = FP_REASON_SLOW;
+    }
+    if (is_passive(record)) {
+        batch->passive++;
+    } else {
+        batch->runs[result]++;
+        batch->lag_us += record->lag_us;
+        if (record->lag_us > batch->lag_max_us) batch->lag_max_us = record->lag_us;
+        table->totals.lag[hist_bucket(record->lag_us * FP_NS_PER_US)]++;
+    }
+    if (++row->runs[result] == 0) table->past.runs[table->columns.group[record->slot]][result] += CARRY;
+    if (result != FP_ERROR && (record->latency_ns || !is_passive(record))) measure(table, row, record, bucket);
+    remember(row, record, result, reason);
+    if (row->state == FP_PAUSED) return 0;
+    row->streaks = next_streaks(row->streaks, result);
+    const uint8_t to = next_state(row, result);
+    if (to == row->state) return 0;
+    move(table, row, record, to, out);
+    return 1;
+}
+
+static void take_skipped(fp_table *table, fp_row *row, const fp_record *record) {
+    const uint32_t runs = record->detail ? record->detail : 1;
+    table->totals.skipped[record->reason] += runs;
+    row->skipped += runs;
+}
+
+/* -- a batch ------------------------------------------------------------------------------------------------------------------
+ */
+
+static void add_up(fp_totals *totals, const tally *batch) {
+    for (uint32_t result = 0; result < FP_RESULTS; result++) totals->runs[result] += batch->runs[result];
+    totals->passive += batch->passive;
+    totals->stale_records += batch->stale;
+    totals->lag_sum_s += (double)batch->lag_us * 1e-6;
+    const double lag_max_s = batch->lag_max_us * 1e-6;
+    if (lag_max_s > totals->lag_max_s) totals->lag_max_s = lag_max_s;
+}
+
+uint32_t fp_table_ingest(fp_table *table, const fp_record *records, uint32_t n, fp_transition *out) {
+    assert(table && (records || n == 0) && (out || n == 0));
+    uint8_t buckets[AHEAD];
+    tally batch = {0};
+    uint32_t moved = 0;
+    for (uint32_t i = 0; i < AHEAD && i < n; i++) buckets[i] = prepare(table, &records[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        const fp_record *record = &records[i];
+        const uint8_t bucket = buckets[i % AHEAD];
+        if (i + AHEAD < n) buckets[i % AHEAD] = prepare(table, record + AHEAD);
+
+        const bool is_result = result_of(record) < FP_RESULTS;
+        if (!is_result && record->result != FP_EVENT_SKIPPED) continue;
+        fp_row *row = &table->columns.row[record->slot];
+        if (record->slot >= table->high_water || !(record->generation & 1) || row->generation != record->generation)
+            batch.stale++;
+        else if (is_result)
+            moved += take_result(table, row, record, bucket, &batch, &out[moved]);
+        else
+            take_skipped(table, row, record);
+    }
+    add_up(&table->totals, &batch);
+    return moved;
+}

@@ -1,0 +1,220 @@
+/* table.c - slots: making and removing them, their settings, pause and resume. */
+#include "table_layout.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+#define MOST_SLOTS (1u << 30)
+#define MOST_GROUPS (1u << 24)
+#define MOST_RISE_FALL 100u
+
+/* -- memory -------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Results arrive in random order, and with 4 KiB pages each would miss the TLB too. The first huge page's worth stays in small
+ * pages, so that a table of ten probes costs kilobytes. */
+static void prefer_huge_pages(void *memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    if (bytes <= 2 * HUGE_PAGE) return;
+    const uintptr_t begin = ((uintptr_t)memory + 2 * HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    madvise((void *)begin, bytes - (begin - (uintptr_t)memory), MADV_HUGEPAGE); /* refused is fine: slower, same answers */
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
+
+/* Every array of a table with its size, in one place: reserve and release walk the same list. */
+typedef struct array {
+    void **at;
+    size_t bytes;
+    bool random; /* visited in random order by ingest */
+} array;
+
+#define MOST_ARRAYS 20
+
+static size_t list_arrays(fp_table *table, array *arrays) {
+    fp_columns *columns = &table->columns;
+    group_past *past = &table->past;
+    const size_t slots = table->capacity, groups = table->groups;
+    const array list[] = {
+        {(void **)&columns->generation, slots * sizeof *columns->generation, false},
+        {(void **)&columns->group, slots * sizeof *columns->group, false},
+        {(void **)&columns->interval_ms, slots * sizeof *columns->interval_ms, false},
+        {(void **)&columns->timeout_ms, slots * sizeof *columns->timeout_ms, false},
+        {(void **)&columns->kind, slots * sizeof *columns->kind, false},
+        {(void **)&columns->lane, slots * sizeof *columns->lane, false},
+        {(void **)&columns->state, slots * sizeof *columns->state, false},
+        {(void **)&columns->used, slots * 2 * sizeof *columns->used, false},
+        {(void **)&columns->histogram, slots * FP_HIST_BUCKETS * sizeof *columns->histogram, true},
+        {(void **)&columns->row, slots * sizeof *columns->row, true},
+        {(void **)&table->free_slots, slots * sizeof *table->free_slots, false},
+        {(void **)&past->histogram, groups * sizeof *past->histogram, false},
+        {(void **)&past->runs, groups * sizeof *past->runs, false},
+        {(void **)&past->transitions, groups * sizeof *past->transitions, false},
+        {(void **)&past->latency_s, groups * sizeof *past->latency_s, false},
+        {(void **)&table->order->slots, slots * sizeof *table->order->slots, false},
+        {(void **)&table->order->ends, groups * sizeof *table->order->ends, false},
+    };
+    _Static_assert(sizeof list / sizeof *list <= MOST_ARRAYS, "the caller's list has room");
+    memcpy(arrays, list, sizeof list);
+    return sizeof list / sizeof *list;
+}
+
+int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity) {
+    assert(table);
+    if (capacity == 0 || capacity > MOST_SLOTS || group_capacity == 0 || group_capacity > MOST_GROUPS) return -EINVAL;
+    fp_table *made = calloc(1, sizeof *made);
+    if (!made) return -ENOMEM;
+    made->order = calloc(1, sizeof *made->order);
+    if (!made->order) {
+        free(made);
+        return -ENOMEM;
+    }
+    made->capacity = capacity;
+    made->groups = group_capacity;
+    array arrays[MOST_ARRAYS];
+    const size_t n = list_arrays(made, arrays);
+    for (size_t i = 0; i < n; i++) {
+        *arrays[i].at = fp_reserve(arrays[i].bytes);
+        if (!*arrays[i].at) {
+            fp_table_free(made);
+            return -ENOMEM;
+        }
+        if (arrays[i].random) prefer_huge_pages(*arrays[i].at, arrays[i].bytes);
+    }
+    *table = made;
+    return 0;
+}
+
+void fp_table_free(fp_table *table) {
+    if (!table) return;
+    array arrays[MOST_ARRAYS];
+    const size_t n = list_arrays(table, arrays);
+    for (size_t i = 0; i < n; i++) fp_release(*arrays[i].at, arrays[i].bytes);
+    free(table->order);
+    free(table);
+}
+
+/* -- groups' pasts ------------------------------------------------------------------------------------------------------------
+ */
+
+/* Add what a row holds to its group's past, or charge a group for a row that brings it along. */
+static void fold_into_past(fp_table *table, uint32_t slot, uint32_t group, bool charge) {
+    const fp_row *row = &table->columns.row[slot];
+    const uint32_t *histogram = histogram_of(table, slot);
+    const uint64_t sign = charge ? UINT64_MAX : 1; /* minus one, modulo 2^64 */
+    const hist_span span = hist_span_of(table->columns.used, slot);
+    for (uint32_t b = span.first; b <= span.last; b++) table->past.histogram[group][b] += sign * histogram[b];
+    for (uint32_t result = 0; result < FP_RESULTS; result++) table->past.runs[group][result] += sign * row->runs[result];
+    table->past.transitions[group] += sign * row->transitions;
+    table->past.latency_s[group] += charge ? -row->latency_sum_s : row->latency_sum_s;
+}
+
+/* -- slots --------------------------------------------------------------------------------------------------------------------
+ */
+
+static void set_used(fp_table *table, uint32_t slot, hist_span span) {
+    fp_row *row = &table->columns.row[slot];
+    uint8_t *used = &table->columns.used[2 * (size_t)slot];
+    row->used[0] = used[0] = span.first;
+    row->used[1] = used[1] = span.last;
+}
+
+static void set_state(fp_table *table, uint32_t slot, enum fp_state state, fp_ns now_ns) {
+    fp_row *row = &table->columns.row[slot];
+    row->state = table->columns.state[slot] = (uint8_t)state;
+    row->since_ns = now_ns;
+    row->streaks = 0;
+}
+
+static void bump_generation(fp_table *table, uint32_t slot) {
+    table->columns.row[slot].generation = ++table->columns.generation[slot];
+    table->order->old = true;
+}
+
+static void set_config(fp_table *table, uint32_t slot, const fp_probe_config *config) {
+    assert(config->group < table->groups);
+    assert(config->rise >= 1 && config->rise <= MOST_RISE_FALL && config->fall >= 1 && config->fall <= MOST_RISE_FALL);
+    fp_columns *columns = &table->columns;
+    fp_row *row = &columns->row[slot];
+    columns->group[slot] = config->group;
+    columns->interval_ms[slot] = config->interval_ms;
+    columns->timeout_ms[slot] = config->timeout_ms;
+    columns->kind[slot] = config->kind;
+    columns->lane[slot] = config->lane;
+    row->degraded_above_us = config->degraded_above_us;
+    row->rise = config->rise;
+    row->fall = config->fall;
+}
+
+int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, uint32_t *slot, uint32_t *generation) {
+    assert(table && config && slot && generation);
+    const uint32_t free_slots = table->high_water - table->count;
+    if (!free_slots && table->high_water == table->capacity) return -ENOSPC;
+    const uint32_t taken = free_slots ? table->free_slots[free_slots - 1] : table->high_water++;
+    table->count++;
+    table->columns.row[taken].last_result = NO_RESULT;
+    set_config(table, taken, config);
+    set_state(table, taken, FP_UNKNOWN, now_ns);
+    set_used(table, taken, HIST_SPAN_EMPTY);
+    bump_generation(table, taken);
+    *slot = taken;
+    *generation = table->columns.generation[taken];
+    return 0;
+}
+
+int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation) {
+    assert(table);
+    if (!is_current(table, slot, generation)) return -ESTALE;
+    fold_into_past(table, slot, table->columns.group[slot], false);
+    const hist_span span = hist_span_of(table->columns.used, slot);
+    for (uint32_t b = span.first; b <= span.last; b++) histogram_of(table, slot)[b] = 0;
+    memset(&table->columns.row[slot], 0, sizeof(fp_row));
+    set_state(table, slot, FP_UNKNOWN, 0);
+    set_used(table, slot, HIST_SPAN_EMPTY);
+    bump_generation(table, slot);
+    table->free_slots[table->high_water - table->count] = slot;
+    table->count--;
+    return 0;
+}
+
+int fp_table_configure(fp_table *table, uint32_t slot, uint32_t generation, const fp_probe_config *config) {
+    assert(table && config);
+    if (!is_current(table, slot, generation)) return -ESTALE;
+    const uint32_t group = table->columns.group[slot];
+    if (config->group != group) {
+        fold_into_past(table, slot, group, false);
+        fold_into_past(table, slot, config->group, true);
+        table->order->old = true;
+    }
+    set_config(table, slot, config);
+    return 0;
+}
+
+int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns now_ns, bool paused) {
+    assert(table);
+    if (!is_current(table, slot, generation)) return -ESTALE;
+    if ((table->columns.state[slot] == FP_PAUSED) != paused) set_state(table, slot, paused ? FP_PAUSED : FP_UNKNOWN, now_ns);
+    return 0;
+}
+
+const fp_columns *fp_table_columns(const fp_table *table) {
+    return &table->columns;
+}
+
+const fp_totals *fp_table_totals(const fp_table *table) {
+    return &table->totals;
+}
+
+uint32_t fp_table_high_water(const fp_table *table) {
+    return table->high_water;
+}
+
+uint32_t fp_table_count(const fp_table *table) {
+    return table->count;
+}
