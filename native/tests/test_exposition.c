@@ -249,7 +249,7 @@ static void cells_inside_wider_rows_are_found_by_their_stride(void) {
                                 {TEXT("s{"), TEXT("} "), &wide[0].state, FP_CELL_U8, NULL, sizeof *wide}};
     fp_buckets buckets = four_buckets(counts, FP_CELL_U32, NULL, &wide[0].sum);
     buckets.sum_stride = sizeof *wide;
-    char text[512];
+    char text[2048];
     fp_page page = {text, 0, sizeof text};
     CHECK_EQ(fp_page_series(&page, &rows, series, 2, 2, 4), 4);
     CHECK(reads(text, text + page.len, "r{probe=\"c\"} 30\ns{probe=\"c\"} 3\nr{probe=\"d\"} 40\ns{probe=\"d\"} 4\n"));
