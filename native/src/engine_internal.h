@@ -14,7 +14,7 @@
 #include "fastprobe/http1.h"
 #include "fastprobe/ring.h"
 #include "fastprobe/wheel.h"
-#include "poll.h"
+#include "poller.h"
 #include "target_internal.h"
 #include <pthread.h>
 #include <stdatomic.h>

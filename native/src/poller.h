@@ -1,8 +1,8 @@
-/* poll.h - readiness of many descriptors, edge-triggered. One implementation a file: poll_epoll.c is the only one so far.
+/* poller.h - readiness of many descriptors, edge-triggered. One implementation a file: poll_epoll.c is the only one so far.
  *
  * A descriptor is added once and stays until it is closed; `tag` comes back with its events. */
-#ifndef FASTPROBE_POLL_H
-#define FASTPROBE_POLL_H
+#ifndef FASTPROBE_POLLER_H
+#define FASTPROBE_POLLER_H
 #include "fastprobe/base.h"
 
 typedef struct fp_poll fp_poll;
