@@ -101,7 +101,9 @@ class Catalog:
         seen: set[str] = set()
         for name in names:
             if name in self.by_name or name in seen:
-                raise DuplicateNameError(f"probe {name!r}", "this name is taken", "give each probe a name of its own (name=...)")
+                raise DuplicateNameError(
+                    f"probe {name!r}", "this name is taken", "give each probe a name of its own (name=...)"
+                )
             seen.add(name)
 
     def put(self, registration: Registration) -> None:

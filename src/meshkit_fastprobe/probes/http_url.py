@@ -16,6 +16,7 @@ FORM: Final = "write http://host:port/path or http+unix://%2Fpath%2Fto.sock/path
 SAFE: Final = "/%:@!$&'()*+,;=-._~"
 """What a path may hold unquoted; a query may also hold a question mark."""
 
+_credentials = re.compile(r"[a-z+]*:?/*[^/?#]+@", re.IGNORECASE)
 _usual = re.compile(r"http://(?P<host>[A-Za-z0-9._-]+)(?P<port>:[0-9]+)?(?P<path>/[A-Za-z0-9/%:@!$&'()*+,;=._~?-]*)?")
 
 
@@ -37,6 +38,8 @@ def parse_url(target: str) -> Url:
 
 def _parse_unusual(target: str) -> Url:
     """Other schemes, IPv6, names and paths that are not ASCII, and everything that is wrong."""
+    if _credentials.match(target):  # first of all: no later message may repeat them
+        raise ConfigError(WHERE, "a URL must not hold credentials", "send them in headers")
     if not target.isprintable():
         raise ConfigError(WHERE, f"{shown(target)} holds characters that do not print", FORM)
     try:
@@ -50,8 +53,6 @@ def _parse_unusual(target: str) -> Url:
         raise ConfigError(WHERE, f"{shown(target)} has no scheme that is known", FORM)
     if not url.netloc:
         raise ConfigError(WHERE, f"{shown(target)} names no host", FORM)
-    if "@" in url.netloc:
-        raise ConfigError(WHERE, "a URL must not hold credentials", "send them in headers")
     if url.fragment:
         raise ConfigError(WHERE, f"{shown(target)} has a fragment, which is never sent", "remove what follows #")
     path = quote(url.path or "/", safe=SAFE) + (f"?{quote(url.query, safe=SAFE + '?')}" if url.query else "")

@@ -1,0 +1,38 @@
+"""What a reload has to change, and what it must leave alone. Pure: two sets of specs in, their difference out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from meshkit_fastprobe.config.spec import ProbeSpec
+
+
+class ReloadDiff(msgspec.Struct, frozen=True):
+    """Specs are those of the new configuration. What stands in none of these keeps its state and its phase."""
+
+    added: tuple[ProbeSpec, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[ProbeSpec, ...] = ()
+    """Other questions, other targets or other options, under a name that was there before."""
+    adjusted: frozenset[str] = frozenset()
+    """Names of the changed ones that ask the same of the same target: only how they are run and judged is new."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def diff(current: Mapping[str, ProbeSpec], new: Mapping[str, ProbeSpec]) -> ReloadDiff:
+    """Compare by name. Where a spec was written makes no difference: lines move."""
+    changed = [spec for name, spec in new.items() if name in current and not _same(current[name], spec)]
+    return ReloadDiff(
+        added=tuple(spec for name, spec in new.items() if name not in current),
+        removed=tuple(name for name in current if name not in new),
+        changed=tuple(changed),
+        adjusted=frozenset(spec.name for spec in changed if spec.probe == current[spec.name].probe),
+    )
+
+
+def _same(before: ProbeSpec, after: ProbeSpec) -> bool:
+    return before.options == after.options and before.probe == after.probe

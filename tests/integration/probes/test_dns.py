@@ -1,0 +1,154 @@
+"""The DNS probe against a name server on loopback that misbehaves in every way a datagram can."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from meshkit_fastprobe.model import Outcome, Reason, Result
+from meshkit_fastprobe.probes.dns import DnsExpect, DnsProbe
+from meshkit_fastprobe.probes.dns_message import TRUNCATED, TYPES, Message, Question, Record, decode, encode, query, reply
+
+pytestmark = pytest.mark.integration
+
+ADDRESS = Record("example.org", TYPES["A"], 60, "192.0.2.1")
+Answer = Callable[[Message, bytes], list[bytes]]
+
+
+@asynccontextmanager
+async def name_server(over_udp: Answer, over_tcp: Answer | None = None) -> AsyncIterator[str]:
+    """A server that answers each question with whatever datagrams (or bytes of a stream) its functions return."""
+    with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as udp:
+        listener, port = await _bind_both(udp)
+        async with listener, trio.open_nursery() as nursery:
+            nursery.start_soon(_serve_udp, udp, over_udp)
+            if over_tcp is not None:
+                nursery.start_soon(trio.serve_listeners, _tcp_handler(over_tcp), [listener])
+            yield f"127.0.0.1:{port}"
+            nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_passes_with_the_time_it_took() -> None:
+    async with name_server(lambda asked, _: [encode(reply(asked, (ADDRESS,)))]) as server:
+        outcome = await _check(DnsProbe(server, "example.org"))
+    assert outcome.result is Result.OK
+    assert outcome.latency_s is not None
+    assert 0 < outcome.latency_s < 5
+
+
+async def test_an_unexpected_address_fails() -> None:
+    async with name_server(lambda asked, _: [encode(reply(asked, (ADDRESS,)))]) as server:
+        outcome = await _check(DnsProbe(server, "example.org", expect=DnsExpect(answers=("192.0.2.2",))))
+    assert outcome.reason is Reason.DNS_MISMATCH
+
+
+async def test_replies_to_other_questions_are_passed_over() -> None:
+    def answer(asked: Message, question: bytes) -> list[bytes]:
+        other = query(asked.id, Question("example.com", TYPES["A"]))
+        return [
+            b"",
+            b"\0",
+            question,  # our own question, echoed
+            encode(reply(query(asked.id ^ 1, asked.question or other.question), (ADDRESS,), rcode="SERVFAIL")),
+            encode(reply(other, rcode="NXDOMAIN")),
+            encode(reply(asked, (ADDRESS,))),
+        ]
+
+    async with name_server(answer) as server:
+        assert (await _check(DnsProbe(server, "example.org"))).result is Result.OK
+
+
+async def test_a_malformed_reply_fails() -> None:
+    async with name_server(lambda _, question: [question[:2] + b"\x80\0\0\1\0\1\0\0\0\0\xff"]) as server:
+        assert (await _check(DnsProbe(server, "example.org"))).reason is Reason.DNS_PROTOCOL
+
+
+async def test_silence_lasts_until_the_lane_ends_it() -> None:
+    async with name_server(lambda _asked, _: []) as server:
+        with trio.move_on_after(0.05) as scope:
+            await DnsProbe(server, "example.org").check()
+    assert scope.cancelled_caught
+
+
+async def test_a_reply_that_was_cut_short_is_fetched_over_tcp() -> None:
+    def cut(asked: Message, _: bytes) -> list[bytes]:
+        return [encode(reply(asked, (ADDRESS, ADDRESS), flags=TRUNCATED))[:-9]]
+
+    def whole(asked: Message, _: bytes) -> list[bytes]:
+        answer = encode(reply(asked, (ADDRESS,)))
+        return [len(answer).to_bytes(2)[:1], len(answer).to_bytes(2)[1:], answer[:5], answer[5:]]
+
+    async with name_server(cut, whole) as server:
+        assert (await _check(DnsProbe(server, "example.org"))).result is Result.OK
+
+
+@pytest.mark.parametrize(
+    ("over_tcp", "reason"),
+    [
+        (lambda _asked, _: [], Reason.RESPONSE_CLOSED),
+        (lambda _asked, _: [b"\x00\x20half"], Reason.RESPONSE_CLOSED),
+        (lambda _asked, _: [b"\x00\x04what"], Reason.DNS_PROTOCOL),
+        (lambda asked, _: [_framed(reply(asked, flags=TRUNCATED))], Reason.DNS_PROTOCOL),
+        (lambda asked, _: [_framed(reply(query(asked.id ^ 1, asked.question or Question("", 1))))], Reason.DNS_PROTOCOL),
+    ],
+    ids=["nothing", "half", "garbage", "cut again", "another reply"],
+)
+async def test_a_bad_reply_over_tcp_fails(over_tcp: Answer, reason: Reason) -> None:
+    async with name_server(lambda asked, _: [encode(reply(asked, flags=TRUNCATED))], over_tcp) as server:
+        assert (await _check(DnsProbe(server, "example.org"))).reason is reason
+
+
+async def test_a_port_where_nobody_listens_raises_what_the_lane_understands() -> None:
+    with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as sock:
+        await sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
+        await DnsProbe(f"127.0.0.1:{port}", "example.org").check()
+
+
+async def _check(probe: DnsProbe) -> Outcome:
+    with trio.fail_after(10):
+        outcome = await probe.check()
+    assert outcome is not None
+    return outcome
+
+
+def _framed(message: Message) -> bytes:
+    data = encode(message)
+    return len(data).to_bytes(2) + data
+
+
+async def _bind_both(udp: trio.socket.SocketType) -> tuple[trio.SocketListener, int]:
+    """The same port for datagrams and streams."""
+    while True:
+        [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        port: int = listener.socket.getsockname()[1]
+        try:
+            await udp.bind(("127.0.0.1", port))
+        except OSError:
+            await listener.aclose()
+        else:
+            return listener, port
+
+
+async def _serve_udp(udp: trio.socket.SocketType, answer: Answer) -> None:
+    while True:
+        question, sender = await udp.recvfrom(512)
+        for datagram in answer(decode(question), question):
+            await udp.sendto(datagram, sender)
+
+
+def _tcp_handler(answer: Answer) -> Callable[[trio.SocketStream], object]:
+    async def handle(stream: trio.SocketStream) -> None:
+        async with stream:
+            data = await stream.receive_some(512)
+            while len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2]):
+                data += await stream.receive_some(512)
+            for part in answer(decode(data[2:]), data[2:]):
+                await stream.send_all(part)
+                await trio.sleep(0.001)
+
+    return handle
