@@ -28,10 +28,10 @@ from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
 from meshkit_fastprobe.model import Lane, ProbeOptions, Reason, Result, Settings, State, Transition
-from meshkit_fastprobe.probes.base import AsyncProbe, NativeProbe, Probe, SyncProbe
+from meshkit_fastprobe.probes.base import AsyncProbe, NativeProbe, Probe, SyncProbe, lane_of
+from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
 from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
-from meshkit_fastprobe.probes.registry import builtin_kinds
 from meshkit_fastprobe.scheduling.changes import Changes, ChangeStream
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
@@ -176,7 +176,7 @@ class Diagnostics:
         stale_settings = self._config is not None and self._config.settings != config.settings
         for name in change.removed:
             self.remove(name)
-        fresh = [spec for spec in (*change.added, *change.changed) if not self._reconfigure(spec)]
+        fresh = [*change.added, *(spec for spec in change.changed if not (spec.name in change.adjusted and self._reconfigure(spec)))]
         for spec in fresh:
             if spec.name in self.catalog.by_name:
                 self.remove(spec.name)
@@ -198,9 +198,7 @@ class Diagnostics:
 
     def _reconfigure(self, spec: ProbeSpec) -> bool:
         """New options for the same question to the same target: in place, state kept. False when it needs a new slot."""
-        registration = self.catalog.by_name.get(spec.name)
-        if registration is None or registration.probe != spec.probe:
-            return False
+        registration = self.catalog[spec.name]
         options = self._with_cluster(spec.options)
         if self._group(registration.probe, options) != registration.group:
             return False
@@ -407,15 +405,6 @@ class Diagnostics:
         )
         log_transition(change)
         self._changes.publish(change)
-
-
-def lane_of(probe: Probe) -> Lane:
-    """The lane a probe belongs to, by what it implements."""
-    if isinstance(probe, NativeProbe):
-        return Lane.NATIVE
-    import inspect
-
-    return Lane.TASK if inspect.iscoroutinefunction(probe.check) else Lane.THREAD
 
 
 def _validate(settings: Settings) -> None:
