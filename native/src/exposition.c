@@ -275,22 +275,34 @@ uint32_t fp_page_series(fp_page *page, const fp_rows *rows, const fp_series *ser
     return row;
 }
 
-static uint64_t counter(const fp_buckets *buckets, size_t at) {
-    return buckets->cell == FP_CELL_U32 ? ((const uint32_t *)buckets->counts)[at] : ((const uint64_t *)buckets->counts)[at];
+/* Counters [from, end) of a row; plain loops, which compilers turn into wide additions. */
+static uint64_t sum_of(const fp_buckets *buckets, size_t first, uint32_t from, uint32_t end) {
+    uint64_t sum = 0;
+    if (buckets->cell == FP_CELL_U32) {
+        const uint32_t *counts = (const uint32_t *)buckets->counts + first;
+        for (uint32_t bucket = from; bucket < end; bucket++) sum += counts[bucket];
+    } else {
+        const uint64_t *counts = (const uint64_t *)buckets->counts + first;
+        for (uint32_t bucket = from; bucket < end; bucket++) sum += counts[bucket];
+    }
+    return sum;
 }
 
 /* below[e] = counters in buckets up to edges[e]; returns the sum of all. */
 static uint64_t accumulate(const fp_buckets *buckets, uint32_t row, uint64_t *below) {
     size_t first = (size_t)row * buckets->n_buckets;
     uint32_t bucket = buckets->used ? buckets->used[2 * (size_t)row] : 0;
-    uint32_t last = buckets->used ? buckets->used[2 * (size_t)row + 1] : buckets->n_buckets - 1;
+    uint32_t end = buckets->used ? buckets->used[2 * (size_t)row + 1] + 1u : buckets->n_buckets;
     uint64_t sum = 0;
     for (uint32_t e = 0; e < buckets->n_edges; e++) {
-        for (; bucket <= last && bucket <= buckets->edges[e]; bucket++) sum += counter(buckets, first + bucket);
+        uint32_t stop = buckets->edges[e] < end ? buckets->edges[e] + 1 : end;
+        if (bucket < stop) {
+            sum += sum_of(buckets, first, bucket, stop);
+            bucket = stop;
+        }
         below[e] = sum;
     }
-    for (; bucket <= last; bucket++) sum += counter(buckets, first + bucket);
-    return sum;
+    return bucket < end ? sum + sum_of(buckets, first, bucket, end) : sum;
 }
 
 #define MOST_EDGES 64u
