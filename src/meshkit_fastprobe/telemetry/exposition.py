@@ -20,9 +20,10 @@ from meshkit_fastprobe.telemetry.names import EDGES, Metric
 from meshkit_fastprobe.telemetry.process import Sample, process_families
 from meshkit_fastprobe.telemetry.source import Source
 
-PAGE_BYTES: Final = 1 << 20
+PAGE_BYTES: Final = 1 << 18
 """Text handed out at a time: a scrape holds one page, whatever its length, and keeps the event loop for a fraction of a
-millisecond between two of them."""
+millisecond between two of them. From 512 KiB on the allocator gives each page back to the kernel, and faulting it in anew costs
+as much as rendering it."""
 
 MOST_PAIRS: Final = 65_536
 """Rows of (cluster, namespace) that label texts may be kept for: address space. The catalog's bound on groups is well below."""
