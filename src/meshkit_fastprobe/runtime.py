@@ -28,7 +28,7 @@ from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
 from meshkit_fastprobe.model import Lane, ProbeOptions, Reason, Result, Settings, State, Transition
-from meshkit_fastprobe.probes.base import AsyncProbe, NativeProbe, Probe, SyncProbe, lane_of
+from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
 from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
@@ -100,8 +100,9 @@ class Diagnostics:
 
     def add(self, probe: Probe | Check | AsyncCheck, *, name: str | None = None, **options: Any) -> str:
         """Register one probe, also while running. Returns its name, by default "kind:target"."""
-        if not isinstance(probe, NativeProbe | AsyncProbe | SyncProbe):
-            probe = from_callable(probe)
+        if lane_of(type(probe)) is None:
+            probe = from_callable(cast("Check | AsyncCheck", probe))
+        probe = cast("Probe", probe)
         name = f"{probe.kind}:{probe.target}" if name is None else name
         self._register([_New(name, probe, probe_options(f"probe {name!r}", None, **options))])
         return name
@@ -110,6 +111,9 @@ class Diagnostics:
         """Register thousands at once with the same options, all or none. Their phases are spread evenly together."""
         shared = probe_options("add_many", None, **options)
         new = [_New(f"{probe.kind}:{probe.target}", probe, shared) for probe in probes]
+        stranger = next((one.probe for one in new if lane_of(type(one.probe)) is None), None)
+        if stranger is not None:
+            raise TypeError(f"{type(stranger).__name__} is not a probe: it has no target with compile() or check()")
         self._register(new)
         return [one.name for one in new]
 
@@ -329,7 +333,8 @@ class Diagnostics:
 
     def _register_one(self, new: _New, now_ns: int) -> Registration:
         options = self._with_cluster(new.options)
-        lane = lane_of(new.probe)
+        lane = lane_of(type(new.probe))
+        assert lane is not None, "add() wraps callables, configuration checks kinds"
         group = self._group(new.probe, options)
         slot, generation = self.table.add(*self._columns(new.probe, options, lane, group), now_ns)
         registration = Registration(new.name, new.probe, options, lane, slot, generation, group)

@@ -1,0 +1,404 @@
+"""Semantics of the whole, on a virtual clock: the engine is stepped inside trio, and trio's clock jumps when everybody waits."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import pytest
+import trio
+
+import meshkit_fastprobe as fp
+from meshkit_fastprobe import Diagnostics, Outcome, Reason, Result, Settings, State
+
+
+def diagnostics(**settings) -> Diagnostics:
+    return Diagnostics(Settings(host="test", engine="inline", max_probes=20_000, **settings))
+
+
+class Script:
+    """An async check that does as it is told, and remembers when it ran."""
+
+    def __init__(self) -> None:
+        self.fails = False
+        self.takes_s = 0.0
+        self.started: list[float] = []
+        self.running = 0
+        self.most_running = 0
+
+    async def check(self) -> None:
+        self.started.append(trio.current_time())
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await trio.sleep(self.takes_s)
+        finally:
+            self.running -= 1
+        if self.fails:
+            raise ConnectionRefusedError(111, "refused")
+
+
+async def test_a_probe_runs_on_its_phase_without_drift(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="5s")
+    async with diag:
+        await trio.sleep(500)
+    gaps = [after - before for before, after in zip(script.started, script.started[1:], strict=False)]
+    assert 99 <= len(script.started) <= 101
+    assert max(gaps) - min(gaps) < 0.002
+    assert abs((script.started[-1] - script.started[0]) - 5 * (len(script.started) - 1)) < 0.002
+
+
+async def test_the_first_run_comes_within_one_interval_and_within_the_window_for_long_ones(mock_clock):
+    diag, quick, slow = diagnostics(), Script(), Script()
+    diag.add(quick.check, name="quick", interval="2s")
+    diag.add(slow.check, name="slow", interval="1h")
+    async with diag:
+        began = trio.current_time()
+        await trio.sleep(10.1)
+    assert quick.started[0] - began <= 2.002
+    assert slow.started[0] - began <= 10.01
+
+
+async def test_ten_thousand_probes_start_evenly_from_the_first_second(mock_clock):
+    started: list[float] = []
+
+    async def check() -> None:
+        started.append(trio.current_time())
+
+    diag = diagnostics()
+    for number in range(10_000):
+        diag.add(check, name=f"probe-{number}", interval=10.0)
+    async with diag:
+        began = trio.current_time()
+        await trio.sleep(10.02)
+    per_100_ms = Counter(int((moment - began) * 10) for moment in started)
+    assert 9_990 <= len(started) <= 10_030
+    assert all(90 <= per_100_ms[bin_] <= 110 for bin_ in range(100)), per_100_ms
+
+
+async def test_the_same_names_get_the_same_phases_in_any_order():
+    names = [f"probe-{number}" for number in range(100)]
+
+    async def phases(ordered: list[str]) -> dict[str, int]:
+        diag = Diagnostics(Settings(host="test", max_probes=1000))
+        for name in ordered:
+            diag.add(Script().check, name=name, interval="1h")
+        async with diag:
+            return {one.name: one.due_ns % 3_600_000_000_000 for one in diag.catalog}
+
+    assert await phases(names) == await phases(names[::-1])
+
+
+async def test_rise_and_fall_count_consecutive_results(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="1s", rise=2, fall=3)
+    async with diag:
+        changes = diag.changes()
+        await trio.sleep(2.5)
+        assert diag.snapshot()["a"].state is State.HEALTHY  # the first conclusive result decides
+        script.fails = True
+        failing_since = trio.current_time()
+        change = await changes.__anext__()  # the first one, from UNKNOWN
+        assert (change.before, change.after) == (State.UNKNOWN, State.HEALTHY)
+        change = await changes.__anext__()
+        assert (change.before, change.after, change.reason) == (State.HEALTHY, State.UNHEALTHY, Reason.CONNECT_REFUSED)
+        assert 2 <= trio.current_time() - failing_since <= 3.1
+        script.fails = False
+        healing_since = trio.current_time()
+        change = await changes.__anext__()
+        assert change.after is State.HEALTHY
+        assert 1 <= trio.current_time() - healing_since <= 2.1
+
+
+async def test_a_timeout_is_a_result_and_cancels_the_callable(mock_clock):
+    diag, script = diagnostics(), Script()
+    script.takes_s = 60
+    diag.add(script.check, name="a", interval="5s", timeout="1s")
+    async with diag:
+        await trio.sleep(16)
+        view = diag.snapshot()["a"]
+    assert view.result is Result.TIMEOUT
+    assert view.reason is Reason.TIMEOUT
+    assert view.latency_s == pytest.approx(1.0, abs=0.01)
+    assert script.most_running == 1
+    assert len(script.started) >= 3
+
+
+async def test_a_worker_survives_a_probe_whose_own_nursery_wraps_the_timeout(mock_clock):
+    diag, script = diagnostics(max_task_runs=1), Script()
+
+    async def stubborn() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("while being cancelled")
+
+    diag.add(stubborn, name="stubborn", interval="5s", timeout="1s")
+    diag.add(script.check, name="good", interval="5s", timeout="1s")
+    async with diag:
+        await trio.sleep(21)
+        assert diag.snapshot()["stubborn"].result is Result.TIMEOUT
+    assert len(script.started) >= 4
+
+
+async def test_what_cannot_start_in_time_is_skipped_and_not_the_targets_failure(mock_clock):
+    diag = diagnostics(max_task_runs=1)
+    hog = Script()
+    hog.takes_s = 60
+    starved = Script()
+    diag.add(hog.check, name="hog", interval="60s", timeout="60s")
+    diag.add(starved.check, name="starved", interval="2s", timeout="1s")
+    async with diag:
+        while not hog.started:
+            await trio.sleep(0.1)
+        before = diag.snapshot()["starved"].runs
+        await trio.sleep(20)
+        snapshot = diag.snapshot()
+    assert snapshot["starved"].runs == before
+    assert snapshot.totals.skipped_by_reason["saturated"] >= 8
+    assert snapshot.totals.fail == 0
+
+
+async def test_a_probe_slower_than_degraded_above_is_degraded(mock_clock):
+    diag, script = diagnostics(), Script()
+    script.takes_s = 0.3
+    diag.add(script.check, name="a", interval="5s", timeout="1s", degraded_above="200ms")
+    async with diag:
+        await trio.sleep(6)
+        view = diag.snapshot()["a"]
+    assert (view.state, view.result, view.reason) == (State.DEGRADED, Result.DEGRADED, Reason.SLOW)
+
+
+async def test_an_outcome_says_more_than_passing(mock_clock):
+    diag = diagnostics()
+
+    @diag.probe("disk", interval="5s")
+    async def disk() -> Outcome:
+        return Outcome.degraded("87% full")
+
+    async with diag:
+        await trio.sleep(6)
+        view = diag.snapshot()["disk"]
+    assert view.state is State.DEGRADED
+    assert view.message == "87% full"
+
+
+async def test_unhealthy_probes_are_checked_at_their_own_pace(mock_clock):
+    diag, script = diagnostics(), Script()
+    script.fails = True
+    diag.add(script.check, name="a", interval="20s", timeout="1s", unhealthy_interval="1s", fall=1, rise=1)
+    async with diag:
+        await trio.sleep(41)
+        fast = len(script.started)
+        assert fast >= 18
+        script.fails = False
+        await trio.sleep(5)
+        script.started.clear()
+        await trio.sleep(60)
+    assert 2 <= len(script.started) <= 4
+
+
+async def test_a_paused_probe_rests_and_a_resumed_one_keeps_its_phase(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="5s")
+    async with diag:
+        await trio.sleep(11)
+        phase = script.started[0] % 5
+        diag.pause("a")
+        runs = len(script.started)
+        await trio.sleep(60)
+        assert len(script.started) == runs
+        assert diag.snapshot()["a"].state is State.PAUSED
+        diag.resume("a")
+        assert diag.snapshot()["a"].state is State.UNKNOWN
+        await trio.sleep(5.01)
+        assert diag.snapshot()["a"].state is State.HEALTHY
+    assert script.started[-1] % 5 == pytest.approx(phase, abs=0.002)
+
+
+async def test_run_once_gives_the_view_after_its_run_and_works_while_paused(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="1h", enabled=False)
+    with pytest.raises(fp.NotRunningError):
+        await diag.run_once("a")
+    async with diag:
+        await trio.sleep(100)
+        assert not script.started
+        view = await diag.run_once("a")
+        assert view.result is Result.OK
+        assert len(script.started) == 1
+
+
+async def test_two_who_ask_for_a_run_share_the_one_in_flight(mock_clock):
+    diag, script = diagnostics(), Script()
+    script.takes_s = 0.5
+    diag.add(script.check, name="a", interval="1h", enabled=False)
+    async with diag, trio.open_nursery() as nursery:
+        nursery.start_soon(diag.run_once, "a")
+        nursery.start_soon(diag.run_once, "a")
+    assert len(script.started) == 1
+
+
+async def test_probes_come_and_go_while_running(mock_clock):
+    diag, script = diagnostics(), Script()
+    async with diag:
+        for round_ in range(50):
+            diag.add(script.check, name="a", interval="1s")
+            await trio.sleep(1.1)
+            assert diag.snapshot()["a"].runs["ok"] >= 1, round_
+            diag.remove("a")
+            assert "a" not in diag.snapshot()
+        with pytest.raises(fp.UnknownProbeError, match="no probe is named 'a'"):
+            diag.remove("a")
+    assert diag.table.high_water == 1
+
+
+async def test_removing_a_probe_cancels_its_run_without_a_record(mock_clock):
+    diag, script = diagnostics(), Script()
+    script.takes_s = 30
+    diag.add(script.check, name="a", interval="60s", timeout="60s")
+    async with diag:
+        while not script.running:
+            await trio.sleep(0.1)
+        diag.remove("a")
+        await trio.sleep(1)
+        assert not script.running
+        assert diag.snapshot().totals.runs == 0
+
+
+async def test_passive_reports_move_the_state_like_runs(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="db", interval="1h", enabled=True, initial_delay="30m", rise=1, fall=2)
+    async with diag:
+        diag.report("db", ok=True, latency_s=0.004)
+        await trio.sleep(0.1)
+        view = diag.snapshot()["db"]
+        assert view.state is State.HEALTHY
+        assert view.latency_s == pytest.approx(0.004)
+        diag.report("db", ok=False)
+        diag.report("db", ok=False)
+        await trio.sleep(0.1)
+        view, totals = diag.snapshot()["db"], diag.snapshot().totals
+    assert (view.state, view.reason) == (State.UNHEALTHY, Reason.REPORTED)
+    assert (totals.passive, totals.runs) == (3, 0)
+
+
+async def test_a_probe_without_news_for_three_intervals_is_stale(mock_clock):
+    diag, script = diagnostics(max_thread_runs=1), Script()
+    diag.add(script.check, name="a", interval="2s", timeout="1s")
+    async with diag:
+        await trio.sleep(5)
+        assert not diag.snapshot()["a"].stale
+        registration = diag.catalog["a"]
+        diag._running.engine.schedule(registration.slot, registration.generation, -1, 2_000_000_000, 1_000_000_000)
+        diag._running.engine.flush()
+        await trio.sleep(9)
+        assert diag.snapshot()["a"].stale
+
+
+async def test_jitter_moves_starts_but_not_the_phase(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="5s", jitter="1s")
+    async with diag:
+        await trio.sleep(501)
+    offsets = [moment % 5 for moment in script.started]
+    assert max(offsets) - min(offsets) > 0.5
+    assert 98 <= len(script.started) <= 101
+
+
+async def test_initial_delay_holds_back_the_first_run(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="2s", initial_delay="30s")
+    async with diag:
+        began = trio.current_time()
+        await trio.sleep(33)
+    assert 30 <= script.started[0] - began <= 32.01
+
+
+async def test_the_sync_lane_reports_an_overrun_at_once_and_never_doubles_a_callable():
+    gate, running, most = threading.Event(), 0, 0
+
+    def blocks() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        gate.wait(5)
+        running -= 1
+
+    diag = Diagnostics(Settings(host="test", max_probes=100))
+    diag.add(blocks, name="a", interval="100ms", timeout="50ms")
+    async with diag:
+        await trio.sleep(1)
+        view = diag.snapshot()["a"]
+        overlaps = diag.snapshot().totals.skipped_by_reason.get("overlap", 0)
+        gate.set()
+        await trio.sleep(0.3)
+        after = diag.snapshot()["a"]
+    assert view.runs["timeout"] == 1
+    assert view.latency_s == pytest.approx(0.05, abs=0.04)
+    assert overlaps >= 5
+    assert most == 1
+    assert after.runs["ok"] >= 1
+
+
+async def test_leaving_abandons_a_callable_that_never_returns():
+    gate = threading.Event()
+    diag = Diagnostics(Settings(host="test", max_probes=100))
+    diag.add(lambda: gate.wait(10) and None, name="stuck", interval="100ms", timeout="50ms")
+    try:
+        with trio.fail_after(3):
+            async with diag:
+                await trio.sleep(0.3)
+    finally:
+        gate.set()
+
+
+async def test_it_can_be_entered_again(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="1s")
+    async with diag:
+        await trio.sleep(3)
+    first = len(script.started)
+    async with diag:
+        await trio.sleep(3)
+    assert len(script.started) >= first + 2
+    assert diag.snapshot()["a"].runs["ok"] == len(script.started)
+
+
+async def test_an_error_in_the_body_comes_out_as_it_is(mock_clock):
+    diag = diagnostics()
+    with pytest.raises(ZeroDivisionError):
+        async with diag:
+            1 / 0  # noqa: B018
+    assert not diag.running
+
+
+def test_a_taken_name_is_refused_and_a_batch_is_all_or_none():
+    diag = diagnostics()
+    diag.add(fp.TcpProbe("127.0.0.1:1"))
+    with pytest.raises(fp.DuplicateNameError, match="tcp:127.0.0.1:1"):
+        diag.add_many(fp.TcpProbe(f"127.0.0.1:{port}") for port in (2, 3, 1))
+    assert len(diag.catalog) == 1
+
+
+def test_the_bound_on_probes_is_named_when_reached():
+    diag = Diagnostics(Settings(host="test", max_probes=2))
+    with pytest.raises(fp.CapacityError, match="max_probes"):
+        diag.add_many(fp.TcpProbe(f"127.0.0.1:{port}") for port in (1, 2, 3))
+
+
+@pytest.mark.parametrize("setting", [{"max_probes": 0}, {"notify_s": 5.0}, {"engine": "magic"}, {"max_connections": 0}])
+def test_impossible_settings_are_refused_by_name(setting):
+    with pytest.raises(fp.ConfigError, match=next(iter(setting))):
+        Diagnostics(Settings(host="test", **setting))
+
+
+async def test_an_injection_point_is_one_object_a_name_and_lets_pass_while_idle():
+    diag = diagnostics()
+    point = diag.injection_point("orders.call")
+    assert diag.injection_point("orders.call") is point
+    await point.pass_through()
+    point.pass_through_sync()
