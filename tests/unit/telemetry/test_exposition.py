@@ -16,6 +16,7 @@ from meshkit_fastprobe.telemetry.collector import Collector
 from meshkit_fastprobe.telemetry.exposition import Exposition
 
 OWN = {names.EXPOSITION_CACHE.name}
+LINE_ENDS_OF_PYTHON = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"  # and of prometheus-client's parser, but of no other reader
 
 
 def samples(parse, text):
@@ -87,13 +88,8 @@ def test_every_metric_of_the_table_of_names_is_there_and_no_other(busy):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
-@given(
-    name=st.text(
-        st.characters(exclude_categories=["Cs"], exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), min_size=1
-    )
-)
+@given(name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters=LINE_ENDS_OF_PYTHON), min_size=1))
 def test_any_name_survives_the_way_to_a_parser(make_host, name):
-    # The excluded ones end a line for Python's splitlines, with which prometheus-client's parser reads, and for no other reader.
     host = make_host(8)
     host.add(name[:256])
     assert value(rendered(host), "meshkit_probe_state", probe=name[:256]) == 0

@@ -1,0 +1,91 @@
+"""One ASGI app from the table of routes: guard, then route, then handler; every error becomes a problem."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request as StarletteRequest
+from starlette.routing import Route
+
+from meshkit_fastprobe.server.auth import LOOPBACK_HOSTS, Guard
+from meshkit_fastprobe.server.context import Context, Request
+from meshkit_fastprobe.server.drain import Drain
+from meshkit_fastprobe.server.host import Host
+from meshkit_fastprobe.server.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
+from meshkit_fastprobe.server.reply import Answer
+from meshkit_fastprobe.server.routes import ROUTES, RouteSpec
+from meshkit_fastprobe.telemetry.exposition import Exposition
+
+DEFAULT_PREFIX = "/meshkit/diagnostics/v1"
+
+log = logging.getLogger("meshkit_fastprobe.server")
+
+
+def build_app(
+    diag: Host,
+    token: str | None,
+    *,
+    prefix: str = DEFAULT_PREFIX,
+    hosts: frozenset[str] | None = LOOPBACK_HOSTS,
+    per_probe_metrics: bool = True,
+) -> Starlette:
+    """The endpoints of one Diagnostics. It must be called on the thread of that Diagnostics: it reads the table.
+
+    token: what the Authorization header has to carry; with None nobody is let in but to /livez and /readyz.
+    hosts: Host headers that are answered; None for all (a unix socket, or a proxy that checks them).
+    """
+    context = Context(diag, Exposition(diag), per_probe_metrics)
+    # Starlette asks for its own Response class where any ASGI callable does.
+    problems: dict[Any, Any] = {HTTPException: _routing_problem, Exception: _internal}
+    app = Starlette(
+        routes=[_route(context, spec, prefix) for spec in ROUTES],
+        middleware=[Middleware(Drain), Middleware(Guard, token=token, hosts=hosts)],
+        exception_handlers=problems,
+    )
+    app.router.redirect_slashes = False  # a redirect would be built from the Host header
+    return app
+
+
+def _route(context: Context, spec: RouteSpec, prefix: str) -> Route:
+    path = (prefix if spec.resource else "") + spec.path.replace("{name}", "{name:path}")
+    return Route(path, _endpoint(context, spec), methods=[spec.method])
+
+
+def _endpoint(context: Context, spec: RouteSpec) -> Callable[[StarletteRequest], Awaitable[Answer]]:
+    async def endpoint(request: StarletteRequest) -> Answer:
+        try:
+            return await spec.handler(context, Request(request.scope, request.path_params.get("name", "")))
+        except Problem as problem:
+            return problem.reply()
+        except Exception as error:  # noqa: BLE001 - the reader gets an id, the log the rest
+            return _our_fault(f"{spec.method} {spec.path}", error).reply()
+
+    return endpoint
+
+
+def _our_fault(where: str, error: Exception) -> Problem:
+    """Logged in full under an id; the reader gets the id alone."""
+    error_id = secrets.token_hex(8)
+    log.error("error %s in %s", error_id, where, exc_info=error)
+    hint = f"the log of this host has it under {error_id}"
+    return Problem(INTERNAL, "an unexpected error; it has been logged", hint, instance=f"urn:meshkit:error:{error_id}")
+
+
+async def _routing_problem(_request: StarletteRequest, error: Exception) -> Answer:
+    assert isinstance(error, HTTPException)
+    if error.status_code == METHOD_NOT_ALLOWED.status:
+        allowed = (error.headers or {}).get("Allow", "")
+        return Problem(
+            METHOD_NOT_ALLOWED, "another method is needed", f"allowed: {allowed}", headers={"allow": allowed}
+        ).reply()
+    return Problem(NOT_FOUND, "no such path", "the paths stand in docs/reference/http.md").reply()
+
+
+async def _internal(_request: StarletteRequest, error: Exception) -> Answer:
+    return _our_fault("the app", error).reply()

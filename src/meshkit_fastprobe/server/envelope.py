@@ -1,0 +1,180 @@
+"""The house envelope, and what readers see of probes and groups. camelCase, units in names, absent instead of null.
+
+JSON and MessagePack carry the same maps: times are RFC 3339 strings in both.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from meshkit_fastprobe.aggregation.groups import Group
+from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult
+from meshkit_fastprobe.model import Reason
+from meshkit_fastprobe.server.context import Request
+from meshkit_fastprobe.server.negotiation import JSON, MSGPACK, MSGPACK_NAMES, choose
+from meshkit_fastprobe.server.reply import Reply
+
+SCHEMA_VERSION: Final = 1
+
+_json = msgspec.json.Encoder()
+_msgpack = msgspec.msgpack.Encoder()
+
+
+class Body(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True, gc=False):
+    """Fields with a default are absent while they say nothing."""
+
+
+class RecentItem(Body):
+    at: str
+    result: str
+    latency_seconds: float
+    reason: str | None = None
+    detail: int = 0
+
+
+class ProbeItem(Body):
+    name: str
+    kind: str
+    lane: str
+    target: str
+    cluster: str
+    namespace: str
+    labels: dict[str, str]
+    state: str
+    since: str
+    stale: bool
+    suppressed: bool
+    interval_seconds: float
+    timeout_seconds: float
+    runs: dict[str, int]
+    skipped: int
+    transitions: int
+    result: str | None = None
+    reason: str | None = None
+    message: str = ""
+    detail: int = 0
+    latency_seconds: float | None = None
+    last_run: str | None = None
+    success_ratio: float | None = None
+    p50_seconds: float | None = None
+    p90_seconds: float | None = None
+    p99_seconds: float | None = None
+    beyond_range: list[str] = []
+    """Quantiles that lie among the timeouts, or above the largest bucket, and have no number."""
+    recent: list[RecentItem] | None = None
+    """Oldest first; in the view of a single probe."""
+
+
+class GroupItem(Body):
+    tags: dict[str, str]
+    probes: int
+    states: dict[str, int]
+    stale: int
+    runs: int
+    results: dict[str, int]
+    rate_per_second: float | None = None
+    success_ratio: float | None = None
+    p50_seconds: float | None = None
+    p90_seconds: float | None = None
+    p99_seconds: float | None = None
+    beyond_range: list[str] = []
+    window: str | None = None
+
+
+class Envelope(Body):
+    schema_version: int
+    generated_at: str
+    host: str
+    item: ProbeItem | None = None
+    items: list[ProbeItem] | list[GroupItem] | None = None
+    next_page_token: str | None = None
+
+
+def envelope_reply(request: Request, envelope: Envelope) -> Reply:
+    """In the form the reader prefers."""
+    if choose(request.accept, (JSON, *MSGPACK_NAMES)) == JSON:
+        return Reply(200, JSON, _json.encode(envelope), {"vary": "accept"})
+    return Reply(200, MSGPACK, _msgpack.encode(envelope), {"vary": "accept"})
+
+
+def rfc3339(wall_s: float) -> str:
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def probe_item(view: ProbeView, recent: list[RecentResult] | None = None) -> ProbeItem:
+    result, reason = view.result, view.reason
+    numbers, beyond = _quantiles(view)
+    return ProbeItem(
+        name=view.name,
+        kind=view.kind,
+        lane=view.lane.name.lower(),
+        target=view.target,
+        cluster=view.cluster,
+        namespace=view.namespace,
+        labels=dict(view.labels),
+        state=view.state.name.lower(),
+        since=rfc3339(view.since),
+        stale=view.stale,
+        suppressed=view.suppressed,
+        interval_seconds=view.interval_s,
+        timeout_seconds=view.timeout_s,
+        runs=view.runs,
+        skipped=view.skipped,
+        transitions=view.transitions,
+        result=None if result is None else result.name.lower(),
+        reason=_reason(reason),
+        message=view.message,
+        detail=view.detail,
+        latency_seconds=_finite(view.latency_s),
+        last_run=None if _finite(view.last_run) is None else rfc3339(view.last_run),
+        success_ratio=_finite(view.success_ratio),
+        recent=None if recent is None else [_recent_item(one) for one in recent],
+        beyond_range=beyond,
+        **numbers,
+    )
+
+
+def group_item(group: Group) -> GroupItem:
+    numbers, beyond = _quantiles(group)
+    return GroupItem(
+        tags=group.tags,
+        probes=group.probes,
+        states=group.states,
+        stale=group.stale,
+        runs=group.runs,
+        results=group.results,
+        rate_per_second=_finite(group.rate_per_s),
+        success_ratio=_finite(group.success_ratio),
+        beyond_range=beyond,
+        window=group.window,
+        **numbers,
+    )
+
+
+def _recent_item(recent: RecentResult) -> RecentItem:
+    return RecentItem(
+        at=rfc3339(recent.at),
+        result=recent.result.name.lower(),
+        latency_seconds=recent.latency_s,
+        reason=_reason(recent.reason),
+        detail=recent.detail,
+    )
+
+
+def _reason(reason: Reason | None) -> str | None:
+    return None if reason is None or reason is Reason.NONE else str(reason)
+
+
+def _quantiles(source: ProbeView | Group) -> tuple[dict[str, Any], list[str]]:
+    """JSON has no infinity: a quantile beyond the histogram is named instead of numbered."""
+    values = {"p50": source.p50_s, "p90": source.p90_s, "p99": source.p99_s}
+    numbers = {f"{name}_seconds": _finite(value) for name, value in values.items()}
+    return numbers, [name for name, value in values.items() if value is not None and math.isinf(value)]
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

@@ -1,0 +1,41 @@
+"""/groups: counts, rates and percentiles by any tags."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from meshkit_fastprobe.server.context import Context, Request
+from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, envelope_reply, group_item, rfc3339
+from meshkit_fastprobe.server.query import invalid, word_of
+from meshkit_fastprobe.server.reply import Reply
+
+DEFAULT_BY: Final[tuple[str, ...]] = ("cluster", "namespace")
+MAX_TAGS: Final = 8
+WINDOWS: Final = {window: window for window in ("1m", "5m", "1h")}
+
+
+async def list_groups(context: Context, request: Request) -> Reply:
+    query = request.query("by", "window")
+    by = query.one("by", _tags, DEFAULT_BY)
+    window = query.one("window", word_of("window", WINDOWS), None)
+    snapshot = context.host.snapshot()
+    return envelope_reply(
+        request,
+        Envelope(
+            schema_version=SCHEMA_VERSION,
+            generated_at=rfc3339(snapshot.taken_at),
+            host=snapshot.host,
+            items=[group_item(group) for group in snapshot.groups(by=by, window=window)],
+        ),
+    )
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    tags = tuple(text.split(",")) if text else ()
+    if "" in tags or len(set(tags)) != len(tags) or len(tags) > MAX_TAGS:
+        raise invalid(
+            "by",
+            f"is {text[:80]!r}",
+            f"give up to {MAX_TAGS} different tags with commas: cluster, namespace, kind, or a label's name",
+        )
+    return tags

@@ -1,0 +1,101 @@
+"""/probes: listing by page, one in full, and the three verbs."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Final
+
+import numpy as np
+
+from meshkit_fastprobe.aggregation.snapshot import Snapshot
+from meshkit_fastprobe.errors import NotRunningError, SkippedError, UnknownProbeError
+from meshkit_fastprobe.server.context import Context, Request
+from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, envelope_reply, probe_item, rfc3339
+from meshkit_fastprobe.server.filters import FILTERS, Filters
+from meshkit_fastprobe.server.paging import make_token, read_token
+from meshkit_fastprobe.server.problems import NOT_READY, RUN_SKIPPED, UNKNOWN_PROBE, Problem
+from meshkit_fastprobe.server.query import whole_number
+from meshkit_fastprobe.server.reply import Reply
+
+DEFAULT_PAGE: Final = 100
+MAX_PAGE: Final = 10_000
+
+
+async def list_probes(context: Context, request: Request) -> Reply:
+    """A page of probes in the order of their names. Only the page's rows become objects."""
+    query = request.query(*FILTERS, "page_size", "page_token", repeatable=("label",))
+    filters = Filters.read(query)
+    size = query.one("page_size", whole_number("page_size", 1, MAX_PAGE), DEFAULT_PAGE)
+    token = query.text("page_token")
+    last_seen = read_token(token, filters.fingerprint) if token else None
+
+    snapshot = context.host.snapshot()
+    rows = filters.select(snapshot)
+    first = 0 if last_seen is None else int(np.searchsorted(rows, bisect_right(snapshot.names, last_seen)))
+    page = rows[first : first + size].tolist()
+    more = first + size < len(rows)
+    envelope = _envelope(snapshot)
+    envelope.items = [probe_item(snapshot.view(row)) for row in page]
+    envelope.next_page_token = make_token(snapshot.names[page[-1]], filters.fingerprint) if more else None
+    return envelope_reply(request, envelope)
+
+
+async def show_probe(context: Context, request: Request) -> Reply:
+    request.query()
+    return _one(context, request)
+
+
+async def run_probe(context: Context, request: Request) -> Reply:
+    """Run now, and answer when the result is there."""
+    request.query()
+    try:
+        await context.host.run_once(request.name)
+    except UnknownProbeError:
+        raise _unknown(request.name) from None
+    except SkippedError as error:
+        hint = "nothing is wrong with the target: try again in a moment"
+        raise Problem(RUN_SKIPPED, f"the run was skipped: {error.reason}", hint, headers={"retry-after": "1"}) from None
+    except NotRunningError:
+        raise Problem(NOT_READY, "probes are not being run", "start the runtime first") from None
+    return _one(context, request)
+
+
+async def pause_probe(context: Context, request: Request) -> Reply:
+    request.query()
+    try:
+        context.host.pause(request.name)
+    except UnknownProbeError:
+        raise _unknown(request.name) from None
+    return _one(context, request)
+
+
+async def resume_probe(context: Context, request: Request) -> Reply:
+    request.query()
+    try:
+        context.host.resume(request.name)
+    except UnknownProbeError:
+        raise _unknown(request.name) from None
+    return _one(context, request)
+
+
+def _one(context: Context, request: Request) -> Reply:
+    snapshot = context.host.snapshot()
+    try:
+        item = probe_item(snapshot[request.name], context.host.recent(request.name))
+    except UnknownProbeError:
+        raise _unknown(request.name) from None
+    envelope = _envelope(snapshot)
+    envelope.item = item
+    return envelope_reply(request, envelope)
+
+
+def _envelope(snapshot: Snapshot) -> Envelope:
+    return Envelope(schema_version=SCHEMA_VERSION, generated_at=rfc3339(snapshot.taken_at), host=snapshot.host)
+
+
+def _unknown(name: str) -> Problem:
+    return Problem(
+        UNKNOWN_PROBE,
+        f"no probe is named {name[:256]!r}",
+        "list them with GET /probes?name=GLOB; encode the name in the path as %XX",
+    )
