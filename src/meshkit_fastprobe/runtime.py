@@ -10,9 +10,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
-import numpy as np
 import trio
-from numpy.typing import NDArray
 
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.batch import RecordBatch
@@ -35,12 +33,8 @@ from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
 from meshkit_fastprobe.scheduling.changes import Changes, ChangeStream
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
-from meshkit_fastprobe.scheduling.lanes.base import PythonLane
-from meshkit_fastprobe.scheduling.lanes.task import TaskLane
-from meshkit_fastprobe.scheduling.lanes.thread import ThreadLane
-from meshkit_fastprobe.scheduling.placement import Placement
-from meshkit_fastprobe.scheduling.pump import Pump
-from meshkit_fastprobe.scheduling.resolver import Resolver
+from meshkit_fastprobe.scheduling.pump import Records
+from meshkit_fastprobe.scheduling.session import Session
 from meshkit_fastprobe.telemetry.logs import log_transition
 
 C = TypeVar("C", bound="Check | AsyncCheck")
@@ -77,7 +71,7 @@ class Diagnostics:
         self._changes = Changes()
         self._points: dict[str, InjectionPoint] = {}
         self._pending: list[Registration] = []
-        self._running: _Running | None = None
+        self._running: Session | None = None
         self._context: AbstractAsyncContextManager[None] | None = None
         self._records_lost = 0
         self._config: Config | None = None
@@ -180,7 +174,10 @@ class Diagnostics:
         stale_settings = self._config is not None and self._config.settings != config.settings
         for name in change.removed:
             self.remove(name)
-        fresh = [*change.added, *(spec for spec in change.changed if not (spec.name in change.adjusted and self._reconfigure(spec)))]
+        fresh = [
+            *change.added,
+            *(spec for spec in change.changed if not (spec.name in change.adjusted and self._reconfigure(spec))),
+        ]
         for spec in fresh:
             if spec.name in self.catalog.by_name:
                 self.remove(spec.name)
@@ -212,8 +209,7 @@ class Diagnostics:
         if options.enabled != was_enabled:
             self._pause(registration, paused=not options.enabled)
         elif self._running:
-            self._running.placement.reschedule(registration, unhealthy=False)
-            self._running.flush_commands()
+            self._running.reschedule(registration, unhealthy=False)
         return True
 
     # -- reading -------------------------------------------------------------------------------------------------------------
@@ -279,7 +275,9 @@ class Diagnostics:
         self._context = context
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> bool | None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
         context, self._context = self._context, None
         assert context is not None
         return await context.__aexit__(kind, error, traceback)
@@ -291,6 +289,7 @@ class Diagnostics:
         try:
             async with trio.open_nursery() as nursery:
                 running.start(nursery)
+                nursery.start_soon(self._keep_target_files)
                 running.place(self._pending)
                 self._pending = []
                 if self.settings.server is not None:
@@ -309,7 +308,22 @@ class Diagnostics:
             self._pending = list(self.catalog)
             self._changes.close()
 
-    def _assemble(self) -> _Running:
+    async def _keep_target_files(self) -> None:
+        """Apply target files as they change; one that cannot be read leaves everything as it is."""
+        while True:
+            config = self._config
+            every_s = None if config is None else config.refresh_s
+            await trio.sleep(every_s or TARGET_FILES_IDLE_S)
+            if config is None or every_s is None:
+                continue
+            try:
+                if await trio.to_thread.run_sync(target_files_changed, config):
+                    summary = await self.reload(await trio.to_thread.run_sync(refresh, config))
+                    log.info("target files changed: %s", summary)
+            except ConfigError as error:
+                log.error("target files not applied, everything goes on as before: %s", error)
+
+    def _assemble(self) -> Session:
         settings = self.settings
         self.descriptors = budget(settings.max_connections)
         log.log(logging.WARNING if self.descriptors.short else logging.INFO, "%s", self.descriptors)
@@ -319,7 +333,16 @@ class Diagnostics:
             notify_ns=int(settings.notify_s * 1e9) if settings.engine == "thread" else 0,
             now_ns=self._clocks.schedule_ns(),
         )
-        return _Running(self, engine)
+        return Session(
+            settings,
+            engine,
+            clocks=self._clocks,
+            catalog=self.catalog,
+            table=self.table,
+            windows=self.windows,
+            batch=self._batch,
+            on_transitions=self._on_transitions,
+        )
 
     def _register(self, new: list[_New]) -> None:
         """All or none: names are checked before the first slot is taken."""
@@ -356,8 +379,12 @@ class Diagnostics:
     def _group(self, probe: Probe, options: ProbeOptions) -> int:
         return self.catalog.groups.number((options.cluster, options.namespace, probe.kind, options.labels))
 
-    def _columns(self, probe: Probe, options: ProbeOptions, lane: Lane, group: int, *, unhealthy: bool = False) -> tuple[int, ...]:
-        interval_s = options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
+    def _columns(
+        self, probe: Probe, options: ProbeOptions, lane: Lane, group: int, *, unhealthy: bool = False
+    ) -> tuple[int, ...]:
+        interval_s = (
+            options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
+        )
         return (
             group,
             max(1, round(interval_s * 1000)),
@@ -376,7 +403,7 @@ class Diagnostics:
         else:
             registration.options = msgspec.structs.replace(registration.options, enabled=not paused)
 
-    def _on_transitions(self, records: NDArray[np.void]) -> None:
+    def _on_transitions(self, records: Records) -> None:
         for slot, generation, at_ns, before, after, reason, result, detail, _ in records.tolist():
             registration = self.catalog.at(slot)
             if registration is None or registration.generation != generation:
@@ -389,10 +416,12 @@ class Diagnostics:
         if registration.options.unhealthy_interval_s is None or State.UNHEALTHY not in {before, after}:
             return
         unhealthy = after is State.UNHEALTHY
-        columns = self._columns(registration.probe, registration.options, registration.lane, registration.group, unhealthy=unhealthy)
+        columns = self._columns(
+            registration.probe, registration.options, registration.lane, registration.group, unhealthy=unhealthy
+        )
         self.table.configure(registration.slot, registration.generation, *columns)
         if self._running:
-            self._running.placement.reschedule(registration, unhealthy=unhealthy)
+            self._running.reschedule(registration, unhealthy=unhealthy)
 
     def _announce(
         self, registration: Registration, at_ns: int, before: State, after: State, reason: Reason, result: Result, detail: int
@@ -457,149 +486,3 @@ class _New(NamedTuple):
 def load_config(path: str | os.PathLike[str]) -> Config:
     """Read a configuration file with the built-in probe kinds and the plug-ins it names. ConfigError says what is wrong and where."""
     return load(path, builtin_kinds)
-
-
-class _Running:
-    """What exists only between entering and leaving: engine, lanes, pump, resolver, and the waiters of run_once."""
-
-    def __init__(self, owner: Diagnostics, engine: Engine) -> None:
-        self.engine = engine
-        self._owner = owner
-        self._settings = owner.settings
-        self._clocks = owner._clocks
-        self._waiters: dict[int, list[_Waiter]] = {}
-        self.pump = Pump(
-            engine,
-            owner.table,
-            owner._batch,
-            notify_s=owner.settings.notify_s,
-            on_notices=self._on_notices,
-            on_transitions=owner._on_transitions,
-            on_ingested=self._on_ingested,
-        )
-        self.resolver = Resolver(owner.settings.dns_ttl_s, self._on_resolved)
-        self.placement = Placement(engine, self.resolver, owner._clocks, owner.settings.first_run_window_s)
-        self._lanes: dict[Lane, PythonLane] = {
-            Lane.TASK: TaskLane(engine, owner._clocks, owner._batch, self.pump.wake, owner.settings.max_task_runs),
-            Lane.THREAD: ThreadLane(engine, owner._clocks, owner._batch, self.pump.wake, owner.settings.max_thread_runs),
-        }
-
-    def start(self, nursery: trio.Nursery) -> None:
-        for lane in self._lanes.values():
-            lane.open(nursery)
-        if self._settings.engine == "thread":
-            self.engine.start()
-            nursery.start_soon(self.pump.run_threaded)
-        else:
-            nursery.start_soon(self.pump.run_inline, self._clocks.schedule_ns)
-        nursery.start_soon(self.pump.run_flusher)
-        nursery.start_soon(self.resolver.run)
-        nursery.start_soon(self._keep_windows)
-        nursery.start_soon(self._keep_target_files)
-
-    def stop(self) -> None:
-        """Join the engine thread and take what it left."""
-        self.engine.stop()
-        self.pump.flush()
-        self.pump.drain()
-
-    def place(self, registrations: list[Registration]) -> None:
-        self.placement.place(registrations)
-        self.flush_commands()
-
-    def remove(self, registration: Registration) -> None:
-        self.placement.remove(registration)
-        lane = self._lanes.get(registration.lane)
-        if lane is not None:
-            lane.forget(registration)
-        for waiter in self._waiters.pop(registration.slot, []):
-            waiter.end(Reason.SHUTTING_DOWN)
-        self.flush_commands()
-
-    def pause(self, registration: Registration, *, paused: bool) -> None:
-        if paused:
-            self.placement.pause(registration)
-        else:
-            self.placement.resume(registration)
-        self.flush_commands()
-
-    async def run_once(self, registration: Registration) -> Reason | None:
-        """Wait for the next result of this probe; the reason when it was skipped instead."""
-        waiter = _Waiter()
-        self._waiters.setdefault(registration.slot, []).append(waiter)
-        self.engine.run(registration.slot, registration.generation)
-        self.flush_commands()
-        await waiter.done.wait()
-        return waiter.skipped
-
-    def flush_commands(self) -> None:
-        if self.engine.flush():
-            self.pump.wake()
-
-    def _on_resolved(self, host: str) -> None:
-        self.placement.changed(host)
-        self.flush_commands()
-
-    def _on_notices(self, records: NDArray[np.void]) -> None:
-        catalog = self._owner.catalog
-        touched: set[Lane] = set()
-        for slot, generation, due_ns, _, _, _, event, _ in records.tolist():
-            registration = catalog.at(slot)
-            if registration is None or registration.generation != generation:
-                continue
-            lane = self._lanes[registration.lane]
-            if event == layout.EVENT_DUE:
-                lane.due(registration, due_ns)
-                touched.add(registration.lane)
-            else:
-                lane.deadline(registration)
-        for key in touched:
-            self._lanes[key].dispatch()
-
-    def _on_ingested(self, records: NDArray[np.void]) -> None:
-        if not self._waiters:
-            return
-        for index in np.flatnonzero(np.isin(records["slot"], list(self._waiters))).tolist():
-            record = records[index]
-            result, reason = int(record["result"]), Reason(int(record["reason"]))
-            if result in {layout.EVENT_DUE, layout.EVENT_DEADLINE} or result & layout.PASSIVE:
-                continue
-            if result == layout.EVENT_SKIPPED and reason in {Reason.OVERLAP, Reason.LATE}:
-                continue  # the run in flight will tell
-            for waiter in self._waiters.pop(int(record["slot"]), []):
-                waiter.end(reason if result == layout.EVENT_SKIPPED else None)
-
-    async def _keep_windows(self) -> None:
-        while True:
-            await trio.sleep(self._settings.window_frame_s)
-            self._owner.windows.frame(self._clocks.schedule_ns())
-
-
-    async def _keep_target_files(self) -> None:
-        """Apply target files as they change; one that cannot be read leaves everything as it is."""
-        while True:
-            config = self._owner._config
-            every_s = None if config is None else config.refresh_s
-            await trio.sleep(every_s or TARGET_FILES_IDLE_S)
-            if config is None or every_s is None:
-                continue
-            try:
-                if await trio.to_thread.run_sync(target_files_changed, config):
-                    summary = await self._owner.reload(await trio.to_thread.run_sync(refresh, config))
-                    log.info("target files changed: %s", summary)
-            except ConfigError as error:
-                log.error("target files not applied, everything goes on as before: %s", error)  # noqa: TRY400 - told whole
-
-
-class _Waiter:
-    """Somebody waits for the next result of one probe."""
-
-    __slots__ = ("done", "skipped")
-
-    def __init__(self) -> None:
-        self.done = trio.Event()
-        self.skipped: Reason | None = None
-
-    def end(self, skipped: Reason | None) -> None:
-        self.skipped = skipped
-        self.done.set()

@@ -1,4 +1,4 @@
-"""Semantics of the whole, on a virtual clock: the engine is stepped inside trio, and trio's clock jumps when everybody waits."""
+"""Semantics of the whole, on a virtual clock: the engine is stepped inside trio, whose clock jumps when everybody waits."""
 
 from __future__ import annotations
 

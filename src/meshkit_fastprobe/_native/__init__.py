@@ -1,1 +1,1 @@
-"""Thin Cython over the C core: convert, never decide. One module a handle; `core.pxd` is the one description of the C surface."""
+"""Thin Cython over the C core: convert, never decide. One module a handle; `core.pxd` alone describes the C surface."""

@@ -8,7 +8,16 @@ class Table:
 
     def __new__(cls, capacity: int, groups: int) -> Table: ...
     def add(
-        self, group: int, interval_ms: int, timeout_ms: int, degraded_above_us: int, kind: int, lane: int, rise: int, fall: int, now_ns: int
+        self,
+        group: int,
+        interval_ms: int,
+        timeout_ms: int,
+        degraded_above_us: int,
+        kind: int,
+        lane: int,
+        rise: int,
+        fall: int,
+        now_ns: int,
     ) -> tuple[int, int]:
         """A slot and its generation. CapacityError when the table is full."""
     def remove(self, slot: int, generation: int) -> bool:
@@ -32,9 +41,9 @@ class Table:
     def ingest(self, records: NDArray[np.void], n: int, out: NDArray[np.void]) -> int:
         """Take the first n records; transitions go to out (layout.TRANSITION, at least n long); how many there are."""
     def column(self, name: str) -> NDArray[Any]:
-        """A read-only view of one column over all `capacity` slots: what fp_columns and fp_row hold, by their names, and runs_ok ..
-        runs_error. histogram, used, runs and recent have a row a slot; columns out of fp_row have its stride. `row` is all of it,
-        with dtype ROW. KeyError for another name."""
+        """A read-only view of one column over all `capacity` slots: what fp_columns and fp_row hold, by their names, and
+        runs_ok .. runs_error. histogram, used, runs and recent have a row a slot; columns out of fp_row have its stride. `row`
+        is all of it, with dtype ROW. KeyError for another name."""
     def totals(self) -> dict[str, Any]:
         """runs[5], passive, skipped[256], transitions, stale_records, lag[216], lag_sum_s, lag_max_s."""
     @property

@@ -14,7 +14,10 @@ MAX_QUEUED: Final = 10_000
 
 
 class ChangeStream:
-    """An async iterator of transitions, from the moment it was made. A listener that falls behind loses the oldest; `lost` counts them."""
+    """An async iterator of transitions, from the moment it was made.
+
+    A listener that falls behind loses the oldest; `lost` counts them.
+    """
 
     def __init__(self) -> None:
         self._queue: deque[Transition] = deque(maxlen=MAX_QUEUED)

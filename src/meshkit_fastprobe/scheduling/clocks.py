@@ -22,7 +22,7 @@ class HostClocks:
 
 
 class TrioClocks:
-    """Both clocks are trio's, so a test's virtual clock moves everything. Starts at zero when made; needs a running trio to be read."""
+    """Both clocks are trio's, so a test's virtual clock moves everything. Zero while no trio runs."""
 
     def __init__(self) -> None:
         self._wall_at_zero_s = time.time()

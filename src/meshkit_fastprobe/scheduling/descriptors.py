@@ -22,7 +22,11 @@ class Budget(NamedTuple):
         return self.connections < self.wanted
 
     def __str__(self) -> str:
-        raised = f"raised from {self.soft_before} to {self.soft_after}" if self.soft_after != self.soft_before else f"{self.soft_after}"
+        raised = (
+            f"raised from {self.soft_before} to {self.soft_after}"
+            if self.soft_after != self.soft_before
+            else f"{self.soft_after}"
+        )
         return f"native lane: {self.connections} connections at once of {self.wanted} wanted; descriptor limit {raised}"
 
 

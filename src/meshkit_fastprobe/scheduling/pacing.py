@@ -1,10 +1,10 @@
 """Phases: when in its interval a probe runs.
 
 Phases are anchored to the host's scheduling clock, not to the start of this process, so they survive a restart. Within a class
-(cluster, namespace, interval) probes are ranked by a hash of their names and spaced evenly by rank: the same set of names gives the
-same phases in any order of registration, ten thousand probes of one interval start as evenly as a ruler, and a name added or
-taken away moves the others by one part in the class. (A plain hash leaves peaks of twice the mean in 10 ms; a golden-ratio counter
-is even but depends on the order of registration, and collapses on subsets with a Fibonacci stride.)
+(cluster, namespace, interval) probes are ranked by a hash of their names and spaced evenly by rank: the same set of names
+gives the same phases in any order of registration, ten thousand probes of one interval start as evenly as a ruler, and a name
+added or taken away moves the others by one part in the class. (A plain hash leaves peaks of twice the mean in 10 ms; a
+golden-ratio counter is even but depends on the order of registration, and collapses on subsets with a Fibonacci stride.)
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def next_on_phase(fraction: float, interval_ns: int, not_before_ns: int) -> int:
 def first_run(fraction: float, interval_ns: int, not_before_ns: int, window_ns: int) -> tuple[int, int]:
     """(due, first): the first due time on the phase, and an extra first run for probes whose phase is far away, else NEVER.
 
-    A probe with a long interval gets its first verdict within window_ns instead of after up to an interval; the extra runs are spread
-    over the window by the same fraction.
+    A probe with a long interval gets its first verdict within window_ns instead of after up to an interval; the extra runs are
+    spread over the window by the same fraction.
     """
     due_ns = next_on_phase(fraction, interval_ns, not_before_ns)
     if due_ns - not_before_ns <= window_ns:

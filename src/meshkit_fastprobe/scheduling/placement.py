@@ -1,7 +1,7 @@
 """Placement: what the engine is told of a probe, and when it will run.
 
-The runtime registers probes in the catalog and the table; this is where registrations become engine commands: phases for a batch,
-native targets compiled, names handed to the resolver, schedules changed when a state or a pause asks for it.
+The runtime registers probes in the catalog and the table; this is where registrations become engine commands: phases for a
+batch, native targets compiled, names handed to the resolver, schedules changed when a state or a pause asks for it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,11 @@ class Placement:
             endpoint = cast("NativeProbe", registration.probe).endpoint
             host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
             if isinstance(endpoint, str) or is_literal(host):
-                self._add(registration, cast("NativeProbe", registration.probe).compile(host, port), first.get(registration.slot, NEVER))
+                self._add(
+                    registration,
+                    cast("NativeProbe", registration.probe).compile(host, port),
+                    first.get(registration.slot, NEVER),
+                )
             else:
                 self._unplaced.add(registration.slot)
                 self._by_host[host][registration.slot] = registration

@@ -1,8 +1,8 @@
 """The pump: the one place where records leave the engine and enter the table.
 
-Two sources feed it. The engine raises its eventfd (at most once per coalescing period) when native results, due notices or deadlines
-wait; the Python lanes and report() fill a RecordBatch, and the first record in an empty batch wakes the flusher, which waits one
-coalescing period for company. Either way ingest sees batches, never single results.
+Two sources feed it. The engine raises its eventfd (at most once per coalescing period) when native results, due notices or
+deadlines wait; the Python lanes and report() fill a RecordBatch, and the first record in an empty batch wakes the flusher,
+which waits one coalescing period for company. Either way ingest sees batches, never single results.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Names of native targets: resolved off the engine thread, cached for a TTL, resolved again, and pushed to the engine when they move.
+"""Names of native targets: resolved off the engine thread, cached for a TTL, resolved again, and pushed to the engine when
+they move.
 
-getaddrinfo tells no TTL, so the cache has one of its own (30 s by default, spread by a tenth so that names do not expire together). An
-answer that still contains the address in use changes nothing. A server that does not answer keeps the last address in use; a name
-that no longer exists takes it away.
+getaddrinfo tells no TTL, so the cache has one of its own (30 s by default, spread by a tenth so that names do not expire
+together). An answer that still contains the address in use changes nothing. A server that does not answer keeps the last
+address in use; a name that no longer exists takes it away.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class Resolver:
         after = choose(before, outcome)
         self._answers[host] = after
         wait_s = self._ttl_s if isinstance(outcome, list) else min(RETRY_S, self._ttl_s)
-        self._schedule(host, trio.current_time() + wait_s * (1 + TTL_SPREAD * (random.random() - 0.5)))  # noqa: S311 - only spreads load
+        apart = 1 + TTL_SPREAD * (random.random() - 0.5)  # noqa: S311 - it only spreads load
+        self._schedule(host, trio.current_time() + wait_s * apart)
         if after != before:
             self._changed(host)
 

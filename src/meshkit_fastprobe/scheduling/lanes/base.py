@@ -1,8 +1,8 @@
 """What the two Python lanes share: a queue of due runs, a bounded crew of persistent workers, and the engine's deadlines.
 
-A worker parks with `wait_task_rescheduled` when there is nothing to do; waking one costs a third of a nursery task. A lane never
-makes a task, a cancel scope or a timer per run: the wheel in the engine holds every timeout, and its DEADLINE notice is a hint that
-the lane checks against the run's true start.
+A worker parks with `wait_task_rescheduled` when there is nothing to do; waking one costs a third of a nursery task. A lane
+never makes a task, a cancel scope or a timer per run: the wheel in the engine holds every timeout, and its DEADLINE notice is
+a hint that the lane checks against the run's true start.
 
 A run passes through here once: `due` queues it, a worker takes it, `_finish` writes its record and tells the engine. The engine
 sends no second notice for a slot before that, so a probe is never doubled.
@@ -62,7 +62,9 @@ class Run:
 class PythonLane(ABC):
     """A bounded crew of workers for callables of one sort."""
 
-    def __init__(self, engine: EngineCommands, clocks: Clocks, batch: RecordBatch, wake_ingest: Callable[[], None], max_runs: int) -> None:
+    def __init__(
+        self, engine: EngineCommands, clocks: Clocks, batch: RecordBatch, wake_ingest: Callable[[], None], max_runs: int
+    ) -> None:
         self._engine = engine
         self._clocks = clocks
         self._batch = batch
@@ -167,7 +169,13 @@ class PythonLane(ABC):
             latency_ns = max(0, int(outcome.latency_s * 1e9))
         registration.message = outcome.message
         self._append(
-            registration, run.started_ns, latency_ns, max(0, run.started_ns - run.due_ns), outcome.detail, outcome.result, outcome.reason
+            registration,
+            run.started_ns,
+            latency_ns,
+            max(0, run.started_ns - run.due_ns),
+            outcome.detail,
+            outcome.result,
+            outcome.reason,
         )
 
     def _release(self, run: Run) -> None:
@@ -199,4 +207,3 @@ class PythonLane(ABC):
             self._last_log_s[registration.name] = now_s
             log.info("probe %s raised", registration.name, exc_info=error)
         return from_exception(error)
-

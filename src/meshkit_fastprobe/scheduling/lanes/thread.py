@@ -1,7 +1,7 @@
 """The thread lane: sync callables on worker threads of their own limiter.
 
-Python cannot stop a thread. A callable that overruns is reported as TIMEOUT at its deadline, keeps its worker until it returns, and
-is not started again before that: the dues in between are skipped as `overlap`.
+Python cannot stop a thread. A callable that overruns is reported as TIMEOUT at its deadline, keeps its worker until it
+returns, and is not started again before that: the dues in between are skipped as `overlap`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from meshkit_fastprobe.scheduling.outcomes import TIMED_OUT, from_return
 
 
 class ThreadLane(PythonLane):
-    def __init__(self, engine: EngineCommands, clocks: Clocks, batch: RecordBatch, wake_ingest: Callable[[], None], max_runs: int) -> None:
+    def __init__(
+        self, engine: EngineCommands, clocks: Clocks, batch: RecordBatch, wake_ingest: Callable[[], None], max_runs: int
+    ) -> None:
         super().__init__(engine, clocks, batch, wake_ingest, max_runs)
         self._limiter = trio.CapacityLimiter(max_runs)
 

@@ -1,0 +1,172 @@
+"""A session: what exists only between entering and leaving a Diagnostics. Engine, lanes, pump, resolver, those who wait for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import trio
+from numpy.typing import NDArray
+
+from meshkit_fastprobe._native import layout
+from meshkit_fastprobe._native.batch import RecordBatch
+from meshkit_fastprobe._native.engine import Engine
+from meshkit_fastprobe._native.table import Table
+from meshkit_fastprobe.aggregation.windows import Windows
+from meshkit_fastprobe.model import Lane, Reason, Settings
+from meshkit_fastprobe.probes.catalog import Catalog, Registration
+from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
+from meshkit_fastprobe.scheduling.lanes.base import PythonLane
+from meshkit_fastprobe.scheduling.lanes.task import TaskLane
+from meshkit_fastprobe.scheduling.lanes.thread import ThreadLane
+from meshkit_fastprobe.scheduling.placement import Placement
+from meshkit_fastprobe.scheduling.pump import Pump, Records
+from meshkit_fastprobe.scheduling.resolver import Resolver
+
+Clocks = HostClocks | TrioClocks
+
+
+class Session:
+    """Made on entering, started in a nursery, stopped on leaving; then thrown away."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        *,
+        clocks: Clocks,
+        catalog: Catalog,
+        table: Table,
+        windows: Windows,
+        batch: RecordBatch,
+        on_transitions: Callable[[Records], None],
+    ) -> None:
+        self.engine = engine
+        self._settings = settings
+        self._clocks = clocks
+        self._catalog = catalog
+        self._windows = windows
+        self._waiters: dict[int, list[_Waiter]] = {}
+        self.pump = Pump(
+            engine,
+            table,
+            batch,
+            notify_s=settings.notify_s,
+            on_notices=self._on_notices,
+            on_transitions=on_transitions,
+            on_ingested=self._on_ingested,
+        )
+        self._resolver = Resolver(settings.dns_ttl_s, self._on_resolved)
+        self._placement = Placement(engine, self._resolver, clocks, settings.first_run_window_s)
+        self._lanes: dict[Lane, PythonLane] = {
+            Lane.TASK: TaskLane(engine, clocks, batch, self.pump.wake, settings.max_task_runs),
+            Lane.THREAD: ThreadLane(engine, clocks, batch, self.pump.wake, settings.max_thread_runs),
+        }
+
+    def start(self, nursery: trio.Nursery) -> None:
+        for lane in self._lanes.values():
+            lane.open(nursery)
+        if self._settings.engine == "thread":
+            self.engine.start()
+            nursery.start_soon(self.pump.run_threaded)
+        else:
+            nursery.start_soon(self.pump.run_inline, self._clocks.schedule_ns)
+        nursery.start_soon(self.pump.run_flusher)
+        nursery.start_soon(self._resolver.run)
+        nursery.start_soon(self._keep_windows)
+
+    def stop(self) -> None:
+        """Join the engine thread and take what it left."""
+        self.engine.stop()
+        self.pump.flush()
+        self.pump.drain()
+
+    def place(self, registrations: list[Registration]) -> None:
+        self._placement.place(registrations)
+        self._flush_commands()
+
+    def remove(self, registration: Registration) -> None:
+        self._placement.remove(registration)
+        lane = self._lanes.get(registration.lane)
+        if lane is not None:
+            lane.forget(registration)
+        for waiter in self._waiters.pop(registration.slot, []):
+            waiter.end(Reason.SHUTTING_DOWN)
+        self._flush_commands()
+
+    def pause(self, registration: Registration, *, paused: bool) -> None:
+        if paused:
+            self._placement.pause(registration)
+        else:
+            self._placement.resume(registration)
+        self._flush_commands()
+
+    def reschedule(self, registration: Registration, *, unhealthy: bool) -> None:
+        """The interval in force has changed, or the options have."""
+        self._placement.reschedule(registration, unhealthy=unhealthy)
+        self._flush_commands()
+
+    async def run_once(self, registration: Registration) -> Reason | None:
+        """Wait for the next result of this probe; the reason when it was skipped instead."""
+        waiter = _Waiter()
+        self._waiters.setdefault(registration.slot, []).append(waiter)
+        self.engine.run(registration.slot, registration.generation)
+        self._flush_commands()
+        await waiter.done.wait()
+        return waiter.skipped
+
+    def _flush_commands(self) -> None:
+        if self.engine.flush():
+            self.pump.wake()
+
+    def _on_resolved(self, host: str) -> None:
+        self._placement.changed(host)
+        self._flush_commands()
+
+    def _on_notices(self, records: NDArray[np.void]) -> None:
+        catalog = self._catalog
+        touched: set[Lane] = set()
+        for slot, generation, due_ns, _, _, _, event, _ in records.tolist():
+            registration = catalog.at(slot)
+            if registration is None or registration.generation != generation:
+                continue
+            lane = self._lanes[registration.lane]
+            if event == layout.EVENT_DUE:
+                lane.due(registration, due_ns)
+                touched.add(registration.lane)
+            else:
+                lane.deadline(registration)
+        for key in touched:
+            self._lanes[key].dispatch()
+
+    def _on_ingested(self, records: NDArray[np.void]) -> None:
+        if not self._waiters:
+            return
+        for index in np.flatnonzero(np.isin(records["slot"], list(self._waiters))).tolist():
+            record = records[index]
+            result, reason = int(record["result"]), Reason(int(record["reason"]))
+            if result in {layout.EVENT_DUE, layout.EVENT_DEADLINE} or result & layout.PASSIVE:
+                continue
+            if result == layout.EVENT_SKIPPED and reason in {Reason.OVERLAP, Reason.LATE}:
+                continue  # the run in flight will tell
+            for waiter in self._waiters.pop(int(record["slot"]), []):
+                waiter.end(reason if result == layout.EVENT_SKIPPED else None)
+
+    async def _keep_windows(self) -> None:
+        while True:
+            await trio.sleep(self._settings.window_frame_s)
+            self._windows.frame(self._clocks.schedule_ns())
+
+
+class _Waiter:
+    """Somebody waits for the next result of one probe."""
+
+    __slots__ = ("done", "skipped")
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.skipped: Reason | None = None
+
+    def end(self, skipped: Reason | None) -> None:
+        self.skipped = skipped
+        self.done.set()
