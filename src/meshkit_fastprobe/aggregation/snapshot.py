@@ -1,0 +1,317 @@
+"""What is known at one moment: frozen, consistent, with NumPy columns inside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from meshkit_fastprobe._native import histogram
+from meshkit_fastprobe._native.layout import NO_RESULT
+from meshkit_fastprobe._native.table import Table
+from meshkit_fastprobe.aggregation.columns import RESULT_NAMES, Columns
+from meshkit_fastprobe.aggregation.describe import describe
+from meshkit_fastprobe.aggregation.directory import Directory
+from meshkit_fastprobe.aggregation.groups import QUANTILES, STATE_NAMES, Group, GroupReports, without_nan
+from meshkit_fastprobe.aggregation.selection import select
+from meshkit_fastprobe.aggregation.windows import Windows
+from meshkit_fastprobe.errors import UnknownProbeError
+from meshkit_fastprobe.model import Lane, Reason, Result, Settings, State
+from meshkit_fastprobe.probes.catalog import Catalog, Registration
+
+_LAG_QUANTILES: Final = np.array([0.5, 0.99])
+_AT_WRAPS_CS: Final = 1 << 32
+
+
+class RecentResult(msgspec.Struct, frozen=True, gc=False):
+    """One remembered result. `at`: wall-clock seconds when the run began, to 10 ms."""
+
+    at: float
+    result: Result
+    reason: Reason
+    detail: int
+    latency_s: float
+    message: str
+
+
+class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe as people read it. Times are wall-clock seconds; None is what is not known yet.
+
+    Quantiles are of the probe's life, and infinite when they lie among the timeouts.
+    """
+
+    name: str
+    kind: str
+    lane: Lane
+    target: str
+    cluster: str
+    namespace: str
+    labels: dict[str, str]
+    state: State
+    since: float
+    stale: bool
+    suppressed: bool
+    result: Result | None
+    reason: Reason | None
+    message: str
+    detail: int
+    latency_s: float | None
+    last_run: float | None
+    runs: dict[str, int]
+    skipped: int
+    transitions: int
+    interval_s: float
+    timeout_s: float
+    success_ratio: float | None
+    p50_s: float | None
+    p90_s: float | None
+    p99_s: float | None
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over all probes there ever were; runs are scheduled ones, results reported from outside are `passive`.
+
+    `dropped` are records lost to full rings. Lag is how late runs started, None before the first.
+    """
+
+    probes: int
+    states: dict[str, int]
+    runs: int
+    ok: int
+    degraded: int
+    fail: int
+    timeout: int
+    error: int
+    passive: int
+    skipped: int
+    skipped_by_reason: dict[str, int]
+    dropped: int
+    lag_p50_s: float | None
+    lag_p99_s: float | None
+    lag_max_s: float | None
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """All probes at one moment, sorted by name; row r of every column is the probe names[r].
+
+    Columns are copies: nothing in them changes. What is not in a column is read when asked for: quantiles of a probe, and what
+    ran in a group.
+    """
+
+    host: str
+    cluster: str
+    taken_at: float
+    """Wall-clock seconds."""
+    names: list[str]
+    columns: dict[str, NDArray[Any]]
+    """state, stale, suppressed, since, last_result (255: none yet), last_reason, last_detail, last_latency_s, last_run
+    (nan: never), ok, degraded, fail, timeout, error, skipped, transitions, interval_s, group, slot, kind."""
+    kinds: list[str]
+    """By the numbers in columns["kind"]."""
+    totals: Totals
+    now_ns: int
+    """`taken_at` on the scheduling clock."""
+    source: SnapshotBuilder
+    directory: Directory
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.directory.row(name) is not None
+
+    def __getitem__(self, name: str) -> ProbeView:
+        row = self.directory.row(name)
+        if row is None:
+            raise UnknownProbeError(name)
+        return self.view(row)
+
+    def view(self, row: int) -> ProbeView:
+        """The probe in this row, of all columns."""
+        return self.source.view_of(self.directory.registrations[row], self.columns, row)
+
+    def select(
+        self,
+        *,
+        cluster: str | None = None,
+        namespace: str | None = None,
+        kind: str | None = None,
+        state: State | Collection[State] | None = None,
+        labels: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> NDArray[np.intp]:
+        """Ascending rows that meet all that is asked for; name is a glob."""
+        return select(
+            self.directory,
+            self.columns,
+            self.source.catalog.groups,
+            cluster=cluster,
+            namespace=namespace,
+            kind=kind,
+            labels=labels,
+            states=[state] if isinstance(state, State) else state,
+            name=name,
+        )
+
+    def groups(self, by: Sequence[str] = ("cluster", "namespace"), window: str | None = None) -> list[Group]:
+        """Reports per distinct values of these tags: cluster, namespace, kind, or keys of labels.
+
+        window: "1m", "5m", "1h", or None for the life of the table. States are of this snapshot, what ran is
+        of now. ValueError for a window or tag that cannot be.
+        """
+        return self.source.reports.read(self.columns, self.now_ns, by, window)
+
+    def to_msgpack_columns(self) -> bytes:
+        """MessagePack of host, cluster, takenAt, kinds, names, and columns as {name: [NumPy type, raw bytes]}."""
+        return msgspec.msgpack.encode(
+            {
+                "host": self.host,
+                "cluster": self.cluster,
+                "takenAt": self.taken_at,
+                "kinds": self.kinds,
+                "names": self.directory.packed_names,
+                "columns": {name: (_type_name(column), column.data) for name, column in self.columns.items()},
+            }
+        )
+
+
+class SnapshotBuilder:
+    """Takes snapshots of one catalog and its table. What only changes with registrations is kept from one to the next."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, table: Table, windows: Windows) -> None:
+        self.catalog = catalog
+        self.reports = GroupReports(catalog.groups, windows)
+        self._settings = settings
+        self._table = table
+        self._columns = Columns(table)
+        self._state = table.column("state")
+        self._timeout_ms = table.column("timeout_ms")
+        self._generation = table.column("generation")
+        self._histogram = table.column("histogram")
+        self._directory = Directory.read(catalog)
+
+    def build(self, now_ns: int, wall_s: float, dropped: int) -> Snapshot:
+        """now_ns and wall_s are the same moment on the scheduling and the wall clock."""
+        directory = self._current_directory()
+        columns = self._columns.read(directory.slots, now_ns, wall_s)
+        columns["suppressed"] = directory.suppressed(columns["state"] == State.UNHEALTHY)
+        for column in columns.values():
+            column.flags.writeable = False
+        return Snapshot(
+            host=self._settings.host,
+            cluster=self._settings.cluster,
+            taken_at=wall_s,
+            names=directory.names,
+            columns=columns,
+            kinds=list(self.catalog.kinds),
+            totals=self._totals(columns["state"], dropped),
+            now_ns=now_ns,
+            source=self,
+            directory=directory,
+        )
+
+    def view(self, registration: Registration, now_ns: int, wall_s: float) -> ProbeView:
+        """One probe, without a snapshot of all."""
+        directory = self._current_directory()
+        columns = self._columns.read(np.array([registration.slot], np.intp), now_ns, wall_s)
+        row = directory.row(registration.name)
+        suppressed = directory.suppressed(self._state[directory.slots] == State.UNHEALTHY)
+        columns["suppressed"] = suppressed[[row]] if row is not None else np.zeros(1, bool)
+        return self.view_of(registration, columns, 0)
+
+    def recent(self, registration: Registration, now_ns: int, wall_s: float) -> list[RecentResult]:
+        """The remembered results of one probe, oldest first."""
+        now_cs = now_ns // 10_000_000
+        return [
+            RecentResult(
+                at=wall_s - (now_cs - at_cs) % _AT_WRAPS_CS / 100,
+                result=Result(result),
+                reason=Reason(reason),
+                detail=detail,
+                latency_s=latency_us / 1e6,
+                message=describe(Result(result), Reason(reason), detail),
+            )
+            for at_cs, latency_us, detail, result, reason in self._table.recent(registration.slot).tolist()
+        ]
+
+    def view_of(self, registration: Registration, columns: dict[str, NDArray[Any]], row: int) -> ProbeView:
+        """The view of a row of columns that were read for this registration."""
+        options = registration.options
+        at = {name: column[row].item() for name, column in columns.items()}
+        result = None if at["last_result"] == NO_RESULT else Result(at["last_result"])
+        reason = None if result is None else Reason(at["last_reason"])
+        runs = {name: at[name] for name in RESULT_NAMES}
+        total = sum(runs.values())
+        p50, p90, p99 = self._quantiles(registration)
+        return ProbeView(
+            name=registration.name,
+            kind=registration.kind,
+            lane=registration.lane,
+            target=registration.probe.target,
+            cluster=options.cluster,
+            namespace=options.namespace,
+            labels=dict(options.labels),
+            state=State(at["state"]),
+            since=at["since"],
+            stale=at["stale"],
+            suppressed=at["suppressed"],
+            result=result,
+            reason=reason,
+            message=_message(registration, result, reason, at["last_detail"]),
+            detail=at["last_detail"],
+            latency_s=None if result is None else at["last_latency_s"],
+            last_run=None if result is None else at["last_run"],
+            runs=runs,
+            skipped=at["skipped"],
+            transitions=at["transitions"],
+            interval_s=at["interval_s"],
+            timeout_s=options.timeout_s,
+            success_ratio=(runs["ok"] + runs["degraded"]) / total if total else None,
+            p50_s=p50,
+            p90_s=p90,
+            p99_s=p99,
+        )
+
+    def _current_directory(self) -> Directory:
+        if self._directory.version != self.catalog.version:
+            self._directory = Directory.read(self.catalog)
+        return self._directory
+
+    def _quantiles(self, registration: Registration) -> list[float | None]:
+        if self._generation[registration.slot] != registration.generation:
+            return [None] * len(QUANTILES)  # removed since the snapshot was taken
+        counts = self._histogram[[registration.slot]].astype(np.uint64)
+        return without_nan(histogram.quantiles(counts, QUANTILES)[0].tolist())
+
+    def _totals(self, state: NDArray[np.uint8], dropped: int) -> Totals:
+        totals = self._table.totals()
+        runs = dict(zip(RESULT_NAMES, totals["runs"].tolist(), strict=True))
+        skipped = totals["skipped"]
+        lag_p50_s, lag_p99_s = without_nan(histogram.quantiles(totals["lag"][np.newaxis], _LAG_QUANTILES)[0].tolist())
+        return Totals(
+            probes=len(state),
+            states=dict(zip(STATE_NAMES, np.bincount(state, minlength=len(State)).tolist(), strict=True)),
+            runs=sum(runs.values()),
+            **runs,
+            passive=totals["passive"],
+            skipped=int(skipped.sum()),
+            skipped_by_reason={str(Reason(reason)): int(skipped[reason]) for reason in np.flatnonzero(skipped).tolist()},
+            dropped=dropped,
+            lag_p50_s=lag_p50_s,
+            lag_p99_s=lag_p99_s,
+            lag_max_s=None if lag_p50_s is None else totals["lag_max_s"],
+        )
+
+
+def _message(registration: Registration, result: Result | None, reason: Reason | None, detail: int) -> str:
+    if result is None or reason is None:
+        return ""
+    return registration.message or describe(result, reason, detail)
+
+
+def _type_name(column: NDArray[Any]) -> str:
+    """NumPy's name of the type, always with its byte order: "<f8", "|u1"."""
+    return column.dtype.str
