@@ -24,7 +24,7 @@ from meshkit_fastprobe.config.diff import diff
 from meshkit_fastprobe.config.load import load, refresh, target_files_changed
 from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
-from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
+from meshkit_fastprobe.errors import ConfigError, MissingExtraError, NotRunningError, SkippedError
 from meshkit_fastprobe.model import Lane, ProbeOptions, Reason, Result, Settings, State, Transition
 from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
@@ -286,27 +286,40 @@ class Diagnostics:
     async def _run(self) -> AsyncIterator[None]:
         running = self._assemble()
         self._running = running
+        failure: Exception | None = None
         try:
             async with trio.open_nursery() as nursery:
-                running.start(nursery)
-                nursery.start_soon(self._keep_target_files)
-                running.place(self._pending)
-                self._pending = []
-                if self.settings.server is not None:
-                    from meshkit_fastprobe.server.serve import serve
-
-                    self.address = await nursery.start(serve, self, self.settings.server)
+                # The nursery is our own business: an error of the embedder's body must not come out wrapped in a group.
                 try:
+                    await self._start(running, nursery)
                     yield
-                finally:
-                    nursery.cancel_scope.cancel()
+                except Exception as error:  # noqa: BLE001 - raised again below
+                    failure = error
+                nursery.cancel_scope.cancel()
         finally:
-            running.stop()
-            self._running = None
-            self.address = None
-            self._records_lost += running.engine.stats()["records_dropped"]
-            self._pending = list(self.catalog)
-            self._changes.close()
+            self._stop(running)
+        if failure is not None:
+            raise failure
+
+    async def _start(self, running: Session, nursery: trio.Nursery) -> None:
+        running.start(nursery)
+        nursery.start_soon(self._keep_target_files)
+        running.place(self._pending)
+        self._pending = []
+        if self.settings.server is not None:
+            try:
+                from meshkit_fastprobe.server.serve import serve
+            except ModuleNotFoundError as error:
+                raise MissingExtraError("Settings.server", "server") from error
+            self.address = await nursery.start(serve, self, self.settings.server)
+
+    def _stop(self, running: Session) -> None:
+        running.stop()
+        self._running = None
+        self.address = None
+        self._records_lost += running.engine.stats()["records_dropped"]
+        self._pending = list(self.catalog)
+        self._changes.close()
 
     async def _keep_target_files(self) -> None:
         """Apply target files as they change; one that cannot be read leaves everything as it is."""
