@@ -65,6 +65,8 @@ class Diagnostics:
         """The bearer token of this host, while the endpoints are served."""
         self.descriptors: Budget | None = None
         """How many connections the native lane may hold, and why, once running."""
+        self.started_ns = 0
+        """When probes were last scheduled for the first time after entering, on the scheduling clock."""
         self._clocks = HostClocks() if settings.engine == "thread" else TrioClocks()
         self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows)
         self._batch = RecordBatch(BATCH_RECORDS)
@@ -304,6 +306,7 @@ class Diagnostics:
     async def _start(self, running: Session, nursery: trio.Nursery) -> None:
         running.start(nursery)
         nursery.start_soon(self._keep_target_files)
+        self.started_ns = self._clocks.schedule_ns()
         running.place(self._pending)
         self._pending = []
         if self.settings.server is not None:

@@ -88,13 +88,13 @@ async def demo(options: Options) -> Summary:
 async def _watch(diag: Diagnostics, roles: dict[str, str], targets: int, options: Options) -> Summary:
     cpu_before = _cpu_seconds()
     async with diag:
-        started_ns, started = diag.now_ns(), time.monotonic()
+        started = time.monotonic()
         view = LiveView(diag, options.seconds, quiet=options.form is Form.json)
         with stoppable(options.seconds):
             await view.run()
         snapshot, stopped_ns = diag.snapshot(), diag.now_ns()
         seconds = time.monotonic() - started
-        expected = _expected_runs(list(diag.catalog), started_ns, stopped_ns)
+        expected = _expected_runs(list(diag.catalog), diag.started_ns, stopped_ns)
     return _summary(snapshot, roles, targets, seconds, expected, _cpu_seconds() - cpu_before)
 
 
@@ -117,7 +117,7 @@ def _probe(kind: str, address: str) -> TcpProbe | HttpProbe | DnsProbe:
         case "http":
             return HttpProbe(f"http://{address}/healthz")
         case _:
-            return DnsProbe(address, name="demo.test")
+            return DnsProbe(address, query_name="demo.test")
 
 
 def _register_callables(diag: Diagnostics, n: int) -> dict[str, str]:
