@@ -42,7 +42,7 @@ void fp_hist_merge(const uint32_t *rows, uint32_t n_rows, const uint32_t *order,
 
 /* Sums of each octave's eight buckets, so that a quantile looks at 27 sums and one octave rather than at 216 buckets. */
 #define OCTAVES (FP_HIST_BUCKETS / HIST_PER_OCTAVE)
-_Static_assert(OCTAVES * HIST_PER_OCTAVE == FP_HIST_BUCKETS, "octaves tile a row");
+_Static_assert(OCTAVES *HIST_PER_OCTAVE == FP_HIST_BUCKETS, "octaves tile a row");
 
 static uint64_t sum_octaves(const uint64_t *row, uint64_t *sums) {
     uint64_t total = 0;

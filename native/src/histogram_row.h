@@ -4,7 +4,7 @@
 #include "fastprobe/histogram.h"
 
 /* Rows asked for before they are added: enough to cover a trip to memory, few enough to stay in the L1 cache. */
-#define ROWS_AHEAD 8u
+#define ROWS_AHEAD        8u
 #define COUNTERS_PER_LINE 16u
 
 /* First and last bucket touched; first > last for a row that is empty. */
@@ -12,7 +12,7 @@ typedef struct hist_span {
     uint8_t first;
     uint8_t last;
 } hist_span;
-#define HIST_SPAN_ALL ((hist_span){0, FP_HIST_BUCKETS - 1})
+#define HIST_SPAN_ALL   ((hist_span){0, FP_HIST_BUCKETS - 1})
 #define HIST_SPAN_EMPTY ((hist_span){255, 0})
 
 static inline hist_span hist_span_of(const uint8_t *used, size_t row) {

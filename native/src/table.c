@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HUGE_PAGE ((size_t)2 << 20)
-#define MOST_SLOTS (1u << 30)
-#define MOST_GROUPS (1u << 24)
+#define HUGE_PAGE      ((size_t)2 << 20)
+#define MOST_SLOTS     (1u << 30)
+#define MOST_GROUPS    (1u << 24)
 #define MOST_RISE_FALL 100u
 
 /* -- memory -------------------------------------------------------------------------------------------------------------------

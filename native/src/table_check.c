@@ -126,7 +126,8 @@ static const char *check_order(const fp_table *table) {
         if (order->ends[group] < i || order->ends[group] > table->count) return "the order's ends are not in order";
         for (; i < order->ends[group]; i++) {
             const uint32_t slot = order->slots[i];
-            if (slot >= table->high_water || table->columns.group[slot] != group) return "the order has a slot in another group";
+            if (slot >= table->high_water || table->columns.group[slot] != group)
+                return "the order has a slot in another group";
             if (!(table->columns.generation[slot] & 1)) return "the order has a free slot";
             if (i && order->slots[i - 1] == slot) return "the order has a slot twice";
         }

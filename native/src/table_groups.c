@@ -8,7 +8,8 @@ static inline bool is_live(const fp_table *table, uint32_t slot) {
     return table->columns.generation[slot] & 1;
 }
 
-/* Counting sort; within a group slots stay ascending, which the prefetcher likes. O(slots), after changes of membership only. */
+/* Counting sort; within a group slots stay ascending, which the prefetcher likes. O(slots), after changes of membership only.
+ */
 static void sort_slots(const fp_table *table) {
     group_order *order = table->order;
     const uint32_t *group = table->columns.group;

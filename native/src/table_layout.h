@@ -1,5 +1,5 @@
-/* table_layout.h - the table from the inside, for the files that work on it: table.c (slots), ingest.c (results), table_groups.c
- * (sums per group) and table_check.c. */
+/* table_layout.h - the table from the inside, for the files that work on it: table.c (slots), ingest.c (results),
+ * table_groups.c (sums per group) and table_check.c. */
 #ifndef FASTPROBE_TABLE_LAYOUT_H
 #define FASTPROBE_TABLE_LAYOUT_H
 #include "fastprobe/table.h"

@@ -28,7 +28,7 @@ typedef struct fp_recent {
 /* What results rewrite: three cache lines of a slot. A result touches the first two, and the third when its memory is there.
  * Counters are 32 bits wide and wrap; a wrap carries into the sums of the probe's group, which never go down. */
 typedef struct fp_row {
-    uint32_t generation; /* as in the column of this name, which nobody else writes; likewise state and used */
+    uint32_t generation;        /* as in the column of this name, which nobody else writes; likewise state and used */
     uint32_t degraded_above_us; /* 0 = off */
     uint32_t streaks;           /* four bytes that stop at 127: ok, not bad, not ok, bad, low byte first */
     uint8_t rise;
@@ -46,7 +46,7 @@ typedef struct fp_row {
     fp_ns last_started_ns;
 
     fp_ns last_latency_ns;
-    fp_ns last_ok_ns; /* scheduling clock: when the last OK or DEGRADED result was known; 0 = never */
+    fp_ns last_ok_ns;            /* scheduling clock: when the last OK or DEGRADED result was known; 0 = never */
     fp_recent recent[FP_RECENT]; /* a ring */
 
     fp_ns since_ns; /* scheduling clock: entered the present state */
@@ -100,7 +100,7 @@ typedef struct fp_totals {
     uint64_t passive;          /* results reported from outside, all kinds */
     uint64_t skipped[256];     /* by reason */
     uint64_t transitions;
-    uint64_t stale_records; /* of a generation that is gone */
+    uint64_t stale_records;        /* of a generation that is gone */
     uint64_t lag[FP_HIST_BUCKETS]; /* scheduling lag of scheduled runs */
     double lag_sum_s;
     double lag_max_s;
@@ -109,20 +109,21 @@ typedef struct fp_totals {
 int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity); /* -EINVAL, -ENOMEM */
 void fp_table_free(fp_table *table);
 
-int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, uint32_t *slot, uint32_t *generation); /* -ENOSPC */
-int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation);                                             /* -ESTALE */
-int fp_table_configure(fp_table *table, uint32_t slot, uint32_t generation, const fp_probe_config *config);           /* -ESTALE */
-/* Pause, or back from pause to UNKNOWN with clean streaks, so that the first conclusive result decides again. What is so already
- * stays as it is. Neither counts as a transition. -ESTALE */
+int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, uint32_t *slot,
+                 uint32_t *generation);                                                                     /* -ENOSPC */
+int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation);                                   /* -ESTALE */
+int fp_table_configure(fp_table *table, uint32_t slot, uint32_t generation, const fp_probe_config *config); /* -ESTALE */
+/* Pause, or back from pause to UNKNOWN with clean streaks, so that the first conclusive result decides again. What is so
+ * already stays as it is. Neither counts as a transition. -ESTALE */
 int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns now_ns, bool paused);
 
-/* Take n records. Results of a paused probe count and are remembered but move no state. `out` has room for n transitions; returns
- * how many were written, in the order of the records.
+/* Take n records. Results of a paused probe count and are remembered but move no state. `out` has room for n transitions;
+ * returns how many were written, in the order of the records.
  *
  * A good (OK) result slower than degraded_above becomes DEGRADED with reason SLOW before anything else looks at it.
  * The state machine, on consecutive results: the first conclusive result decides the first state; then
- *   bad >= fall -> UNHEALTHY; ok >= rise -> HEALTHY; from HEALTHY, not-ok >= fall -> DEGRADED; from UNHEALTHY, not-bad >= rise ->
- *   DEGRADED; where bad is FAIL, TIMEOUT or ERROR. Every result but ERROR is conclusive: a probe that could not tell decides
+ *   bad >= fall -> UNHEALTHY; ok >= rise -> HEALTHY; from HEALTHY, not-ok >= fall -> DEGRADED; from UNHEALTHY, not-bad >= rise
+ * -> DEGRADED; where bad is FAIL, TIMEOUT or ERROR. Every result but ERROR is conclusive: a probe that could not tell decides
  *   nothing alone, only `fall` of them in a row do.
  * Into the histogram go OK, DEGRADED and FAIL at their latency and TIMEOUT in the overflow bucket; ERROR says nothing about the
  * target, and a passive result of latency 0 was not measured.
@@ -135,10 +136,11 @@ uint32_t fp_table_high_water(const fp_table *table); /* slots [0, this) have bee
 uint32_t fp_table_count(const fp_table *table);
 
 /* Cumulative histograms and counters per base group, monotonic even when probes leave or change their group: what they counted
- * stays with the group they counted it in. out_hist: n_groups x FP_HIST_BUCKETS, out_runs: n_groups x FP_RESULTS; both are overwritten. */
+ * stays with the group they counted it in. out_hist: n_groups x FP_HIST_BUCKETS, out_runs: n_groups x FP_RESULTS; both are
+ * overwritten. */
 void fp_table_merge_groups(const fp_table *table, uint32_t n_groups, uint64_t *out_hist, uint64_t *out_runs);
-/* The rest of what is monotonic per base group, in the same way: seconds of latency (the sums of those histograms) and transitions.
- * n_groups values each; both are overwritten. */
+/* The rest of what is monotonic per base group, in the same way: seconds of latency (the sums of those histograms) and
+ * transitions. n_groups values each; both are overwritten. */
 void fp_table_merge_sums(const fp_table *table, uint32_t n_groups, double *out_latency_s, uint64_t *out_transitions);
 
 const char *fp_table_check(const fp_table *table);
