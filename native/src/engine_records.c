@@ -23,9 +23,14 @@ void fp_engine_skip(fp_engine *engine, uint32_t slot, fp_ns at_ns, uint8_t reaso
                              });
 }
 
+/* `told` means: the eventfd has been written, or is about to be, and the reader has not looked since. Engine and reader change it by
+ * exchange only, so they agree on an order. If the reader's clearing comes after the engine's setting, the reader sees every record
+ * pushed before that (release and acquire of the two exchanges). If it comes before, the engine finds it clear and writes.
+ *
+ * The reader empties the eventfd before it clears `told`, never after: a write in between would be swallowed while `told` stays set,
+ * and nobody would ever be told again. In the order chosen, the worst is a write that lands just after the records it announces
+ * were taken, and wakes the reader once for nothing. */
 static void tell(fp_engine *engine) {
-    /* `told` is only ever changed by exchange, so engine and reader are ordered by it: either the reader's clearing comes later and
-     * sees our records, or it came before and we write. */
     if (!atomic_exchange(&engine->told, true)) {
         const uint64_t one = 1;
         ssize_t written = write(engine->notify_fd, &one, sizeof one);
@@ -45,10 +50,9 @@ bool fp_engine_tell_reader(fp_engine *engine) {
 
 uint32_t fp_engine_drain(fp_engine *engine, fp_record *out, uint32_t n) {
     uint64_t count;
-    if (atomic_exchange(&engine->told, false)) {
-        ssize_t got = read(engine->notify_fd, &count, sizeof count);
-        (void)got; /* told, but not written yet: then it is written in a moment, and wakes us for nothing once */
-    }
+    ssize_t got = read(engine->notify_fd, &count, sizeof count);
+    (void)got; /* EAGAIN: drained without having been told */
+    atomic_exchange(&engine->told, false);
     uint32_t taken = fp_ring_pop(engine->records, out, n);
     if (taken == n && fp_ring_size(engine->records) > 0) tell(engine);
     return taken;
