@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from meshkit_fastprobe.config.places import Problems, shown, suggestion
+from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
 from meshkit_fastprobe.config.spec import ProbeSpec
 
 COMPARED: Final = 1000
 """Names worth comparing with a mistyped one: each costs some microseconds."""
 
 
-def check_dependencies(specs: Mapping[str, ProbeSpec], problems: Problems) -> None:
-    """Refuse dependencies on names that no probe has, and circles."""
+def check_dependencies(specs: Mapping[str, ProbeSpec], tables: Mapping[str, Place], problems: Problems) -> None:
+    """Refuse dependencies on names that no probe has, and circles. `tables`: where each probe was written."""
     dependents = {name: spec for name, spec in specs.items() if spec.options.depends_on}
     said: set[tuple[str, str]] = set()
     for spec in dependents.values():
         for name in spec.options.depends_on:
             if name not in specs and (spec.source, name) not in said:
                 said.add((spec.source, name))  # all probes of one table depend on the same names: once is enough
-                problems.add(f"{spec.source}.depends_on", f"no probe is named {shown(name)}", _fix(name, specs))
+                problems.add(tables[spec.name].at("depends_on"), f"no probe is named {shown(name)}", _fix(name, specs))
     circle = find_circle({name: spec.options.depends_on for name, spec in dependents.items()})
     if circle:
         problems.add(
-            f"{specs[circle[0]].source}.depends_on", f"a circle: {' -> '.join([*circle, circle[0]])}", "remove one of these"
+            tables[circle[0]].at("depends_on"), f"a circle: {' -> '.join([*circle, circle[0]])}", "remove one of these"
         )
 
 

@@ -13,13 +13,13 @@ from meshkit_fastprobe.config.durations import parse_duration
 from meshkit_fastprobe.config.file_sd import NO_GROUP, Group, Listed, read_groups
 from meshkit_fastprobe.config.files import matching, read_text
 from meshkit_fastprobe.config.places import Place, Problems, Source, shown
+from meshkit_fastprobe.config.shapes import MAX_TARGET_LENGTH
 from meshkit_fastprobe.config.spec import FileSeen, TargetFiles
 from meshkit_fastprobe.errors import ConfigError
 
 DEFAULT_REFRESH_S: Final = 30.0
 MIN_REFRESH_S: Final = 1.0
 MAX_REFRESH_S: Final = 86_400.0
-MAX_TARGET_LENGTH: Final = 2048
 WAYS: Final = ("target", "targets", "targets_file", "file_sd")
 PLACEHOLDER: Final = "{target}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from meshkit_fastprobe.config.lines import key_lines
 from meshkit_fastprobe.config.places import Place, Source
 from meshkit_fastprobe.config.spec import Document
 from meshkit_fastprobe.errors import ConfigError
+
+_where = re.compile(r" \(at line (?P<line>[0-9]+), column (?P<column>[0-9]+)\)$")
 
 
 def read_document(path: str | os.PathLike[str]) -> Document:
@@ -26,7 +29,10 @@ def parse_document(name: str, text: str) -> Document:
         data = tomllib.loads(text)
         lines = key_lines(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(name, f"broken TOML: {error}", "correct it") from None
+        where = _where.search(str(error))
+        line = f"{name}:{where['line']}" if where else name
+        problem = f"{_where.sub('', str(error))} at column {where['column']}" if where else str(error)
+        raise ConfigError(line, f"broken TOML: {problem}", "correct it") from None
     except RecursionError:
         raise ConfigError(name, "broken TOML: nested too deeply", "flatten it") from None
     except ValueError as error:  # a whole number of thousands of digits

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from meshkit_fastprobe.config.places import Place, shown
@@ -22,6 +24,7 @@ NS_PER: Final = {
 DURATION_PATTERN: Final = "^(?=[0-9])" + "".join(rf"([0-9]+(\.[0-9]+)?{unit})?" for unit in NS_PER) + "$"
 HOW: Final = 'write seconds (0.25) or a number with a unit d, h, m, s, ms or us ("250ms", "5s", "1h30m")'
 MAX_LENGTH: Final = 64
+MIN_WRITTEN_S: Final = 1e-9
 
 _whole = re.compile(DURATION_PATTERN)
 _parts = re.compile(r"([0-9.]+)([a-z]+)")
@@ -48,8 +51,8 @@ def _parse_text(where: Place | str, text: str) -> float:
     compact = text.strip()
     if len(compact) > MAX_LENGTH or not _whole.fullmatch(compact):
         raise ConfigError(str(where), _diagnose(text, compact), HOW)
-    # Whole nanoseconds are exact in a float up to 104 days, so the one division rounds correctly: "300ms" is 0.3.
-    return sum(float(number) * NS_PER[unit] for number, unit in _parts.findall(compact)) / 1e9
+    # Exact until the end, so that "300ms" is 0.3 and what format_duration wrote is the float it was.
+    return float(sum(Fraction(number) * NS_PER[unit] for number, unit in _parts.findall(compact)) / NS_PER["s"])
 
 
 def _diagnose(text: str, compact: str) -> str:
@@ -61,8 +64,8 @@ def _diagnose(text: str, compact: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest usual text that parse_duration reads as the same float: 5400.0 is "1h30m", 0.25 is "250ms"."""
-    if seconds <= 0:
+    """The usual text that parse_duration reads as the same float: 5400.0 is "1h30m", 0.25 is "250ms". Below 1ns: "0s"."""
+    if seconds < MIN_WRITTEN_S:
         return "0s"
     text = _compose(float(seconds))
     return text if _parse_text("", text) == seconds else f"{_plain(seconds)}s"
@@ -82,10 +85,5 @@ def _compose(seconds: float) -> str:
 
 
 def _plain(number: float) -> str:
-    """Without exponent and without a trailing .0, exactly this float."""
-    text = repr(float(number))
-    if "e" in text:
-        text = f"{float(number):.30f}".rstrip("0")
-        while len(text) > 3 and float(text[:-1]) == number:
-            text = text[:-1]
-    return text.removesuffix(".0").removesuffix(".")
+    """Exactly this float, without an exponent and without .0 at its end."""
+    return format(Decimal(repr(float(number))), "f").removesuffix(".0")

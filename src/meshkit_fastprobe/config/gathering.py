@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from meshkit_fastprobe.config.discovery import Discovered, Found, discover
+from meshkit_fastprobe.config.discovery import WAYS, Discovered, Found, discover
 from meshkit_fastprobe.config.kinds import kind_of, make_probe, shape_of
 from meshkit_fastprobe.config.options import OPTION_NAMES, check_text, merge_labels, read_options
 from meshkit_fastprobe.config.places import Place, Problems, shown
@@ -22,15 +22,25 @@ class Gathering:
     """The probes of a file, table by table."""
 
     def __init__(
-        self, root: Place, *, folder: Path, kinds: Kinds, defaults: ProbeOptions, max_probes: int, problems: Problems
+        self,
+        root: Place,
+        *,
+        folder: Path,
+        kinds: Kinds,
+        cluster: str,
+        defaults: ProbeOptions,
+        max_probes: int,
+        problems: Problems,
     ) -> None:
         self.specs: dict[str, ProbeSpec] = {}
         self.files: list[TargetFiles] = []
+        self.tables: dict[str, Place] = {}
         self._places: dict[str, Place] = {}
         self._root = root
         self._folder = folder
         self._kinds = kinds
         self._defaults = defaults
+        self._cluster = cluster
         self._max_probes = max_probes
         self._problems = problems
 
@@ -43,6 +53,8 @@ class Gathering:
             return
         read = self._read(place, raw, kind)
         options = read_options(place, self._defaults, {key: read[key] for key in OPTION_NAMES & read.keys()}, self._problems)
+        if any(way in raw and way not in read for way in WAYS):
+            return  # its target is there, and what is wrong with it is said
         discovered = discover(place, read, self._folder, self._problems)
         if discovered.files is not None:
             self.files.append(discovered.files)
@@ -74,15 +86,16 @@ class Gathering:
                 )
                 return
             try:
-                self._refuse_taken(name, place.at("name") if discovered.single else found.place)
+                self._refuse_taken(name, place.at("name") if discovered.single and "name" in read else found.place)
                 probe = make_probe(place, kind, own, found.target, found.place)
             except ConfigError as error:
                 self._problems.take(error)
                 continue
             grouped = shared.get(found.group)
             if grouped is None:
-                grouped = shared[found.group] = _tagged(options, found)
+                grouped = shared[found.group] = _tagged(options, found, self._cluster)
             self.specs[name] = ProbeSpec(name, probe, grouped, source)
+            self.tables[name] = place
             self._places[name] = found.place
 
     def _refuse_taken(self, name: str, place: Place) -> None:
@@ -93,12 +106,12 @@ class Gathering:
             )
 
 
-def _tagged(options: ProbeOptions, found: Found) -> ProbeOptions:
-    """Options with what the group of a target says, which is nearer to the target than the table."""
+def _tagged(options: ProbeOptions, found: Found, cluster: str) -> ProbeOptions:
+    """Options with what the group of a target says, which is nearer to it than the table; without a cluster, the host's own."""
     group = found.group
     return msgspec.structs.replace(
         options,
-        cluster=group.cluster or options.cluster,
+        cluster=group.cluster or options.cluster or cluster,
         namespace=group.namespace or options.namespace,
         labels=merge_labels(options.labels, group.labels),
     )

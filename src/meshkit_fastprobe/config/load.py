@@ -13,7 +13,7 @@ from meshkit_fastprobe.config.dependencies import check_dependencies
 from meshkit_fastprobe.config.document import read_document
 from meshkit_fastprobe.config.files import matching, stamp
 from meshkit_fastprobe.config.gathering import Gathering
-from meshkit_fastprobe.config.options import read_options
+from meshkit_fastprobe.config.options import BUILT_IN, read_options
 from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
 from meshkit_fastprobe.config.plugins import load_plugins
 from meshkit_fastprobe.config.settings import COUNTS, read_settings
@@ -68,12 +68,20 @@ def _assemble(document: Document, kinds: Kinds, problems: Problems) -> Config:
     data = document.data
     _check_top(root, data, problems)
     settings = read_settings(root, data, folder, problems)
-    defaults = _read_defaults(root.at("defaults"), data.get("defaults", {}), settings.cluster, problems)
+    defaults = _read_defaults(root.at("defaults"), data.get("defaults", {}), problems)
     max_probes = settings.max_probes if settings.max_probes > 0 else COUNTS["max_probes"][1]  # a wrong bound is said once
-    gathering = Gathering(root, folder=folder, kinds=kinds, defaults=defaults, max_probes=max_probes, problems=problems)
+    gathering = Gathering(
+        root,
+        folder=folder,
+        kinds=kinds,
+        cluster=settings.cluster,
+        defaults=defaults,
+        max_probes=max_probes,
+        problems=problems,
+    )
     _add_tables(gathering, root.at("probe"), data.get("probe", []), problems)
     if not len(problems):
-        check_dependencies(gathering.specs, problems)
+        check_dependencies(gathering.specs, gathering.tables, problems)
     problems.refuse()
     return Config(settings, tuple(gathering.specs.values()), tuple(gathering.files), document, kinds)
 
@@ -86,17 +94,16 @@ def _check_top(root: Place, data: Mapping[str, Any], problems: Problems) -> None
             problems.add(root.at(key), f"unknown key {shown(key)}", suggestion(key, fields_of(FileKeys)))
 
 
-def _read_defaults(place: Place, raw: object, cluster: str, problems: Problems) -> ProbeOptions:
-    defaults = ProbeOptions(cluster=cluster)
+def _read_defaults(place: Place, raw: object, problems: Problems) -> ProbeOptions:
     if not isinstance(raw, Mapping):
         problems.add(place, f"{shown(raw)} is not a table", "write [defaults] and its keys below")
-        return defaults
+        return BUILT_IN
     if "depends_on" in raw:
         problems.add(
             place.at("depends_on"), "a default dependency would make its probe depend on itself", "write it in each [[probe]]"
         )
         raw = {key: value for key, value in raw.items() if key != "depends_on"}
-    return read_options(place, defaults, raw, problems)
+    return read_options(place, BUILT_IN, raw, problems)
 
 
 def _add_tables(gathering: Gathering, place: Place, raw: object, problems: Problems) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final, TypeAlias
@@ -10,6 +11,8 @@ from meshkit_fastprobe.errors import ConfigError, ConfigErrors
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the top of a file: ("probe", 3, "interval")."""
+
+_line = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+)(?::|$)")
 
 SHOWN: Final = 80
 """Characters of a value that a message repeats."""
@@ -73,11 +76,19 @@ class Problems:
         return len(self.found)
 
     def refuse(self) -> None:
-        """Raise what was gathered, if anything was."""
+        """Raise what was gathered, if anything was, in the order of the lines."""
         if len(self.found) == 1:
             raise self.found[0]
         if self.found:
-            raise ConfigErrors(self.found)
+            files: dict[str, int] = {}
+            raise ConfigErrors(sorted(self.found, key=lambda error: _file_and_line(error.where, files)))
+
+
+def _file_and_line(where: str, files: dict[str, int]) -> tuple[int, int]:
+    """Files in the order of their coming; what has no line stands first."""
+    match = _line.match(where)
+    name, line = (match["file"], int(match["line"])) if match else ("", 0)
+    return files.setdefault(name, len(files)), line
 
 
 def dotted(path: Path) -> str:
@@ -94,10 +105,15 @@ def dotted(path: Path) -> str:
 
 def shown(value: object) -> str:
     """A value as a message repeats it: bounded, on one line, strings in double quotes."""
-    if isinstance(value, str) and value.isprintable() and '"' not in value:
-        text = f'"{value}"'
-    else:
-        text = str(value).lower() if isinstance(value, bool) else ascii(value)
+    match value:
+        case str() if value.isprintable() and '"' not in value:
+            text = f'"{value}"'
+        case bool():
+            text = str(value).lower()
+        case float() if value.is_integer():
+            text = f"{value:.0f}"
+        case _:
+            text = ascii(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 4]} ..."
 
 

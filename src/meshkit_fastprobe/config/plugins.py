@@ -6,27 +6,28 @@ import importlib
 import re
 
 from meshkit_fastprobe.config.places import Place, Problems, shown
+from meshkit_fastprobe.config.shapes import PLUGIN_PATTERN
 from meshkit_fastprobe.config.spec import Kinds
 from meshkit_fastprobe.errors import ConfigError
 
-_entry = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<factory>[A-Za-z_]\w*)", re.ASCII)
+_entry = re.compile(PLUGIN_PATTERN, re.ASCII)
 
 
 def load_plugins(place: Place, entries: tuple[str, ...], kinds: Kinds, problems: Problems) -> None:
     """Import each "package.module:factory" and call factory(kinds), which registers kinds. What it raises becomes a problem."""
     for index, entry in enumerate(entries):
         at = place.at(index)
-        match = _entry.fullmatch(entry)
-        if match is None:
+        if not _entry.fullmatch(entry):
             problems.add(at, f"{shown(entry)} is not a plug-in", 'write "package.module:factory"')
             continue
         if entry in entries[:index]:
             problems.add(at, f"{shown(entry)} is named twice", "name it once")
             continue
         try:
-            factory = getattr(importlib.import_module(match["module"]), match["factory"], None)
+            module, _, name = entry.partition(":")
+            factory = getattr(importlib.import_module(module), name, None)
             if factory is None:
-                problems.add(at, f"the module {match['module']} has no {match['factory']}", "name a function of it")
+                problems.add(at, f"the module {module} has no {name}", "name a function of it")
                 continue
             factory(kinds)
         except ConfigError as error:

@@ -12,7 +12,7 @@ from meshkit_fastprobe.config.addresses import is_loopback, split_host_port
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
 from meshkit_fastprobe.config.options import check_text
 from meshkit_fastprobe.config.places import Place, Problems, Source, shown
-from meshkit_fastprobe.config.shapes import EngineKeys, HostKeys, ServerKeys
+from meshkit_fastprobe.config.shapes import PREFIX_PATTERN, EngineKeys, HostKeys, ServerKeys
 from meshkit_fastprobe.config.tables import read_table
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import ServerSettings, Settings
@@ -31,10 +31,13 @@ TIMES_S: Final = {
 }
 """Keys of [engine] in seconds; the field of Settings has _s at its end."""
 
+MAX_LISTEN_PATH: Final = 90
+"""Bytes; the server makes a unix socket under a longer name first."""
+
 At = Callable[[str], Place]
 """Where a field of Settings was written."""
 
-_prefix = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_prefix = re.compile(PREFIX_PATTERN)
 
 
 def check_settings(settings: Settings) -> None:
@@ -112,7 +115,11 @@ def _check(settings: Settings, at: At, problems: Problems) -> None:
 
 def _check_server(server: ServerSettings, at: At, problems: Problems) -> None:
     try:
-        host, _ = split_host_port(str(at("server.listen")), server.listen, lowest_port=0)
+        if server.listen.startswith("unix:"):
+            _check_unix(at("server.listen"), server.listen.removeprefix("unix:"))
+            host = "localhost"
+        else:
+            host, _ = split_host_port(str(at("server.listen")), server.listen, lowest_port=0)
     except ConfigError as error:
         problems.take(error)
     else:
@@ -120,11 +127,19 @@ def _check_server(server: ServerSettings, at: At, problems: Problems) -> None:
             problems.add(
                 at("server.listen"),
                 f"{shown(host)} can be reached from other hosts, and there is no TLS",
-                "use 127.0.0.1 or ::1",
+                "use 127.0.0.1, [::1] or unix:/path",
             )
     if not _prefix.fullmatch(server.prefix):
         problems.add(
             at("server.prefix"),
             f"{shown(server.prefix)} is not a path",
             "write as /meshkit/diagnostics/v1, without a slash at its end",
+        )
+
+
+def _check_unix(place: Place, path: str) -> None:
+    size = len(path.encode(errors="surrogatepass"))
+    if not path or "\0" in path or size > MAX_LISTEN_PATH:
+        raise ConfigError(
+            str(place), f"{shown(path)} is not a path of 1 to {MAX_LISTEN_PATH} bytes", "write unix:/run/fastprobe.sock"
         )

@@ -15,19 +15,29 @@ from meshkit_fastprobe.model import MAX_NAME_LENGTH, MAX_RISE_FALL
 
 LABEL_KEY_PATTERN: Final = "^[a-zA-Z_][a-zA-Z0-9_]*$"
 MAX_LABELS: Final = 32
+MAX_TARGET_LENGTH: Final = 2048
+PLUGIN_PATTERN: Final = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+PREFIX_PATTERN: Final = "^(/[A-Za-z0-9._~-]+)+$"
 MAX_LABEL_KEY_LENGTH: Final = 64
 MAX_LABEL_VALUE_LENGTH: Final = 128
 MAX_DEPENDENCIES: Final = 16
 
 _DURATION: Final = {"pattern": DURATION_PATTERN, "minimum": 0}
+_UNIQUE: Final = {"uniqueItems": True}
+_DEPENDS_ON: Final = {"maxItems": MAX_DEPENDENCIES, "uniqueItems": True}
+_LABELS: Final = {
+    "maxProperties": MAX_LABELS,
+    "propertyNames": {"pattern": LABEL_KEY_PATTERN, "maxLength": MAX_LABEL_KEY_LENGTH},
+}
+_LabelValue = Annotated[str, Meta(extra_json_schema={"maxLength": MAX_LABEL_VALUE_LENGTH})]
 
 
 def _duration(text: str) -> Meta:
     return Meta(description=f'{text} Seconds, or text like "250ms", "5s", "1h30m".', extra_json_schema=_DURATION)
 
 
-def _text(text: str) -> Meta:
-    return Meta(description=text, extra_json_schema={"maxLength": MAX_NAME_LENGTH})
+def _text(text: str, *, least: int = 0) -> Meta:
+    return Meta(description=text, extra_json_schema={"minLength": least, "maxLength": MAX_NAME_LENGTH})
 
 
 def _count(text: str, lowest: int, highest: int) -> Meta:
@@ -37,8 +47,8 @@ def _count(text: str, lowest: int, highest: int) -> Meta:
 Span = float | str
 
 
-class OptionKeys(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How a probe is run and judged; the same keys for every kind, in [[probe]] and in [defaults]."""
+class DefaultKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[defaults]: how every probe is run and judged that does not say it itself."""
 
     interval: Annotated[Span, _duration("Time between two runs, 10ms to 30d.")] | UnsetType = UNSET
     timeout: Annotated[Span, _duration("Time one run may take, 1ms up to interval.")] | UnsetType = UNSET
@@ -50,26 +60,42 @@ class OptionKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     fall: Annotated[int, _count("Consecutive bad results that make a probe unhealthy.", 1, MAX_RISE_FALL)] | UnsetType = UNSET
     degraded_above: Annotated[Span, _duration("A pass slower than this is degraded; below timeout.")] | UnsetType = UNSET
     unhealthy_interval: Annotated[Span, _duration("Interval while unhealthy, 10ms to 30d.")] | UnsetType = UNSET
-    depends_on: (
+    cluster: Annotated[str, _text("Where the target runs; by default that of [host].")] | UnsetType = UNSET
+    namespace: Annotated[str, _text("Whose target it is.")] | UnsetType = UNSET
+    labels: (
         Annotated[
-            tuple[str, ...],
-            Meta(description="Names of probes without which this one cannot pass.", max_length=MAX_DEPENDENCIES),
+            dict[str, _LabelValue], Meta(description="Tags of your own, to group and to filter by.", extra_json_schema=_LABELS)
         ]
         | UnsetType
     ) = UNSET
-    cluster: Annotated[str, _text("Where the target runs; by default that of [host].")] | UnsetType = UNSET
-    namespace: Annotated[str, _text("Whose target it is.")] | UnsetType = UNSET
-    labels: Annotated[dict[str, str], Meta(description="Tags of your own, to group and to filter by.")] | UnsetType = UNSET
     enabled: Annotated[bool, Meta(description="false registers the probe paused.")] | UnsetType = UNSET
+
+
+class OptionKeys(DefaultKeys, kw_only=True, forbid_unknown_fields=True):
+    """The options of one probe, the same for every kind."""
+
+    depends_on: (
+        Annotated[
+            tuple[str, ...],
+            Meta(description="Names of probes without which this one cannot pass.", extra_json_schema=_DEPENDS_ON),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ProbeKeys(OptionKeys, kw_only=True, forbid_unknown_fields=True):
     """[[probe]]: what every kind has beside its own keys. Exactly one of target, targets, targets_file and file_sd."""
 
     kind: Annotated[str, Meta(description="What is asked of the target.")]
-    name: Annotated[str, _text("Unique; with several targets each is named name:target.")] | UnsetType = UNSET
-    target: Annotated[str, _text("What to probe.")] | UnsetType = UNSET
-    targets: Annotated[tuple[str, ...], Meta(description="Several targets, one probe each.")] | UnsetType = UNSET
+    name: Annotated[str, _text("Unique; with several targets each is named name:target.", least=1)] | UnsetType = UNSET
+    target: (
+        Annotated[str, Meta(description="What to probe.", extra_json_schema={"minLength": 1, "maxLength": MAX_TARGET_LENGTH})]
+        | UnsetType
+    ) = UNSET
+    targets: (
+        Annotated[tuple[str, ...], Meta(description="Several targets, one probe each.", extra_json_schema={"minItems": 1})]
+        | UnsetType
+    ) = UNSET
     targets_file: Annotated[str, Meta(description="A file with a target per line; # starts a comment.")] | UnsetType = UNSET
     file_sd: (
         Annotated[
@@ -88,35 +114,45 @@ class ProbeKeys(OptionKeys, kw_only=True, forbid_unknown_fields=True):
 class HostKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[host]: who probes."""
 
-    name: Annotated[str, _text("Name of this host; by default what the operating system says.")] | UnsetType = UNSET
+    name: Annotated[str, _text("Name of this host; by default what the operating system says.", least=1)] | UnsetType = UNSET
     cluster: Annotated[str, _text("Cluster of this host, and of probes that name none.")] | UnsetType = UNSET
-    state_dir: Annotated[str, Meta(description="Directory for what must survive a restart; made when missing.")] | UnsetType = (
-        UNSET
-    )
+    state_dir: (
+        Annotated[
+            str,
+            Meta(
+                description="Directory for what must survive a restart; made when missing.", extra_json_schema={"minLength": 1}
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[server]: endpoints. Without this table nothing is served."""
 
-    listen: Annotated[str, Meta(description="host:port; a loopback address, as there is no TLS.")] | UnsetType = UNSET
-    prefix: Annotated[str, Meta(description="Path before the API's resources.")] | UnsetType = UNSET
+    listen: Annotated[str, Meta(description="host:port on a loopback address, or unix:/path.")] | UnsetType = UNSET
+    prefix: (
+        Annotated[str, Meta(description="Path before the API's resources.", extra_json_schema={"pattern": PREFIX_PATTERN})]
+        | UnsetType
+    ) = UNSET
+    per_probe_metrics: Annotated[bool, Meta(description="Whether /metrics holds a series for each probe.")] | UnsetType = UNSET
 
 
 class EngineKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[engine]: bounds."""
 
-    max_probes: Annotated[int, _count("Probes there may be.", 1, 4_194_304)] | UnsetType = UNSET
-    max_connections: Annotated[int, _count("Connections the native lane holds at once.", 1, 1_048_576)] | UnsetType = UNSET
-    max_task_runs: Annotated[int, _count("Async callables that run at once.", 1, 65_536)] | UnsetType = UNSET
-    max_thread_runs: Annotated[int, _count("Plain functions that run at once, a thread each.", 1, 1024)] | UnsetType = UNSET
+    max_probes: Annotated[int, _count("Probes there may be.", 1, 16_777_216)] | UnsetType = UNSET
+    max_connections: Annotated[int, _count("Connections the native lane holds at once.", 1, 1_000_000)] | UnsetType = UNSET
+    max_task_runs: Annotated[int, _count("Async callables that run at once.", 1, 100_000)] | UnsetType = UNSET
+    max_thread_runs: Annotated[int, _count("Plain functions that run at once, a thread each.", 1, 1000)] | UnsetType = UNSET
     notify: Annotated[Span, _duration("Results are gathered this long before they are handed on, up to 1s.")] | UnsetType = (
         UNSET
     )
     dns_ttl: Annotated[Span, _duration("Addresses of target names are looked up again after this, 1s to 1d.")] | UnsetType = (
         UNSET
     )
-    first_run_window: Annotated[Span, _duration("A probe's first verdict comes within this, up to 1h.")] | UnsetType = UNSET
-    window_frame: Annotated[Span, _duration("How finely windows of the past are kept, 1s to 1m.")] | UnsetType = UNSET
+    first_run_window: Annotated[Span, _duration("A probe's first run comes within this, up to 1d.")] | UnsetType = UNSET
+    window_frame: Annotated[Span, _duration("How finely windows of the past are kept, 100ms to 1m.")] | UnsetType = UNSET
 
 
 class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -125,9 +161,12 @@ class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     host: HostKeys | UnsetType = UNSET
     server: ServerKeys | UnsetType = UNSET
     engine: EngineKeys | UnsetType = UNSET
-    defaults: OptionKeys | UnsetType = UNSET
+    defaults: DefaultKeys | UnsetType = UNSET
     plugins: (
-        Annotated[tuple[str, ...], Meta(description='"package.module:factory", called with the registry of probe kinds.')]
+        Annotated[
+            tuple[Annotated[str, Meta(extra_json_schema={"pattern": PLUGIN_PATTERN})], ...],
+            Meta(description='"package.module:factory", called with the registry of probe kinds.', extra_json_schema=_UNIQUE),
+        ]
         | UnsetType
     ) = UNSET
     probe: tuple[dict[str, Any], ...] | UnsetType = UNSET

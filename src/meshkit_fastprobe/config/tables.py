@@ -6,9 +6,9 @@ So one wrong value does not hide the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -48,7 +48,7 @@ def read_table(place: Place, raw: object, shape: type[msgspec.Struct], problems:
             try:
                 read[field.name] = msgspec.convert(value, field.type, strict=True)
             except msgspec.ValidationError as error:
-                explain(place.at(key), value, error, problems)
+                explain(place.at(key), value, error, problems, choices=_choices(field.type))
             except ConfigError as error:  # from a struct within the table, which names its own field: HttpExpect.status
                 problems.add(place.at(key, *error.where.split(".")[1:]), error.problem, error.fix)
     for key, field in fields.items():
@@ -57,7 +57,9 @@ def read_table(place: Place, raw: object, shape: type[msgspec.Struct], problems:
     return read
 
 
-def explain(place: Place, value: object, error: msgspec.ValidationError, problems: Problems) -> None:
+def explain(
+    place: Place, value: object, error: msgspec.ValidationError, problems: Problems, *, choices: Sequence[str] = ()
+) -> None:
     """Say in the words of TOML what msgspec says in those of Python."""
     text = str(error)
     inner = _at_path.search(text)
@@ -69,6 +71,9 @@ def explain(place: Place, value: object, error: msgspec.ValidationError, problem
         place, path = (place.at(str(key)), "") if key is not None else (place, "")
         value = value.get(key, value)
     expected = _expected.match(text)
+    if expected is None and choices:
+        problems.add(place, f"{shown(value)} is not known", suggestion(str(value), choices))
+        return
     if expected is None:
         problems.add(f"{place}{path}", f"{shown(value)} cannot be: {_at_path.sub('', text)}")
         return
@@ -89,6 +94,12 @@ def _unknown_inside(place: Place, value: object, field: msgspec.structs.FieldInf
     before = len(problems)
     read_table(place, value, shape, problems)
     return len(problems) > before
+
+
+def _choices(kind: Any) -> list[str]:
+    """The words that a Literal, alone or in a union, allows."""
+    parts = (kind, *get_args(kind))
+    return [str(choice) for part in parts if get_origin(part) is Literal for choice in get_args(part)]
 
 
 def _is_struct(part: object) -> bool:

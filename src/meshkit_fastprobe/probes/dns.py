@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import time
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 import trio
+from msgspec import Meta
 
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
@@ -36,7 +37,7 @@ class DnsExpect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
 
     rcode: Rcode = "NOERROR"
     answers: tuple[str, ...] = ()
-    min_answers: int = 1
+    min_answers: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_EXPECTED_ANSWERS})] = 1
 
     def __post_init__(self) -> None:
         if self.rcode not in RCODES:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from meshkit_fastprobe._native.target import HttpPlan, Target
 from meshkit_fastprobe.config.places import shown
@@ -39,7 +40,7 @@ def _check_headers(where: str, headers: Mapping[str, str]) -> None:
 class HttpExpect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What makes an answer good. No status means any of 200 to 299; headers hold substrings, "" means present."""
 
-    status: tuple[int, ...] = ()
+    status: tuple[Annotated[int, Meta(extra_json_schema={"minimum": 100, "maximum": 999})], ...] = ()
     headers: dict[str, str] = {}
     body_contains: str = ""
 
@@ -82,7 +83,7 @@ class HttpProbe(msgspec.Struct, frozen=True, gc=False):
     headers: dict[str, str] = {}
     expect: HttpExpect = ANY_2XX
     keep_alive: bool = False
-    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    max_body_bytes: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_BODY_BYTES})] = DEFAULT_MAX_BODY_BYTES
 
     def __post_init__(self) -> None:
         _plan(self, parse_url(self.target).path)

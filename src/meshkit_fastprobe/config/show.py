@@ -1,0 +1,68 @@
+"""A loaded configuration as plain values again: every default filled in, every target expanded, secrets left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+import msgspec
+
+from meshkit_fastprobe.config.durations import format_duration
+from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
+from meshkit_fastprobe.config.spec import Config, ProbeSpec
+from meshkit_fastprobe.model import ProbeOptions, Settings
+
+REDACTED: Final = "<redacted>"
+
+_secret = re.compile(r"auth|cookie|token|secret|key|passw|session|credential|signature", re.IGNORECASE)
+
+
+def effective(config: Config, name: str = "*") -> dict[str, Any]:
+    """What a file that said everything itself would hold, with the probes whose name matches a pattern.
+
+    Loading it gives the same probes, but for values of headers that look like secrets: they read REDACTED.
+    """
+    return {**_settings(config.settings), "probe": [_probe(spec) for spec in config.probes if fnmatchcase(spec.name, name)]}
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    host = {"name": settings.host, "cluster": settings.cluster, "state_dir": settings.state_dir}
+    tables: dict[str, Any] = {"host": {key: value for key, value in host.items() if value}}
+    if settings.server is not None:
+        tables["server"] = msgspec.to_builtins(settings.server)
+    tables["engine"] = {key: getattr(settings, key) for key in COUNTS}
+    tables["engine"] |= {key: format_duration(getattr(settings, f"{key}_s")) for key in TIMES_S}
+    return tables
+
+
+def _probe(spec: ProbeSpec) -> dict[str, Any]:
+    own = _told(msgspec.to_builtins(spec.probe))
+    return {"name": spec.name, "kind": spec.probe.kind, **own, **_options(spec.options)}
+
+
+def _options(options: ProbeOptions) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for field, value in msgspec.structs.asdict(options).items():
+        if field.endswith("_s"):
+            if value:
+                shown[field.removesuffix("_s")] = format_duration(value)
+        elif field == "labels":
+            shown |= {"labels": dict(value)} if value else {}
+        elif value not in ((), ""):
+            shown[field] = list(value) if isinstance(value, tuple) else value
+    return shown
+
+
+def _told(value: Mapping[str, Any], *, headers: bool = False) -> dict[str, Any]:
+    """Without what is empty, which is the default of every key that can be, and without secrets."""
+    told: dict[str, Any] = {}
+    for key, part in value.items():
+        if headers:
+            told[key] = REDACTED if _secret.search(key) else part
+        elif isinstance(part, Mapping) and part:
+            told[key] = _told(part, headers=key == "headers")
+        elif part not in ({}, (), [], ""):
+            told[key] = part
+    return told
