@@ -32,7 +32,7 @@ enum fp_slot_state {
     FP_SLOT_RUNNING, /* in flight: the second timer is the deadline */
 };
 
-typedef struct fp_slot { /* one cache line */
+typedef struct fp_slot {
     fp_target *target;
     fp_ns timeout_ns;
     fp_ns due_ns; /* of the run that is delayed, waiting or in flight */
@@ -44,10 +44,8 @@ typedef struct fp_slot { /* one cache line */
     uint8_t lane;
     uint8_t state; /* fp_slot_state */
     uint16_t reserved;
-    fp_ns started_ns; /* scheduling clock, of a Python lane's notice */
-    uint64_t padding;
 } fp_slot;
-_Static_assert(sizeof(fp_slot) == 64, "a slot is one cache line");
+_Static_assert(sizeof(fp_slot) == 48, "there may be a million of these");
 
 enum fp_connection_phase {
     FP_CONNECTION_FREE = 0, /* fd, if any, is disconnected and ready to connect again */

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import repeat
 from types import TracebackType
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 import trio
@@ -100,18 +101,19 @@ class Diagnostics:
             probe = from_callable(cast("Check | AsyncCheck", probe))
         probe = cast("Probe", probe)
         name = f"{probe.kind}:{probe.target}" if name is None else name
-        self._register([_New(name, probe, probe_options(f"probe {name!r}", None, **options))])
+        self._register([name], [probe], [probe_options(f"probe {name!r}", None, **options)])
         return name
 
     def add_many(self, probes: Iterable[Probe], **options: Any) -> list[str]:
         """Register thousands at once with the same options, all or none. Their phases are spread evenly together."""
         shared = probe_options("add_many", None, **options)
-        new = [_New(f"{probe.kind}:{probe.target}", probe, shared) for probe in probes]
-        stranger = next((one.probe for one in new if lane_of(type(one.probe)) is None), None)
+        probes = list(probes)
+        stranger = next((probe for probe in probes if lane_of(type(probe)) is None), None)
         if stranger is not None:
             raise TypeError(f"{type(stranger).__name__} is not a probe: it has no target with compile() or check()")
-        self._register(new)
-        return [one.name for one in new]
+        names = [f"{probe.kind}:{probe.target}" for probe in probes]
+        self._register(names, probes, repeat(shared))
+        return names
 
     def remove(self, name: str) -> None:
         """Forget a probe, also while running; a run in flight is abandoned. UnknownProbeError when there is none."""
@@ -164,7 +166,7 @@ class Diagnostics:
         """What a loaded configuration file describes; while running, its target files are watched and applied as they change."""
         diag = cls(config.settings)
         diag._config = config
-        diag._register([_New(spec.name, cast("Probe", spec.probe), spec.options) for spec in config.probes])
+        diag._register_specs(config.probes)
         return diag
 
     async def reload(self, config: Config) -> ReloadSummary:
@@ -183,7 +185,7 @@ class Diagnostics:
         for spec in fresh:
             if spec.name in self.catalog.by_name:
                 self.remove(spec.name)
-        self._register([_New(spec.name, cast("Probe", spec.probe), spec.options) for spec in fresh])
+        self._register_specs(fresh)
         self._config = config
         return ReloadSummary(
             added=len(change.added),
@@ -360,23 +362,26 @@ class Diagnostics:
             on_transitions=self._on_transitions,
         )
 
-    def _register(self, new: list[_New]) -> None:
+    def _register_specs(self, specs: Sequence[ProbeSpec]) -> None:
+        self._register([spec.name for spec in specs], [cast("Probe", spec.probe) for spec in specs], (spec.options for spec in specs))
+
+    def _register(self, names: Sequence[str], probes: Iterable[Probe], options: Iterable[ProbeOptions]) -> None:
         """All or none: names are checked before the first slot is taken."""
-        self.catalog.refuse([one.name for one in new])
+        self.catalog.refuse(names)
         now_ns = self._clocks.schedule_ns()
-        added = [self._register_one(one, now_ns) for one in new]
+        added = [self._register_one(*new, now_ns) for new in zip(names, probes, options, strict=False)]
         if self._running:
             self._running.place(added)
         else:
             self._pending.extend(added)
 
-    def _register_one(self, new: _New, now_ns: int) -> Registration:
-        options = self._with_cluster(new.options)
-        lane = lane_of(type(new.probe))
+    def _register_one(self, name: str, probe: Probe, options: ProbeOptions, now_ns: int) -> Registration:
+        options = self._with_cluster(options)
+        lane = lane_of(type(probe))
         assert lane is not None, "add() wraps callables, configuration checks kinds"
-        group = self._group(new.probe, options)
-        slot, generation = self.table.add(*self._columns(new.probe, options, lane, group), now_ns)
-        registration = Registration(new.name, new.probe, options, lane, slot, generation, group)
+        group = self._group(probe, options)
+        slot, generation = self.table.add(*self._columns(probe, options, lane, group), now_ns)
+        registration = Registration(name, probe, options, lane, slot, generation, group)
         self.catalog.put(registration)
         if not options.enabled:
             self.table.pause(slot, generation, now_ns, True)
@@ -491,12 +496,6 @@ class ReloadSummary(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         told = f"{self.added} added, {self.removed} removed, {self.changed} changed, {self.untouched} untouched"
         return f"{told}; changed [host], [server] or [engine] settings need a restart" if self.needs_restart else told
-
-
-class _New(NamedTuple):
-    name: str
-    probe: Probe
-    options: ProbeOptions
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:

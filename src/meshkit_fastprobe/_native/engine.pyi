@@ -15,7 +15,7 @@ class Engine:
         capacity: int,
         connections: int = 1024,
         record_ring: int = 131072,
-        command_ring: int = 65536,
+        command_ring: int = 16384,
         events_per_step: int = 64,
         tick_ns: int = 1_000_000,
         notify_ns: int = 5_000_000,

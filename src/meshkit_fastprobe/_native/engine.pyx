@@ -43,6 +43,10 @@ from meshkit_fastprobe._native.layout import RECORD
 from meshkit_fastprobe.errors import CapacityError
 
 
+cdef enum:
+    KEPT_COMMANDS = 4096
+
+
 cdef inline fp_ns moment(int64_t ns) noexcept:
     return FP_NEVER if ns < 0 else <fp_ns>ns
 
@@ -61,7 +65,7 @@ cdef class Engine:
         uint32_t capacity,
         uint32_t connections=1024,
         uint32_t record_ring=131072,
-        uint32_t command_ring=65536,
+        uint32_t command_ring=16384,
         uint32_t events_per_step=64,
         uint64_t tick_ns=1_000_000,
         uint64_t notify_ns=5_000_000,
@@ -232,6 +236,10 @@ cdef class Engine:
             taken = fp_engine_post(self._engine, self._gathered + self._first, <uint32_t>min(self._n, <size_t>0xffffffff))
             self._n -= taken
             self._first = self._first + taken if self._n else 0
+            if not self._n and self._room > KEPT_COMMANDS:  # a mass registration has passed: its memory goes back
+                PyMem_RawFree(self._gathered)
+                self._gathered = NULL
+                self._room = 0
         return self._n
 
     def drain(self, out) -> int:

@@ -7,8 +7,11 @@ batch, native targets compiled, names handed to the resolver, schedules changed 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Protocol, cast
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from meshkit_fastprobe._native.engine import Engine
 from meshkit_fastprobe._native.target import Target
@@ -19,7 +22,9 @@ from meshkit_fastprobe.probes.targets import is_literal
 from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, spread
 from meshkit_fastprobe.scheduling.resolver import Resolver
 
-NS = 1_000_000_000
+NS: Final = 1_000_000_000
+PLACING_NS: Final = 10_000
+"""What placing one probe of a batch costs, roughly."""
 
 
 class Clock(Protocol):
@@ -33,20 +38,18 @@ def interval_ns(registration: Registration, *, unhealthy: bool = False) -> int:
     return max(1, round(seconds * 1000)) * 1_000_000
 
 
-def place_phases(registrations: Iterable[Registration], now_ns: int, window_ns: int) -> dict[int, int]:
-    """Set due_ns of each by rank within its class; returns the extra first run of each slot that has one."""
-    classes: defaultdict[tuple[str, str, int], list[Registration]] = defaultdict(list)
-    for registration in registrations:
+def place_phases(registrations: Sequence[Registration], now_ns: int, window_ns: int) -> NDArray[np.int64]:
+    """Set due_ns of each by rank within its class; returns the extra first run of each, NEVER where there is none."""
+    classes: defaultdict[tuple[str, str, int, float], list[int]] = defaultdict(list)
+    for index, registration in enumerate(registrations):
         options = registration.options
-        classes[options.cluster, options.namespace, interval_ns(registration)].append(registration)
-    first: dict[int, int] = {}
-    for (cluster, namespace, every_ns), members in classes.items():
-        fractions = spread([member.name for member in members], name_fraction(f"{cluster}/{namespace}/{every_ns}"))
-        for member, fraction in zip(members, fractions.tolist(), strict=True):
-            not_before_ns = now_ns + int(member.options.initial_delay_s * NS)
-            member.due_ns, first_ns = first_run(fraction, every_ns, not_before_ns, window_ns)
-            if first_ns != NEVER:
-                first[member.slot] = first_ns
+        classes[options.cluster, options.namespace, interval_ns(registration), options.initial_delay_s].append(index)
+    first = np.full(len(registrations), NEVER, np.int64)
+    for (cluster, namespace, every_ns, delay_s), members in classes.items():
+        fractions = spread([registrations[index].name for index in members], name_fraction(f"{cluster}/{namespace}/{every_ns}"))
+        not_before_ns = now_ns + int(delay_s * NS)
+        for index, fraction in zip(members, fractions.tolist(), strict=True):
+            registrations[index].due_ns, first[index] = first_run(fraction, every_ns, not_before_ns, window_ns)
     return first
 
 
@@ -64,12 +67,14 @@ class Placement:
 
     def place(self, registrations: list[Registration]) -> None:
         """Schedule probes that were just registered, all together so that their phases are even."""
-        first = place_phases(registrations, self._clock.schedule_ns(), self._first_window_ns)
-        for registration in registrations:
+        # What falls due while the rest of a large batch is still being placed would start late, and all at once.
+        now_ns = self._clock.schedule_ns() + len(registrations) * PLACING_NS
+        firsts = place_phases(registrations, now_ns, self._first_window_ns)
+        for registration, first_ns in zip(registrations, firsts.tolist(), strict=True):
             if not registration.options.enabled:
                 self._paused.add(registration.slot)
             if registration.lane is not Lane.NATIVE:
-                self._add(registration, None, first.get(registration.slot, NEVER))
+                self._add(registration, None, first_ns)
                 continue
             endpoint = cast("NativeProbe", registration.probe).endpoint
             host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
@@ -77,7 +82,7 @@ class Placement:
                 self._add(
                     registration,
                     cast("NativeProbe", registration.probe).compile(host, port),
-                    first.get(registration.slot, NEVER),
+                    first_ns,
                 )
             else:
                 self._unplaced.add(registration.slot)
