@@ -110,6 +110,18 @@ async def test_a_reader_that_stops_reading_is_given_up(monkeypatch):
         await stream.aclose()
 
 
+@pytest.mark.parametrize("answer", [hello, PagedReply("text/plain", [b"he", b"llo"])])
+async def test_a_visitor_that_asks_for_the_close_gets_it(answer):
+    async with serving(answer) as served, await served.connect() as stream:
+        await stream.send_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        with trio.fail_after(2):
+            text = b""
+            while received := await stream.receive_some(1000):
+                text += received
+        assert b"llo" in text
+        await served.all_gone()
+
+
 async def test_connections_beyond_the_bound_hear_503_and_the_others_go_on(caplog):
     async with serving(hello, max_connections=2) as served:
         first, second = await served.connect(), await served.connect()

@@ -45,21 +45,25 @@ class PagedReply(msgspec.Struct, frozen=True):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not await _patiently(send, _start(200, self.media_type, {})):
             return
-        async with trio.open_nursery() as nursery:
-            # Hypercorn takes pages for a reader that has gone as calmly as for one that is there.
-            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
-            if scope["method"] == "HEAD" or await self._send_pages(send):
-                await _patiently(send, {"type": "http.response.body", "body": b""})
-            nursery.cancel_scope.cancel()
+        if scope["method"] == "HEAD" or await self._send_pages(receive, send):
+            await _patiently(send, {"type": "http.response.body", "body": b""})
 
-    async def _send_pages(self, send: Send) -> bool:
-        """False when the reader was given up: then the answer must not be ended, or it would look whole."""
-        for page in self.pages:
-            if not page:
-                await trio.lowlevel.checkpoint()
-            elif not await _patiently(send, {"type": "http.response.body", "body": page, "more_body": True}):
-                return False
-        return True
+    async def _send_pages(self, receive: Receive, send: Send) -> bool:
+        """False when the reader went or was given up: the answer must not be ended then, or it would look whole."""
+        whole = False
+        async with trio.open_nursery() as nursery:
+            # Hypercorn takes pages for a reader that has gone as calmly as for one that is there. (It also says so at the end of
+            # an answer, amid our last send: that one is made outside of this scope.)
+            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            for page in self.pages:
+                if not page:
+                    await trio.lowlevel.checkpoint()
+                elif not await _patiently(send, {"type": "http.response.body", "body": page, "more_body": True}):
+                    break
+            else:
+                whole = True
+            nursery.cancel_scope.cancel()
+        return whole
 
 
 async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
