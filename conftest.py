@@ -1,11 +1,27 @@
-"""Run the examples of README.md and docs/: Python blocks are executed, TOML blocks go through `config check`."""
+"""Run the examples of README.md and docs/: Python blocks are executed, TOML blocks are loaded as configuration files."""
 
 from __future__ import annotations
 
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+import sys
+from types import ModuleType
+
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+
+from meshkit_fastprobe.config.document import parse_document
+from meshkit_fastprobe.config.load import build
+from meshkit_fastprobe.probes.builtin import builtin_kinds
+
+
+def load_toml(example: Example) -> None:
+    """ConfigError names the page, the line in the block, the key and the fix. The plug-in `my_probes` is what the page defined."""
+    page = ModuleType("my_probes")
+    vars(page).update(example.namespace)
+    sys.modules["my_probes"] = page
+    build(parse_document(f"{example.path}:{example.line}", str(example.parsed)), builtin_kinds)
+
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()],
+    parsers=[PythonCodeBlockParser(), CodeBlockParser(language="toml", evaluator=load_toml)],
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
 ).pytest()
