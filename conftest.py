@@ -14,7 +14,7 @@ from meshkit_fastprobe.probes.builtin import builtin_kinds
 
 
 def load_toml(example: Example) -> None:
-    """ConfigError names the page, the line in the block, the key and the fix. The plug-in `my_probes` is what the page defined."""
+    """ConfigError names page, line in the block, key and fix. The plug-in `my_probes` is what the page defined."""
     page = ModuleType("my_probes")
     vars(page).update(example.namespace)
     sys.modules["my_probes"] = page

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import timers
+from benchmarks.shared import timers
 from meshkit_fastprobe._native.wheel import EXPIRY, Wheel
 
 MS = 1_000_000

@@ -3,7 +3,7 @@
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any
 
-from benchmarks import timers
+from benchmarks.shared import timers
 
 
 class Heapq(timers.Timers):
