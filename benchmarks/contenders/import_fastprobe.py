@@ -1,4 +1,4 @@
-"""import meshkit_fastprobe."""
+"""import meshkit_fastprobe, and what making a Diagnostics needs."""
 
 from typing import Any
 
@@ -6,4 +6,4 @@ from benchmarks.shared.importing import cost_of
 
 
 def run(workload: dict[str, Any]) -> dict[str, Any]:
-    return cost_of("meshkit_fastprobe")
+    return cost_of("meshkit_fastprobe", then="Diagnostics")

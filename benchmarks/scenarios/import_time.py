@@ -8,13 +8,15 @@ SCENARIO = Scenario(
     contenders=("import_fastprobe", "import_dependencies", "import_numpy", "import_trio"),
     workloads={"fresh process": {}},
     metrics={
-        "wall_s": Metric("wall", "s", more_is_better=None),
+        "import_s": Metric("import", "s", more_is_better=None),
+        "wall_s": Metric("until the first name is used", "s", more_is_better=None),
         "modules": Metric("modules loaded", "", more_is_better=None),
         "rss_mib": Metric("resident memory gained", "MiB", more_is_better=None),
     },
-    reach=(Reach("import meshkit_fastprobe", "fresh process", "wall_s", 0.25),),
+    reach=(Reach("import meshkit_fastprobe and Diagnostics, s", "fresh process", "wall_s", 0.25),),
     notes="""\
-`import_dependencies` imports numpy, trio, msgspec and prometheus_client: what is left of our time is our own. Byte code
-is cached, files are in the page cache.
+The package imports its names when they are first used; the reach is held against the time until `Diagnostics` is there, not against
+the empty shell. `import_dependencies` imports numpy, trio, msgspec and prometheus_client. Byte code is cached, files are in the page
+cache.
 """,
 )

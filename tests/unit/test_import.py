@@ -30,6 +30,7 @@ LOOK = """
 import json, sys, time
 began = time.perf_counter()
 import meshkit_fastprobe
+meshkit_fastprobe.Diagnostics  # names are imported when first used
 took_s = time.perf_counter() - began
 print(json.dumps({"took_s": took_s, "modules": sorted(sys.modules), "threads": __import__("threading").active_count()}))
 """
