@@ -50,7 +50,7 @@ lint: build $(VENV)/.lint-tools  ## formatting, lint, types, import layers, stub
 	@$(BIN)/mypy
 	@$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
 	@$(BIN)/lint-imports
-	@$(BIN)/cython-lint src
+	@PATH="$(abspath $(BIN)):$$PATH" cython-lint src
 	@$(BIN)/python -m mypy.stubtest --concise --ignore-missing-stub --allowlist tests/typing/stubtest-allowlist.txt $$(cd src && ls meshkit_fastprobe/_native/*.pyx | sed 's/\.pyx$$//; s/\//./g')
 	@$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'native/*.c' 'native/*.h' 'benchmarks/*.c' 'benchmarks/*.h')
 	@$(MAKE) --no-print-directory -C native lint CLANG_TIDY=$(abspath $(BIN))/clang-tidy

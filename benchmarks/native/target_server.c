@@ -1,8 +1,9 @@
-/* target_server - what the network scenarios probe: accepts every connection on any 127/8 address, answers every HTTP request 200.
+/* target_server - what the network scenarios probe: accepts every connection on any 127/8 address, answers every HTTP request
+ * 200.
  *
- * Prints {"port": N} once it listens; serves until stdin ends; then prints what it saw, so that a contender's count of checks can be
- * held against the number of connections that really came. Listens on 0.0.0.0 bound to the loopback device: reachable as any
- * 127.x.y.z and from no other host. */
+ * Prints {"port": N} once it listens; serves until stdin ends; then prints what it saw, so that a contender's count of checks
+ * can be held against the number of connections that really came. Listens on 0.0.0.0 bound to the loopback device: reachable as
+ * any 127.x.y.z and from no other host. */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -17,8 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_FDS 65536
-#define BACKLOG 65535
+#define MAX_FDS    65536
+#define BACKLOG    65535
 #define READ_BYTES 4096
 
 static const char ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok";
@@ -29,8 +30,7 @@ static uint8_t matched[MAX_FDS];
 
 static uint64_t accepted, requests, closed, resets;
 
-static int listen_on_loopback(uint16_t *port)
-{
+static int listen_on_loopback(uint16_t *port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
     socklen_t length = sizeof address;
@@ -43,8 +43,7 @@ static int listen_on_loopback(uint16_t *port)
     return fd;
 }
 
-static void accept_all(int epoll, int listener)
-{
+static void accept_all(int epoll, int listener) {
     for (;;) {
         int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
@@ -64,8 +63,7 @@ static void accept_all(int epoll, int listener)
     }
 }
 
-static unsigned requests_in(int fd, const char *bytes, size_t n)
-{
+static unsigned requests_in(int fd, const char *bytes, size_t n) {
     unsigned found = 0;
     uint8_t at = matched[fd];
     for (size_t i = 0; i < n; i++) {
@@ -79,8 +77,7 @@ static unsigned requests_in(int fd, const char *bytes, size_t n)
     return found;
 }
 
-static void serve(int fd)
-{
+static void serve(int fd) {
     char bytes[READ_BYTES];
     ssize_t n = read(fd, bytes, sizeof bytes);
     if (n < 0 && errno == EAGAIN) return;
@@ -96,8 +93,7 @@ static void serve(int fd)
     }
 }
 
-int main(void)
-{
+int main(void) {
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max < MAX_FDS ? limit.rlim_max : MAX_FDS;
@@ -117,11 +113,15 @@ int main(void)
         int n = epoll_wait(epoll, ready, 256, -1);
         for (int i = 0; i < n; i++) {
             int fd = ready[i].data.fd;
-            if (fd == listener) accept_all(epoll, listener);
-            else if (fd != STDIN_FILENO) serve(fd);
-            else serving = false;
+            if (fd == listener)
+                accept_all(epoll, listener);
+            else if (fd != STDIN_FILENO)
+                serve(fd);
+            else
+                serving = false;
         }
     }
-    printf("{\"accepted\": %" PRIu64 ", \"requests\": %" PRIu64 ", \"closed\": %" PRIu64 ", \"resets\": %" PRIu64 "}\n", accepted, requests, closed, resets);
+    printf("{\"accepted\": %" PRIu64 ", \"requests\": %" PRIu64 ", \"closed\": %" PRIu64 ", \"resets\": %" PRIu64 "}\n",
+           accepted, requests, closed, resets);
     return 0;
 }

@@ -15,8 +15,8 @@ SCENARIO = Scenario(
     },
     reach=(Reach("import meshkit_fastprobe and Diagnostics, s", "fresh process", "wall_s", 0.25),),
     notes="""\
-The package imports its names when they are first used; the reach is held against the time until `Diagnostics` is there, not against
-the empty shell. `import_dependencies` imports numpy, trio, msgspec and prometheus_client. Byte code is cached, files are in the page
-cache.
+The package imports its names when they are first used; the reach is held against the time until `Diagnostics` is there,
+not against the empty shell. `import_dependencies` imports numpy, trio, msgspec and prometheus_client. Byte code is
+cached, files are in the page cache.
 """,
 )
