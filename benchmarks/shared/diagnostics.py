@@ -14,7 +14,7 @@ from benchmarks.shared.checks import figures
 
 async def run_diagnostics(workload: dict[str, Any], probes: Iterator[fp.TcpProbe | fp.HttpProbe]) -> dict[str, Any]:
     diag = fp.Diagnostics(fp.Settings(host="bench", first_run_window_s=workload["warmup_s"] / 2))
-    diag.add_many(probes, interval=workload["interval_s"], timeout=workload["timeout_s"])
+    diag.add_many(probes, interval=workload["interval_s"], timeout=min(workload["timeout_s"], workload["interval_s"]))
     async with diag:
         await trio.sleep(workload["warmup_s"])
         before = diag.snapshot().totals
