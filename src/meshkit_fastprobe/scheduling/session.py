@@ -77,6 +77,8 @@ class Session:
 
     def stop(self) -> None:
         """Join the engine thread and take what it left."""
+        for lane in self._lanes.values():
+            lane.close()  # the engine may have left due notices behind
         self.engine.stop()
         self.pump.flush()
         self.pump.drain()

@@ -86,6 +86,11 @@ class PythonLane(ABC):
         """Workers will live in this nursery; none is started before there is work."""
         self._nursery = nursery
 
+    def close(self) -> None:
+        """The workers are gone: what still comes due is skipped."""
+        self._nursery = None
+        self.dispatch()
+
     def due(self, registration: Registration, due_ns: int) -> None:
         """Queue a run; `dispatch` after the last one of a batch."""
         run = Run(registration, due_ns)
@@ -94,11 +99,15 @@ class PythonLane(ABC):
 
     def dispatch(self) -> None:
         """Wake or start as many workers as there are queued runs."""
+        if self._nursery is None:
+            while self._queue:
+                self._skip(self._queue.popleft(), Reason.SHUTTING_DOWN)
+            return
         wanted = len(self._queue)
         while wanted and self._idle:
             trio.lowlevel.reschedule(self._idle.pop())
             wanted -= 1
-        while wanted and self._workers < self._max_runs and self._nursery is not None:
+        while wanted and self._workers < self._max_runs:
             self._workers += 1
             self._nursery.start_soon(self._work)
             wanted -= 1
