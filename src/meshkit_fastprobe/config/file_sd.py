@@ -89,7 +89,7 @@ def _parse_json(place: Place, path: str, text: str) -> object:
 
 def _parse_yaml(place: Place, text: str) -> object:
     try:
-        import yaml  # noqa: PLC0415 - an optional part
+        import yaml
     except ImportError:
         raise ConfigError(str(place), "reading YAML needs an optional part", YAML_FIX) from None
     try:

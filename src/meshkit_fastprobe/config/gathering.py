@@ -41,6 +41,7 @@ class Gathering:
         self._kinds = kinds
         self._defaults = defaults
         self._cluster = cluster
+        self._options: dict[ProbeOptions, ProbeOptions] = {}
         self._max_probes = max_probes
         self._problems = problems
 
@@ -93,7 +94,8 @@ class Gathering:
                 continue
             grouped = shared.get(found.group)
             if grouped is None:
-                grouped = shared[found.group] = _tagged(options, found, self._cluster)
+                grouped = _tagged(options, found, self._cluster)
+                grouped = shared[found.group] = self._options.setdefault(grouped, grouped)  # equal options, one object
             self.specs[name] = ProbeSpec(name, probe, grouped, source)
             self.tables[name] = place
             self._places[name] = found.place

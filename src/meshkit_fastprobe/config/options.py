@@ -180,7 +180,7 @@ def _fitting_timeout(options: ProbeOptions) -> float:
 
 
 def _check_together(place: Place, options: ProbeOptions, given: Mapping[str, Any], problems: Problems) -> None:
-    timeout, interval = format_duration(options.timeout_s), format_duration(options.interval_s)
+    timeout, interval = _Span(options.timeout_s), _Span(options.interval_s)
     if options.timeout_s > options.interval_s:
         problems.add(place.at("timeout"), f"{timeout} is above the interval of {interval}", "lower timeout or raise interval")
     if options.unhealthy_interval_s is not None and options.timeout_s > options.unhealthy_interval_s:
@@ -201,6 +201,13 @@ def _check_together(place: Place, options: ProbeOptions, given: Mapping[str, Any
             f"a degraded_above of {format_duration(options.degraded_above_s)} is not below the timeout of {timeout}",
             "lower degraded_above or raise timeout",
         )
+
+
+class _Span(float):
+    """Seconds that a message shows as people write them."""
+
+    def __format__(self, _: str) -> str:
+        return format_duration(self)
 
 
 def _blamed(place: Place, given: Mapping[str, Any], key: str) -> Place:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final, TypeAlias
 
 from meshkit_fastprobe.errors import ConfigError, ConfigErrors
@@ -119,6 +118,8 @@ def shown(value: object) -> str:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """What was probably meant, or what there is."""
+    from difflib import get_close_matches
+
     words: Sequence[str] = list(known)
     close = get_close_matches(word, words, n=1, cutoff=0.6)
     if close:

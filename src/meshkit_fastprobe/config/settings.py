@@ -102,13 +102,15 @@ def _check(settings: Settings, at: At, problems: Problems) -> None:
     if settings.server is not None:
         _check_server(settings.server, at, problems)
     for field, (lowest, highest) in COUNTS.items():
-        if not lowest <= getattr(settings, field) <= highest:
-            problems.add(at(field), f"{getattr(settings, field)} is not in {lowest}..{highest}", "choose a number between them")
+        count = getattr(settings, field)
+        if not isinstance(count, int) or not lowest <= count <= highest:
+            problems.add(at(field), f"{shown(count)} is not in {lowest}..{highest}", "choose a whole number between them")
     for key, (lowest_s, highest_s) in TIMES_S.items():
-        if not lowest_s <= getattr(settings, f"{key}_s") <= highest_s:
+        seconds = getattr(settings, f"{key}_s")
+        if not isinstance(seconds, int | float) or not lowest_s <= seconds <= highest_s:
             bounds = f"{format_duration(lowest_s)} and {format_duration(highest_s)}"
-            value = format_duration(getattr(settings, f"{key}_s"))
-            problems.add(at(f"{key}_s"), f"{value} is not within {bounds}", "choose a time between them")
+            text = format_duration(seconds) if isinstance(seconds, int | float) else shown(seconds)
+            problems.add(at(f"{key}_s"), f"{text} is not within {bounds}", "choose a time between them")
     if settings.engine not in {"thread", "inline"}:
         problems.add(at("engine"), f"{shown(settings.engine)} is not a way to run the engine", 'write "thread" or "inline"')
 

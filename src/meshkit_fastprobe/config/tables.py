@@ -38,13 +38,15 @@ def read_table(place: Place, raw: object, shape: type[msgspec.Struct], problems:
     if not isinstance(raw, Mapping):
         problems.add(place, f"{shown(raw)} is not a table", f"write [{place.path[-1]}] and its keys below")
         return {}
-    fields = fields_of(shape)
+    fields, tables = fields_of(shape), _tables_of(shape)
     read: dict[str, Any] = {}
     for key, value in raw.items():
         field = fields.get(key)
         if field is None:
             problems.add(place.at(str(key)), f"unknown key {shown(key)}", suggestion(str(key), fields))
-        elif not _unknown_inside(place.at(key), value, field, problems):
+        elif key in tables and isinstance(value, Mapping) and _unknown_inside(place.at(key), value, tables[key], problems):
+            continue
+        else:
             try:
                 read[field.name] = msgspec.convert(value, field.type, strict=True)
             except msgspec.ValidationError as error:
@@ -86,14 +88,19 @@ def explain(
     problems.add(f"{place}{path}", got, f"write {' or '.join(types)}")
 
 
-def _unknown_inside(place: Place, value: object, field: msgspec.structs.FieldInfo, problems: Problems) -> bool:
+def _unknown_inside(place: Place, value: Mapping[str, object], shape: type[msgspec.Struct], problems: Problems) -> bool:
     """Refuse unknown keys of a table inside the table: msgspec alone would report one at a time, without a suggestion."""
-    shape = next((part for part in (field.type, *get_args(field.type)) if _is_struct(part)), None)
-    if shape is None or not isinstance(value, Mapping):
-        return False
     before = len(problems)
     read_table(place, value, shape, problems)
     return len(problems) > before
+
+
+@lru_cache(maxsize=256)
+def _tables_of(shape: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
+    """The keys of a shape that hold tables with keys of their own."""
+    parts = {key: (field.type, *get_args(field.type)) for key, field in fields_of(shape).items()}
+    inner = {key: next((part for part in types if _is_struct(part)), None) for key, types in parts.items()}
+    return {key: part for key, part in inner.items() if part is not None}
 
 
 def _choices(kind: Any) -> list[str]:

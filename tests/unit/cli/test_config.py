@@ -1,0 +1,70 @@
+"""`fastprobe config`: exit codes that scripts rely on, and words that people can act on."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from meshkit_fastprobe.cli.app import run
+from meshkit_fastprobe.cli.config import app
+
+DATA = Path(__file__).parents[2] / "data" / "config"
+GOOD = DATA / "valid-contract.toml"
+BAD = DATA / "invalid-several.toml"
+
+
+def _run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_check_counts_the_probes_of_a_good_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "check", str(GOOD)]) == 0
+    assert capsys.readouterr().out == f"{GOOD}: 3 probes OK (1 http, 2 tcp)\n"
+
+
+def test_check_says_all_that_is_wrong_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "check", str(BAD), str(GOOD)]) == 2
+    told = capsys.readouterr()
+    assert f'{BAD}:8: host.nmae: unknown key "nmae"\n  -> did you mean name?\n' in told.err
+    assert f"{BAD}: 4 problems\n" in told.err
+    assert "3 probes OK" in told.out
+
+
+def test_check_answers_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "check", str(BAD), str(GOOD), "-o", "json"]) == 2
+    bad, good = json.loads(capsys.readouterr().out)["items"]
+    assert (bad["ok"], len(bad["errors"])) == (False, 4)
+    assert (good["ok"], good["probes"], good["kinds"]) == (True, 3, {"http": 1, "tcp": 2})
+
+
+def test_check_of_a_missing_file_is_a_usage_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["config", "check", str(tmp_path / "none.toml")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_check_names_the_good_files_only() -> None:
+    assert _run("check", BAD, GOOD, "-o", "name").stdout == f"{GOOD}\n"
+
+
+def test_schema_is_json() -> None:
+    assert json.loads(_run("schema").stdout)["title"] == "fastprobe configuration"
+
+
+def test_show_prints_what_can_be_loaded_again() -> None:
+    document = tomllib.loads(_run("show", GOOD).stdout)
+    assert [probe["name"] for probe in document["probe"]] == ["orders", "edge:10.0.0.1:443", "edge:10.0.0.2:443"]
+
+
+def test_show_answers_in_other_forms_and_picks_probes() -> None:
+    assert _run("show", GOOD, "-o", "name", "--name", "edge:*").stdout.split() == ["edge:10.0.0.1:443", "edge:10.0.0.2:443"]
+    assert json.loads(_run("show", GOOD, "-o", "json").stdout)["host"]["name"] == "cp-1"
+    assert "name: cp-1" in _run("show", GOOD, "-o", "yaml").stdout
+
+
+def test_show_of_a_broken_file_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "show", str(BAD)]) == 2
+    assert "did you mean name?" in capsys.readouterr().err
