@@ -6,20 +6,24 @@
 const char *fp_reason_name(unsigned reason) {
     switch (reason) {
 #define FP_REASON_NAME(number, name, text, message)                                                                            \
-    case number: return text;
+    case number:                                                                                                               \
+        return text;
         FP_REASONS(FP_REASON_NAME)
 #undef FP_REASON_NAME
-    default: return NULL;
+    default:
+        return NULL;
     }
 }
 
 const char *fp_reason_message(unsigned reason) {
     switch (reason) {
 #define FP_REASON_MESSAGE(number, name, text, message)                                                                         \
-    case number: return message;
+    case number:                                                                                                               \
+        return message;
         FP_REASONS(FP_REASON_MESSAGE)
 #undef FP_REASON_MESSAGE
-    default: return NULL;
+    default:
+        return NULL;
     }
 }
 

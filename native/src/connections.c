@@ -1,10 +1,10 @@
 /* The pool of connections: all descriptors the native lane may hold.
  *
- * Reuse: connect(AF_UNSPEC) resets an established connection (an RST, no TIME_WAIT) and leaves the socket registered and ready to
- * connect again: two system calls a check instead of six. The trap is events of the old connection that were fetched before the
- * reset and are handled after it. They cannot happen if a socket is disconnected only inside its own event: a batch holds one event
- * a socket, and what the reset itself raises is a hang-up with SO_ERROR 0, which fp_run_event ignores. Everywhere else sockets are
- * closed, and the serial in the tag of their registration makes what was fetched for them void. */
+ * Reuse: connect(AF_UNSPEC) resets an established connection (an RST, no TIME_WAIT) and leaves the socket registered and ready
+ * to connect again: two system calls a check instead of six. The trap is events of the old connection that were fetched before
+ * the reset and are handled after it. They cannot happen if a socket is disconnected only inside its own event: a batch holds
+ * one event a socket, and what the reset itself raises is a hang-up with SO_ERROR 0, which fp_run_event ignores. Everywhere
+ * else sockets are closed, and the serial in the tag of their registration makes what was fetched for them void. */
 #include "engine_internal.h"
 #include "probe.h"
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAKE_TAG UINT64_MAX
+#define WAKE_TAG  UINT64_MAX
 #define CPU_EVERY 1024u
 
 fp_ns fp_engine_latency_clock(const fp_engine *engine) {
@@ -24,7 +24,8 @@ void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interv
     (void)out_of_reach;
 }
 
-/* -- making ----------------------------------------------------------------------------------------------------------------- */
+/* -- making -----------------------------------------------------------------------------------------------------------------
+ */
 
 static bool power_of_two(uint32_t n) {
     return n && !(n & (n - 1));
@@ -94,7 +95,8 @@ void fp_engine_free(fp_engine *engine) {
     free(engine);
 }
 
-/* -- stepping --------------------------------------------------------------------------------------------------------------- */
+/* -- stepping ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void handle_events(fp_engine *engine) {
     for (uint32_t i = 0; i < engine->n_events; i++) {
@@ -144,15 +146,17 @@ fp_ns fp_engine_step(fp_engine *engine, fp_ns now_ns) {
 int fp_engine_wait(fp_engine *engine, fp_ns until_ns) {
     fp_ns now_ns = fp_clock_schedule();
     fp_ns timeout_ns = until_ns == FP_NEVER ? FP_NEVER : until_ns > now_ns ? until_ns - now_ns : 0;
-    if (!engine->n_events) engine->n_events = fp_poll_wait(engine->poll, engine->events, engine->config.events_per_step, timeout_ns);
+    if (!engine->n_events)
+        engine->n_events = fp_poll_wait(engine->poll, engine->events, engine->config.events_per_step, timeout_ns);
     return 0;
 }
 
-/* -- the thread ------------------------------------------------------------------------------------------------------------- */
+/* -- the thread -------------------------------------------------------------------------------------------------------------
+ */
 
 static void sleep_until(fp_engine *engine, fp_ns next_ns) {
-    /* `asleep` is only ever changed by exchange, so poster and engine are ordered by it: either the poster's exchange comes later,
-     * finds true and writes the wake-up, or it came before and its commands are seen by the look at the ring. */
+    /* `asleep` is only ever changed by exchange, so poster and engine are ordered by it: either the poster's exchange comes
+     * later, finds true and writes the wake-up, or it came before and its commands are seen by the look at the ring. */
     atomic_exchange(&engine->asleep, true);
     bool busy = next_ns == 0 || fp_ring_size(engine->commands) || atomic_load(&engine->stopping);
     fp_engine_wait(engine, busy ? 0 : next_ns);
@@ -199,7 +203,8 @@ int fp_engine_stop(fp_engine *engine) {
     return 0;
 }
 
-/* -- the other side --------------------------------------------------------------------------------------------------------- */
+/* -- the other side ---------------------------------------------------------------------------------------------------------
+ */
 
 uint32_t fp_engine_post(fp_engine *engine, const fp_command *commands, uint32_t n) {
     uint32_t taken = fp_ring_push(engine->commands, commands, n, false);

@@ -8,7 +8,8 @@ static bool list_length(const fp_engine *engine, const fp_list *list, uint8_t ph
     uint32_t previous = FP_NONE;
     for (uint32_t i = list->first; i != FP_NONE; i = engine->connections[i].next) {
         const fp_connection *connection = &engine->connections[i];
-        if (connection->phase != phase || connection->previous != previous || ++*length > engine->config.connections) return false;
+        if (connection->phase != phase || connection->previous != previous || ++*length > engine->config.connections)
+            return false;
         previous = i;
     }
     return list->last == previous;
@@ -47,7 +48,8 @@ static const char *check_slot(const fp_engine *engine, uint32_t slot, uint32_t *
     CHECK_THAT(s->state != FP_SLOT_IDLE || !timer, "an idle slot has no run timer");
     CHECK_THAT(s->state != FP_SLOT_WAITING || (timer && native), "patience in line is bounded");
     CHECK_THAT(s->state != FP_SLOT_DELAYED || timer, "a delayed start has its moment");
-    CHECK_THAT(s->state != FP_SLOT_RUNNING || !native || (timer && s->connection != FP_NONE), "a native run has connection and deadline");
+    CHECK_THAT(s->state != FP_SLOT_RUNNING || !native || (timer && s->connection != FP_NONE),
+               "a native run has connection and deadline");
     if (s->state == FP_SLOT_WAITING) ++*waiting;
     if (s->state == FP_SLOT_RUNNING && native) ++*running;
     return NULL;

@@ -94,17 +94,26 @@ static void apply(fp_engine *engine, const fp_command *command) {
     }
     bool in_python = s->state == FP_SLOT_RUNNING && s->lane != FP_LANE_NATIVE;
     switch (command->op) {
-    case FP_CMD_REMOVE: fp_engine_remove_slot(engine, slot); break;
-    case FP_CMD_SCHEDULE: schedule(engine, slot, command); break;
-    case FP_CMD_TARGET: retarget(engine, slot, command->target); break;
-    case FP_CMD_RUN: run_now(engine, slot); break;
+    case FP_CMD_REMOVE:
+        fp_engine_remove_slot(engine, slot);
+        break;
+    case FP_CMD_SCHEDULE:
+        schedule(engine, slot, command);
+        break;
+    case FP_CMD_TARGET:
+        retarget(engine, slot, command->target);
+        break;
+    case FP_CMD_RUN:
+        run_now(engine, slot);
+        break;
     case FP_CMD_FINISH:
         if (in_python) fp_engine_settle(engine, slot);
         break;
     case FP_CMD_DEADLINE:
         if (in_python) fp_engine_arm(engine, fp_run_timer(slot), command->due_ns, 0);
         break;
-    default: break;
+    default:
+        break;
     }
 }
 

@@ -19,11 +19,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define FP_NONE           UINT32_MAX
-#define FP_STEP_MAX       64u    /* most that events_per_step may be */
-#define FP_SCRATCH_BYTES  16384u /* one read; also holds any request */
-#define FP_LATE_NS        (5 * FP_NS_PER_S)
-#define FP_LEAST_WAIT_NS  FP_NS_PER_S /* a due run waits in line for at least this long */
+#define FP_NONE          UINT32_MAX
+#define FP_STEP_MAX      64u    /* most that events_per_step may be */
+#define FP_SCRATCH_BYTES 16384u /* one read; also holds any request */
+#define FP_LATE_NS       (5 * FP_NS_PER_S)
+#define FP_LEAST_WAIT_NS FP_NS_PER_S /* a due run waits in line for at least this long */
 
 enum fp_slot_state {
     FP_SLOT_IDLE = 0,
@@ -35,7 +35,7 @@ enum fp_slot_state {
 typedef struct fp_slot {
     fp_target *target;
     fp_ns timeout_ns;
-    fp_ns due_ns; /* of the run that is delayed, waiting or in flight */
+    fp_ns due_ns;        /* of the run that is delayed, waiting or in flight */
     uint32_t generation; /* 0: no probe here */
     uint32_t jitter_ms;
     uint32_t connection; /* running natively, or an idle keep-alive one; else FP_NONE */
@@ -56,23 +56,23 @@ enum fp_connection_phase {
 };
 
 typedef struct fp_connection {
-    int fd; /* -1: none */
+    int fd;          /* -1: none */
     uint32_t serial; /* of the fd's registration: events of an earlier one are ignored */
     uint32_t slot;
     uint32_t next; /* in the free list, or in the list of resting ones (oldest first) */
     uint32_t previous;
     uint8_t phase;
     uint8_t family;
-    bool kept;     /* this run found the connection open */
-    bool answered; /* this run has seen a byte */
+    bool kept;       /* this run found the connection open */
+    bool answered;   /* this run has seen a byte */
     bool cut_events; /* a step's bound stopped the reading: more may wait */
     const fp_target *target;
-    fp_target *orphan;       /* the slot's old target, replaced during this run, freed after it */
-    fp_ns started_ns;        /* scheduling clock */
-    fp_ns began_ns;          /* latency clock: just before the first packet */
-    uint32_t sent;           /* bytes of the request */
-    uint32_t matched;        /* of the needle */
-    uint32_t expectations;   /* bits of the headers seen */
+    fp_target *orphan;     /* the slot's old target, replaced during this run, freed after it */
+    fp_ns started_ns;      /* scheduling clock */
+    fp_ns began_ns;        /* latency clock: just before the first packet */
+    uint32_t sent;         /* bytes of the request */
+    uint32_t matched;      /* of the needle */
+    uint32_t expectations; /* bits of the headers seen */
     uint32_t body_bytes;
     fp_http1 parser;
 } fp_connection;
@@ -83,8 +83,8 @@ typedef struct fp_list {
 } fp_list;
 
 typedef struct fp_counters { /* written by the engine alone, read by anybody */
-    _Atomic uint64_t steps, expiries, runs_started, runs_finished, connections_opened, connections_reused, retries, in_flight, waiting,
-        records_dropped, commands_stale, clock_jumps, cpu_ns;
+    _Atomic uint64_t steps, expiries, runs_started, runs_finished, connections_opened, connections_reused, retries, in_flight,
+        waiting, records_dropped, commands_stale, clock_jumps, cpu_ns;
 } fp_counters;
 
 struct fp_engine {
@@ -146,7 +146,7 @@ bool fp_engine_take_commands(fp_engine *engine); /* true when more may wait */
 void fp_engine_remove_slot(fp_engine *engine, uint32_t slot);
 
 /* engine_schedule.c */
-bool fp_engine_take_expiries(fp_engine *engine); /* true when more may be due */
+bool fp_engine_take_expiries(fp_engine *engine);                      /* true when more may be due */
 void fp_engine_begin(fp_engine *engine, uint32_t slot, fp_ns due_ns); /* an idle slot runs now, or waits in line */
 void fp_engine_settle(fp_engine *engine, uint32_t slot);              /* back to idle; its run timer is off */
 
@@ -166,12 +166,14 @@ bool fp_engine_tell_reader(fp_engine *engine); /* true when the telling is still
 /* connections.c */
 void fp_connections_init(fp_engine *engine);
 void fp_connections_close_all(fp_engine *engine);
-fp_connection *fp_connection_take(fp_engine *engine, const fp_target *target); /* NULL: none free; evicts the oldest resting one */
-int fp_connection_open(fp_engine *engine, fp_connection *connection); /* 0 connected, -EINPROGRESS, or what socket/connect said */
+fp_connection *fp_connection_take(fp_engine *engine,
+                                  const fp_target *target); /* NULL: none free; evicts the oldest resting one */
+int fp_connection_open(fp_engine *engine,
+                       fp_connection *connection); /* 0 connected, -EINPROGRESS, or what socket/connect said */
 void fp_connection_close(fp_engine *engine, fp_connection *connection);      /* and back to the pool */
 void fp_connection_disconnect(fp_engine *engine, fp_connection *connection); /* the same, keeping the socket for reuse */
 void fp_connection_rest(fp_engine *engine, fp_connection *connection);
-void fp_connection_wake(fp_engine *engine, fp_connection *connection); /* from resting to in use */
+void fp_connection_wake(fp_engine *engine, fp_connection *connection);     /* from resting to in use */
 void fp_connection_reset_fd(fp_engine *engine, fp_connection *connection); /* close the descriptor, keep the connection */
 
 static inline uint32_t fp_connection_index(const fp_engine *engine, const fp_connection *connection) {

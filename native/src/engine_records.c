@@ -23,13 +23,14 @@ void fp_engine_skip(fp_engine *engine, uint32_t slot, fp_ns at_ns, uint8_t reaso
                              });
 }
 
-/* `told` means: the eventfd has been written, or is about to be, and the reader has not looked since. Engine and reader change it by
- * exchange only, so they agree on an order. If the reader's clearing comes after the engine's setting, the reader sees every record
- * pushed before that (release and acquire of the two exchanges). If it comes before, the engine finds it clear and writes.
+/* `told` means: the eventfd has been written, or is about to be, and the reader has not looked since. Engine and reader change
+ * it by exchange only, so they agree on an order. If the reader's clearing comes after the engine's setting, the reader sees
+ * every record pushed before that (release and acquire of the two exchanges). If it comes before, the engine finds it clear and
+ * writes.
  *
- * The reader empties the eventfd before it clears `told`, never after: a write in between would be swallowed while `told` stays set,
- * and nobody would ever be told again. In the order chosen, the worst is a write that lands just after the records it announces
- * were taken, and wakes the reader once for nothing. */
+ * The reader empties the eventfd before it clears `told`, never after: a write in between would be swallowed while `told` stays
+ * set, and nobody would ever be told again. In the order chosen, the worst is a write that lands just after the records it
+ * announces were taken, and wakes the reader once for nothing. */
 static void tell(fp_engine *engine) {
     if (!atomic_exchange(&engine->told, true)) {
         const uint64_t one = 1;

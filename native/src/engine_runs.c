@@ -9,7 +9,8 @@ static const fp_probe_kind *kind_of(const fp_target *target) {
     return target->kind == FP_TARGET_HTTP ? &fp_probe_http : &fp_probe_tcp;
 }
 
-/* -- the line --------------------------------------------------------------------------------------------------------------- */
+/* -- the line ---------------------------------------------------------------------------------------------------------------
+ */
 
 void fp_run_join_line(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
@@ -41,8 +42,8 @@ void fp_run_leave_line(fp_engine *engine, uint32_t slot) {
 }
 
 static bool connection_free(const fp_engine *engine) {
-    return engine->free_cold.first != FP_NONE || engine->free_warm[0].first != FP_NONE || engine->free_warm[1].first != FP_NONE ||
-           engine->resting.first != FP_NONE;
+    return engine->free_cold.first != FP_NONE || engine->free_warm[0].first != FP_NONE ||
+           engine->free_warm[1].first != FP_NONE || engine->resting.first != FP_NONE;
 }
 
 bool fp_run_serve_line(fp_engine *engine) {
@@ -55,7 +56,8 @@ bool fp_run_serve_line(fp_engine *engine) {
     return false;
 }
 
-/* -- a run ------------------------------------------------------------------------------------------------------------------ */
+/* -- a run ------------------------------------------------------------------------------------------------------------------
+ */
 
 static uint32_t lag_us(const fp_slot *s, fp_ns started_ns) {
     fp_ns lag = started_ns > s->due_ns ? (started_ns - s->due_ns) / FP_NS_PER_US : 0;
@@ -94,27 +96,37 @@ void fp_run_end(fp_engine *engine, fp_connection *connection, uint8_t result, ui
 static uint8_t own_exhaustion(int error, uint8_t family) {
     switch (error) {
     case EMFILE:
-    case ENFILE: return FP_REASON_DESCRIPTORS;
+    case ENFILE:
+        return FP_REASON_DESCRIPTORS;
     case ENOBUFS:
     case ENOMEM:
-    case ENOSPC: return FP_REASON_MEMORY; /* ENOSPC: epoll's watch limit */
-    case EADDRNOTAVAIL: return FP_REASON_PORTS;
-    case EAGAIN: return family == AF_UNIX ? 0 : FP_REASON_PORTS; /* on a unix socket: the target's backlog is full */
-    default: return 0;
+    case ENOSPC:
+        return FP_REASON_MEMORY; /* ENOSPC: epoll's watch limit */
+    case EADDRNOTAVAIL:
+        return FP_REASON_PORTS;
+    case EAGAIN:
+        return family == AF_UNIX ? 0 : FP_REASON_PORTS; /* on a unix socket: the target's backlog is full */
+    default:
+        return 0;
     }
 }
 
 static uint8_t connect_reason(int error) {
     switch (error) {
-    case ECONNREFUSED: return FP_REASON_CONNECT_REFUSED;
-    case ETIMEDOUT: return FP_REASON_CONNECT_TIMEOUT;
+    case ECONNREFUSED:
+        return FP_REASON_CONNECT_REFUSED;
+    case ETIMEDOUT:
+        return FP_REASON_CONNECT_TIMEOUT;
     case ECONNRESET:
-    case EPIPE: return FP_REASON_CONNECT_RESET;
+    case EPIPE:
+        return FP_REASON_CONNECT_RESET;
     case EHOSTUNREACH:
     case ENETUNREACH:
     case ENETDOWN:
-    case EHOSTDOWN: return FP_REASON_CONNECT_UNREACHABLE;
-    default: return FP_REASON_CONNECT_FAILED;
+    case EHOSTDOWN:
+        return FP_REASON_CONNECT_UNREACHABLE;
+    default:
+        return FP_REASON_CONNECT_FAILED;
     }
 }
 
@@ -134,7 +146,8 @@ static void connect_failed(fp_engine *engine, fp_connection *connection, int err
     else if (error == EAFNOSUPPORT || error == EPROTONOSUPPORT)
         fp_run_end(engine, connection, FP_ERROR, FP_REASON_UNSUPPORTED, (uint16_t)error, FP_CLOSE);
     else
-        fp_run_end(engine, connection, error == ETIMEDOUT ? FP_TIMEOUT : FP_FAIL, connect_reason(error), (uint16_t)error, FP_CLOSE);
+        fp_run_end(engine, connection, error == ETIMEDOUT ? FP_TIMEOUT : FP_FAIL, connect_reason(error), (uint16_t)error,
+                   FP_CLOSE);
 }
 
 static void open_fresh(fp_engine *engine, fp_connection *connection) {
@@ -213,10 +226,12 @@ void fp_run_start(fp_engine *engine, uint32_t slot) {
 void fp_run_deadline(fp_engine *engine, uint32_t slot) {
     fp_connection *connection = &engine->connections[engine->slots[slot].connection];
     bool connecting = connection->phase == FP_CONNECTION_CONNECTING;
-    fp_run_end(engine, connection, FP_TIMEOUT, connecting ? FP_REASON_CONNECT_TIMEOUT : FP_REASON_RESPONSE_TIMEOUT, 0, FP_CLOSE);
+    fp_run_end(engine, connection, FP_TIMEOUT, connecting ? FP_REASON_CONNECT_TIMEOUT : FP_REASON_RESPONSE_TIMEOUT, 0,
+               FP_CLOSE);
 }
 
-/* -- events ----------------------------------------------------------------------------------------------------------------- */
+/* -- events -----------------------------------------------------------------------------------------------------------------
+ */
 
 static void connecting_event(fp_engine *engine, fp_connection *connection, uint32_t ready) {
     const fp_probe_kind *kind = kind_of(connection->target);
@@ -238,8 +253,11 @@ static void connecting_event(fp_engine *engine, fp_connection *connection, uint3
 
 void fp_run_event(fp_engine *engine, fp_connection *connection, uint32_t ready) {
     switch (connection->phase) {
-    case FP_CONNECTION_FREE: break; /* the echo of a disconnect */
-    case FP_CONNECTION_CONNECTING: connecting_event(engine, connection, ready); break;
+    case FP_CONNECTION_FREE:
+        break; /* the echo of a disconnect */
+    case FP_CONNECTION_CONNECTING:
+        connecting_event(engine, connection, ready);
+        break;
     case FP_CONNECTION_RESTING:
         if (ready & (FP_READABLE | FP_PEER_CLOSED | FP_BROKEN)) { /* closed by the server, or bytes nobody asked for */
             fp_connection_wake(engine, connection);

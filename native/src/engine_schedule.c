@@ -55,7 +55,8 @@ static void schedule_expired(fp_engine *engine, uint32_t slot, const fp_expiry *
         fp_run_leave_line(engine, slot);
         fp_engine_begin(engine, slot, expiry->due_ns);
         break;
-    default: fp_engine_skip(engine, slot, expiry->due_ns, FP_REASON_OVERLAP, 1);
+    default:
+        fp_engine_skip(engine, slot, expiry->due_ns, FP_REASON_OVERLAP, 1);
     }
 }
 
@@ -80,7 +81,8 @@ static void run_timer_expired(fp_engine *engine, uint32_t slot, const fp_expiry 
                                                   .result = FP_EVENT_DEADLINE,
                                                   .reason = FP_REASON_TIMEOUT});
         break;
-    default: break;
+    default:
+        break;
     }
 }
 

@@ -212,7 +212,8 @@ const char *fp_labels_check(const fp_labels *labels) {
 /* -- lines --------------------------------------------------------------------------------------------------------------------
  */
 
-static const size_t CELL_BYTES[] = {[FP_CELL_U8] = 1, [FP_CELL_U32] = 4, [FP_CELL_U64] = 8, [FP_CELL_F64] = 8};
+static const size_t CELL_BYTES[] = {
+    [FP_CELL_U8] = 1, [FP_CELL_U32] = 4, [FP_CELL_U64] = 8, [FP_CELL_F64] = 8, [FP_CELL_U16] = 2};
 
 static const void *cell_at(const void *column, size_t stride, enum fp_cell cell, size_t row) {
     return (const char *)column + row * (stride ? stride : CELL_BYTES[cell]);
@@ -229,6 +230,9 @@ static int put_cell(char **to, const fp_series *series, uint32_t row) {
         *to = fp_text_u64(*to, (uint64_t)value);
         return 0;
     }
+    case FP_CELL_U16:
+        *to = fp_text_u64(*to, *(const uint16_t *)at);
+        return 0;
     case FP_CELL_U32:
         *to = fp_text_u64(*to, *(const uint32_t *)at);
         return 0;
@@ -278,7 +282,10 @@ uint32_t fp_page_series(fp_page *page, const fp_rows *rows, const fp_series *ser
 /* Counters [from, end) of a row; plain loops, which compilers turn into wide additions. */
 static uint64_t sum_of(const fp_buckets *buckets, size_t first, uint32_t from, uint32_t end) {
     uint64_t sum = 0;
-    if (buckets->cell == FP_CELL_U32) {
+    if (buckets->cell == FP_CELL_U16) {
+        const uint16_t *counts = (const uint16_t *)buckets->counts + first;
+        for (uint32_t bucket = from; bucket < end; bucket++) sum += counts[bucket];
+    } else if (buckets->cell == FP_CELL_U32) {
         const uint32_t *counts = (const uint32_t *)buckets->counts + first;
         for (uint32_t bucket = from; bucket < end; bucket++) sum += counts[bucket];
     } else {
@@ -309,7 +316,7 @@ static uint64_t accumulate(const fp_buckets *buckets, uint32_t row, uint64_t *be
 
 uint32_t fp_page_buckets(fp_page *page, const fp_rows *rows, const fp_buckets *buckets, uint32_t from, uint32_t end) {
     assert(page && rows && buckets && end <= rows->labels->rows);
-    assert(buckets->n_edges <= MOST_EDGES && (buckets->cell == FP_CELL_U32 || buckets->cell == FP_CELL_U64));
+    assert(buckets->n_edges <= MOST_EDGES && buckets->cell != FP_CELL_U8 && buckets->cell != FP_CELL_F64);
     uint32_t lines = buckets->n_edges + 3;
     size_t fixed = (buckets->n_edges + 1) * buckets->bucket_head.len + buckets->inf_tail.len + buckets->sum_head.len +
                    buckets->count_head.len + 2 * buckets->tail.len + FP_F64_TEXT + lines * (FP_U64_TEXT + 1);

@@ -25,7 +25,7 @@ double fp_hist_upper_bound_s(uint32_t bucket) {
     return bucket == FP_HIST_OVERFLOW ? INFINITY : bound_s(bucket);
 }
 
-void fp_hist_merge(const uint32_t *rows, uint32_t n_rows, const uint32_t *order, const uint32_t *group_of_row,
+void fp_hist_merge(const fp_hist_count *rows, uint32_t n_rows, const uint32_t *order, const uint32_t *group_of_row,
                    const uint8_t *used, uint32_t n_groups, uint64_t *out) {
     for (uint32_t i = 0; i < n_rows; i++) {
         if (i + ROWS_AHEAD < n_rows) {

@@ -5,7 +5,7 @@
 
 /* Rows asked for before they are added: enough to cover a trip to memory, few enough to stay in the L1 cache. */
 #define ROWS_AHEAD        8u
-#define COUNTERS_PER_LINE 16u
+#define COUNTERS_PER_LINE 32u
 
 /* First and last bucket touched; first > last for a row that is empty. */
 typedef struct hist_span {
@@ -19,11 +19,11 @@ static inline hist_span hist_span_of(const uint8_t *used, size_t row) {
     return (hist_span){used[2 * row], used[2 * row + 1]};
 }
 
-static inline void hist_row_prefetch(const uint32_t *row, hist_span span) {
+static inline void hist_row_prefetch(const fp_hist_count *row, hist_span span) {
     for (uint32_t b = span.first; b <= span.last; b += COUNTERS_PER_LINE) __builtin_prefetch(&row[b]);
 }
 
-static inline void hist_row_add(uint64_t *restrict sums, const uint32_t *restrict row, hist_span span) {
+static inline void hist_row_add(uint64_t *restrict sums, const fp_hist_count *restrict row, hist_span span) {
     for (uint32_t b = span.first; b <= span.last; b++) sums[b] += row[b];
 }
 

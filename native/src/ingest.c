@@ -47,8 +47,9 @@ static inline uint8_t prepare(const fp_table *table, const fp_record *record) {
  */
 
 static void measure(fp_table *table, fp_row *row, const fp_record *record, uint8_t bucket) {
-    uint32_t *counter = histogram_of(table, record->slot) + bucket;
-    if (++*counter == 0) table->past.histogram[table->columns.group[record->slot]][bucket] += CARRY;
+    fp_hist_count *counter = histogram_of(table, record->slot) + bucket;
+    if (__builtin_expect(*counter == FP_HIST_COUNT_MAX, 0)) fp_table_begin_histogram_anew(table, record->slot);
+    ++*counter;
     row->latency_sum_s += (double)record->latency_ns * 1e-9;
     if (bucket < row->used[0]) row->used[0] = table->columns.used[2 * (size_t)record->slot] = bucket;
     if (bucket > row->used[1]) row->used[1] = table->columns.used[2 * (size_t)record->slot + 1] = bucket;

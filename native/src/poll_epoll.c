@@ -1,5 +1,5 @@
-/* Edge-triggered epoll: one registration serves connect, send and receive, and a socket that was disconnected for reuse (and would
- * report a hang-up for as long as it idles, level-triggered) stays silent. */
+/* Edge-triggered epoll: one registration serves connect, send and receive, and a socket that was disconnected for reuse (and
+ * would report a hang-up for as long as it idles, level-triggered) stays silent. */
 #include "poller.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* probe.h - what a native state machine offers the engine, and what the engine offers it.
  *
- * A kind is two functions. `connected` is called when the connection stands (fresh or kept); `ready` when the socket has news after
- * that. Each ends a run by calling fp_run_end once, or returns to wait. Connecting, deadlines, retries and records are the engine's. */
+ * A kind is two functions. `connected` is called when the connection stands (fresh or kept); `ready` when the socket has news
+ * after that. Each ends a run by calling fp_run_end once, or returns to wait. Connecting, deadlines, retries and records are
+ * the engine's. */
 #ifndef FASTPROBE_PROBE_H
 #define FASTPROBE_PROBE_H
 #include "engine_internal.h"
@@ -24,7 +25,8 @@ enum fp_afterwards {
 void fp_run_end(fp_engine *engine, fp_connection *connection, uint8_t result, uint8_t reason, uint16_t detail,
                 enum fp_afterwards afterwards);
 
-/* The peer or the kernel failed the run with this errno. On a kept connection that has not answered: one retry on a fresh one. */
+/* The peer or the kernel failed the run with this errno. On a kept connection that has not answered: one retry on a fresh one.
+ */
 void fp_run_fail(fp_engine *engine, fp_connection *connection, uint8_t reason, int error);
 
 #endif

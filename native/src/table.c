@@ -103,27 +103,44 @@ void fp_table_free(fp_table *table) {
 /* -- groups' pasts ------------------------------------------------------------------------------------------------------------
  */
 
-/* Add what a row holds to its group's past, or charge a group for a row that brings it along. */
-static void fold_into_past(fp_table *table, uint32_t slot, uint32_t group, bool charge) {
-    const fp_row *row = &table->columns.row[slot];
-    const uint32_t *histogram = histogram_of(table, slot);
-    const uint64_t sign = charge ? UINT64_MAX : 1; /* minus one, modulo 2^64 */
-    const hist_span span = hist_span_of(table->columns.used, slot);
-    for (uint32_t b = span.first; b <= span.last; b++) table->past.histogram[group][b] += sign * histogram[b];
-    for (uint32_t result = 0; result < FP_RESULTS; result++) table->past.runs[group][result] += sign * row->runs[result];
-    table->past.transitions[group] += sign * row->transitions;
-    table->past.latency_s[group] += charge ? -row->latency_sum_s : row->latency_sum_s;
-}
-
-/* -- slots --------------------------------------------------------------------------------------------------------------------
- */
-
 static void set_used(fp_table *table, uint32_t slot, hist_span span) {
     fp_row *row = &table->columns.row[slot];
     uint8_t *used = &table->columns.used[2 * (size_t)slot];
     row->used[0] = used[0] = span.first;
     row->used[1] = used[1] = span.last;
 }
+
+static void clear_histogram(fp_table *table, uint32_t slot) {
+    const hist_span span = hist_span_of(table->columns.used, slot);
+    for (uint32_t b = span.first; b <= span.last; b++) histogram_of(table, slot)[b] = 0;
+    table->columns.row[slot].latency_sum_s = 0;
+    set_used(table, slot, HIST_SPAN_EMPTY);
+}
+
+static void fold_histogram(fp_table *table, uint32_t slot, uint32_t group, uint64_t sign) {
+    const fp_hist_count *histogram = histogram_of(table, slot);
+    const double latency_s = table->columns.row[slot].latency_sum_s;
+    const hist_span span = hist_span_of(table->columns.used, slot);
+    for (uint32_t b = span.first; b <= span.last; b++) table->past.histogram[group][b] += sign * histogram[b];
+    table->past.latency_s[group] += sign == 1 ? latency_s : -latency_s;
+}
+
+/* Add what a row holds to its group's past, or charge a group for a row that brings it along. */
+static void fold_into_past(fp_table *table, uint32_t slot, uint32_t group, bool charge) {
+    const fp_row *row = &table->columns.row[slot];
+    const uint64_t sign = charge ? UINT64_MAX : 1; /* minus one, modulo 2^64 */
+    fold_histogram(table, slot, group, sign);
+    for (uint32_t result = 0; result < FP_RESULTS; result++) table->past.runs[group][result] += sign * row->runs[result];
+    table->past.transitions[group] += sign * row->transitions;
+}
+
+void fp_table_begin_histogram_anew(fp_table *table, uint32_t slot) {
+    fold_histogram(table, slot, table->columns.group[slot], 1);
+    clear_histogram(table, slot);
+}
+
+/* -- slots --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void set_state(fp_table *table, uint32_t slot, enum fp_state state, fp_ns now_ns) {
     fp_row *row = &table->columns.row[slot];
@@ -172,8 +189,7 @@ int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation) {
     assert(table);
     if (!is_current(table, slot, generation)) return -ESTALE;
     fold_into_past(table, slot, table->columns.group[slot], false);
-    const hist_span span = hist_span_of(table->columns.used, slot);
-    for (uint32_t b = span.first; b <= span.last; b++) histogram_of(table, slot)[b] = 0;
+    clear_histogram(table, slot);
     memset(&table->columns.row[slot], 0, sizeof(fp_row));
     set_state(table, slot, FP_UNKNOWN, 0);
     set_used(table, slot, HIST_SPAN_EMPTY);

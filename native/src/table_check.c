@@ -19,7 +19,7 @@ static const char *check_mirrors(const fp_table *table, uint32_t slot) {
 }
 
 static const char *check_histogram(const fp_table *table, uint32_t slot) {
-    const uint32_t *histogram = histogram_of(table, slot);
+    const fp_hist_count *histogram = histogram_of(table, slot);
     const hist_span span = hist_span_of(table->columns.used, slot);
     if (span.first <= span.last) {
         if (span.last >= FP_HIST_BUCKETS) return "a row uses a bucket that does not exist";

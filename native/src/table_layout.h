@@ -37,9 +37,12 @@ struct fp_table {
     fp_totals totals;
 };
 
-static inline uint32_t *histogram_of(const fp_table *table, size_t slot) {
+static inline fp_hist_count *histogram_of(const fp_table *table, size_t slot) {
     return table->columns.histogram + slot * FP_HIST_BUCKETS;
 }
+
+/* The histogram of a slot, with the sum of its values, goes into its group's past and starts at zero. */
+void fp_table_begin_histogram_anew(fp_table *table, uint32_t slot);
 
 /* In use, and by whom the caller means. Even generations are of free slots, whatever a zeroed record says. */
 static inline bool is_current(const fp_table *table, uint32_t slot, uint32_t generation) {

@@ -56,7 +56,8 @@ static fp_command about(uint8_t op, uint32_t slot) {
 
 /* Step until nothing is due at now_ns; the records come to `records`. */
 static void step(fp_engine *engine, fp_ns now_ns) {
-    while (fp_engine_step(engine, now_ns) == 0) {}
+    while (fp_engine_step(engine, now_ns) == 0) {
+    }
     CHECK_SOUND(fp_engine_check(engine));
     n_records = fp_engine_drain(engine, records, 4096);
 }
@@ -225,7 +226,8 @@ static void a_full_record_ring_is_counted_and_locks_no_slot(void) {
     fp_engine *engine = engine_at(0, 1, true);
     for (uint32_t slot = 0; slot < 200; slot++) post(engine, add(slot, FP_LANE_TASK, 10 * MS, 10 * MS, 10 * S, NULL));
     for (fp_ns now = 0; now <= 20 * 10 * MS; now += MS)
-        while (fp_engine_step(engine, now) == 0) {}
+        while (fp_engine_step(engine, now) == 0) {
+        }
     fp_engine_stats stats;
     fp_engine_stats_read(engine, &stats);
     CHECK(stats.records_dropped > 0);
@@ -259,7 +261,8 @@ static void an_idle_disconnected_socket_wakes_nobody(void) {
     fp_engine *engine = engine_at(fp_clock_schedule(), 4, false);
     post(engine, add(0, FP_LANE_NATIVE, fp_clock_schedule(), 3600 * S, S, tcp_target(&address)));
     await_result(engine, 0);
-    while (fp_engine_step(engine, fp_clock_schedule()) == 0) {}
+    while (fp_engine_step(engine, fp_clock_schedule()) == 0) {
+    }
     struct pollfd watched = {.fd = fp_engine_poll_fd(engine), .events = POLLIN};
     fp_engine_step(engine, fp_clock_schedule());
     CHECK_EQ(poll(&watched, 1, 50), 0);
@@ -397,9 +400,11 @@ static void the_reader_is_told_once_a_period_and_again_for_what_it_leaves(void) 
     fp_engine *engine = engine_at(0, 1, true);
     struct pollfd news = {.fd = fp_engine_notify_fd(engine), .events = POLLIN};
     for (uint32_t slot = 0; slot < 8; slot++) post(engine, add(slot, FP_LANE_TASK, 10 * MS, S, S, NULL));
-    while (fp_engine_step(engine, 10 * MS) == 0) {}
+    while (fp_engine_step(engine, 10 * MS) == 0) {
+    }
     CHECK_EQ(poll(&news, 1, 0), 0); /* waits for company */
-    while (fp_engine_step(engine, 15 * MS) == 0) {}
+    while (fp_engine_step(engine, 15 * MS) == 0) {
+    }
     CHECK_EQ(poll(&news, 1, 0), 1);
     CHECK_EQ(fp_engine_drain(engine, records, 5), 5);
     CHECK_EQ(poll(&news, 1, 0), 1);

@@ -53,7 +53,7 @@ static void any_latency_lies_between_the_bounds_of_its_bucket(void) {
 enum { ROWS = 97, GROUPS = 7 };
 
 typedef struct rows {
-    uint32_t counts[ROWS][FP_HIST_BUCKETS];
+    fp_hist_count counts[ROWS][FP_HIST_BUCKETS];
     uint32_t group[ROWS];
     uint32_t order[ROWS];
     uint8_t used[ROWS][2];
@@ -67,7 +67,7 @@ static void fill(rows *made, check_rng *rng) {
         uint8_t first = 255, last = 0;
         for (uint64_t n = check_below(rng, 20); n > 0; n--) {
             const uint8_t bucket = (uint8_t)check_below(rng, FP_HIST_BUCKETS);
-            made->counts[r][bucket] = UINT32_MAX - (uint32_t)check_below(rng, 9);
+            made->counts[r][bucket] = (fp_hist_count)(FP_HIST_COUNT_MAX - check_below(rng, 9));
             if (bucket < first) first = bucket;
             if (bucket > last) last = bucket;
         }
@@ -100,7 +100,7 @@ static void a_merge_is_the_sum_of_the_rows_of_each_group(void) {
 }
 
 static void a_merge_adds_to_what_is_there(void) {
-    const uint32_t row[FP_HIST_BUCKETS] = {[3] = 4};
+    const fp_hist_count row[FP_HIST_BUCKETS] = {[3] = 4};
     uint64_t sums[FP_HIST_BUCKETS] = {[3] = 1ULL << 40};
     fp_hist_merge(row, 1, NULL, (uint32_t[]){0}, NULL, 1, sums);
     CHECK_EQ(sums[3], (1LL << 40) + 4);

@@ -397,9 +397,7 @@ static void a_counter_that_wraps_carries_into_its_group(void) {
     fp_table *table = with_one(PLAIN);
     take_many(table, "f");
     fp_row *row = &fp_table_columns(table)->row[0];
-    const uint32_t bucket = fp_hist_bucket(FP_NS_PER_MS);
     row->runs[FP_OK] = row->transitions = UINT32_MAX;
-    fp_table_columns(table)->histogram[bucket] = UINT32_MAX;
     const fp_record passes[2] = {record_of(FP_OK), record_of(FP_OK)};
     fp_transition moved[2];
     CHECK_EQ(fp_table_ingest(table, passes, 2, moved), 1);
@@ -407,8 +405,28 @@ static void a_counter_that_wraps_carries_into_its_group(void) {
     merge(table, &after);
     CHECK_EQ(row->runs[FP_OK], 1);
     CHECK_EQ(after.runs[1][FP_OK], UINT32_MAX + 2LL);
-    CHECK_EQ(after.histogram[1][bucket], UINT32_MAX + 2LL);
     CHECK_EQ(after.transitions[1], UINT32_MAX + 1LL);
+    fp_table_free(table);
+}
+
+/* 16 bits last 18 hours at a run a second: the probe's own percentiles are then of what came since, its group's of everything.
+ */
+static void a_full_histogram_begins_anew_and_its_group_goes_on_counting(void) {
+    fp_table *table = with_one(PLAIN);
+    const uint32_t bucket = fp_hist_bucket(FP_NS_PER_MS);
+    fp_transition moved;
+    for (uint64_t run = 0; run < FP_HIST_COUNT_MAX + 3ULL; run++) {
+        const fp_record pass = record_of(FP_OK);
+        fp_table_ingest(table, &pass, 1, &moved);
+    }
+    CHECK_SOUND(fp_table_check(table));
+    static sums after;
+    merge(table, &after);
+    const fp_row *row = &fp_table_columns(table)->row[0];
+    CHECK_EQ(fp_table_columns(table)->histogram[bucket], 3);
+    CHECK_EQ((row->latency_sum_s + 1e-9) * 1000, 3);
+    CHECK_EQ(row->runs[FP_OK], FP_HIST_COUNT_MAX + 3);
+    CHECK_EQ(after.histogram[1][bucket], FP_HIST_COUNT_MAX + 3);
     fp_table_free(table);
 }
 
@@ -550,6 +568,7 @@ int main(void) {
     RUN(what_a_removed_probe_counted_stays_with_its_group);
     RUN(a_probe_that_changes_its_group_leaves_its_counts_behind);
     RUN(a_counter_that_wraps_carries_into_its_group);
+    RUN(a_full_histogram_begins_anew_and_its_group_goes_on_counting);
     RUN(groups_beyond_those_asked_for_are_passed_over);
     RUN(nothing_is_lost_whatever_happens);
     return 0;

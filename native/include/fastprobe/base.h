@@ -17,10 +17,10 @@
 #include <stdint.h>
 
 typedef uint64_t fp_ns;
-#define FP_NEVER UINT64_MAX
+#define FP_NEVER     UINT64_MAX
 #define FP_NS_PER_US 1000ULL
 #define FP_NS_PER_MS 1000000ULL
-#define FP_NS_PER_S 1000000000ULL
+#define FP_NS_PER_S  1000000000ULL
 
 /* What one run of a probe came to. Everything above FP_ERROR in fp_record.result is an event, not a result. */
 enum fp_result {
@@ -41,44 +41,44 @@ enum fp_state { FP_UNKNOWN = 0, FP_HEALTHY = 1, FP_DEGRADED_STATE = 2, FP_UNHEAL
 enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE_PASSIVE = 3, FP_LANES = 4 };
 
 /* X(number, c_name, python_and_json_name, what a person reads). Numbers are part of the wire format: never reuse one. */
-#define FP_REASONS(X)                                                                        \
-    X(0, NONE, "none", "passed")                                                             \
-    X(1, CONNECT_REFUSED, "connect_refused", "connection refused")                           \
-    X(2, CONNECT_TIMEOUT, "connect_timeout", "no answer to the connection request in time")  \
-    X(3, CONNECT_RESET, "connect_reset", "connection reset while connecting")                \
-    X(4, CONNECT_UNREACHABLE, "connect_unreachable", "no route to the host or network")      \
-    X(5, CONNECT_FAILED, "connect_failed", "connection failed")                              \
-    X(10, DNS_NXDOMAIN, "dns_nxdomain", "the name does not exist")                           \
-    X(11, DNS_TIMEOUT, "dns_timeout", "the name server did not answer in time")              \
-    X(12, DNS_FAILURE, "dns_failure", "the name could not be resolved")                      \
-    X(13, DNS_MISMATCH, "dns_mismatch", "the name server's answer is not the expected one")  \
-    X(14, DNS_PROTOCOL, "dns_protocol", "the name server's answer is malformed")             \
-    X(20, TLS_HANDSHAKE, "tls_handshake", "TLS handshake failed")                            \
-    X(21, TLS_UNTRUSTED, "tls_untrusted", "the certificate chain is not trusted")            \
-    X(22, TLS_HOSTNAME, "tls_hostname", "the certificate is for another name")               \
-    X(23, TLS_EXPIRED, "tls_expired", "the certificate has expired")                         \
-    X(24, TLS_EXPIRING, "tls_expiring", "the certificate expires soon")                      \
-    X(30, HTTP_STATUS, "http_status", "unexpected HTTP status")                              \
-    X(31, HTTP_PROTOCOL, "http_protocol", "malformed HTTP response")                         \
-    X(32, HTTP_HEADER_LIMIT, "http_header_limit", "response headers larger than the limit")  \
-    X(33, HTTP_BODY_LIMIT, "http_body_limit", "response body larger than the limit")         \
-    X(34, HEADER_MISMATCH, "header_mismatch", "an expected header is missing or different")  \
-    X(35, BODY_MISMATCH, "body_mismatch", "the body does not contain what is expected")      \
-    X(36, RESPONSE_TIMEOUT, "response_timeout", "connected, but no complete answer in time") \
-    X(37, RESPONSE_CLOSED, "response_closed", "connection closed before the answer was whole") \
-    X(38, RESPONSE_RESET, "response_reset", "connection reset before the answer was whole")  \
-    X(50, SLOW, "slow", "passed, but slower than degraded_above")                            \
-    X(51, TIMEOUT, "timeout", "did not finish in time")                                      \
-    X(52, EXCEPTION, "exception", "the probe raised an exception")                           \
-    X(53, REPORTED, "reported", "reported by the caller")                                    \
-    X(54, UNSUPPORTED, "unsupported", "this probe cannot run on this host")                  \
-    X(100, OVERLAP, "overlap", "the previous run had not finished")                          \
-    X(101, SATURATED, "saturated", "no free worker or connection in time")                   \
-    X(102, LATE, "late", "the moment had passed (suspended or stopped process)")             \
-    X(103, DESCRIPTORS, "descriptors", "this process is out of file descriptors")            \
-    X(104, PORTS, "ports", "this host is out of ephemeral ports")                            \
-    X(105, MEMORY, "memory", "the kernel is out of socket buffers")                          \
-    X(106, SHUTTING_DOWN, "shutting_down", "the runtime is stopping")                        \
+#define FP_REASONS(X)                                                                                                          \
+    X(0, NONE, "none", "passed")                                                                                               \
+    X(1, CONNECT_REFUSED, "connect_refused", "connection refused")                                                             \
+    X(2, CONNECT_TIMEOUT, "connect_timeout", "no answer to the connection request in time")                                    \
+    X(3, CONNECT_RESET, "connect_reset", "connection reset while connecting")                                                  \
+    X(4, CONNECT_UNREACHABLE, "connect_unreachable", "no route to the host or network")                                        \
+    X(5, CONNECT_FAILED, "connect_failed", "connection failed")                                                                \
+    X(10, DNS_NXDOMAIN, "dns_nxdomain", "the name does not exist")                                                             \
+    X(11, DNS_TIMEOUT, "dns_timeout", "the name server did not answer in time")                                                \
+    X(12, DNS_FAILURE, "dns_failure", "the name could not be resolved")                                                        \
+    X(13, DNS_MISMATCH, "dns_mismatch", "the name server's answer is not the expected one")                                    \
+    X(14, DNS_PROTOCOL, "dns_protocol", "the name server's answer is malformed")                                               \
+    X(20, TLS_HANDSHAKE, "tls_handshake", "TLS handshake failed")                                                              \
+    X(21, TLS_UNTRUSTED, "tls_untrusted", "the certificate chain is not trusted")                                              \
+    X(22, TLS_HOSTNAME, "tls_hostname", "the certificate is for another name")                                                 \
+    X(23, TLS_EXPIRED, "tls_expired", "the certificate has expired")                                                           \
+    X(24, TLS_EXPIRING, "tls_expiring", "the certificate expires soon")                                                        \
+    X(30, HTTP_STATUS, "http_status", "unexpected HTTP status")                                                                \
+    X(31, HTTP_PROTOCOL, "http_protocol", "malformed HTTP response")                                                           \
+    X(32, HTTP_HEADER_LIMIT, "http_header_limit", "response headers larger than the limit")                                    \
+    X(33, HTTP_BODY_LIMIT, "http_body_limit", "response body larger than the limit")                                           \
+    X(34, HEADER_MISMATCH, "header_mismatch", "an expected header is missing or different")                                    \
+    X(35, BODY_MISMATCH, "body_mismatch", "the body does not contain what is expected")                                        \
+    X(36, RESPONSE_TIMEOUT, "response_timeout", "connected, but no complete answer in time")                                   \
+    X(37, RESPONSE_CLOSED, "response_closed", "connection closed before the answer was whole")                                 \
+    X(38, RESPONSE_RESET, "response_reset", "connection reset before the answer was whole")                                    \
+    X(50, SLOW, "slow", "passed, but slower than degraded_above")                                                              \
+    X(51, TIMEOUT, "timeout", "did not finish in time")                                                                        \
+    X(52, EXCEPTION, "exception", "the probe raised an exception")                                                             \
+    X(53, REPORTED, "reported", "reported by the caller")                                                                      \
+    X(54, UNSUPPORTED, "unsupported", "this probe cannot run on this host")                                                    \
+    X(100, OVERLAP, "overlap", "the previous run had not finished")                                                            \
+    X(101, SATURATED, "saturated", "no free worker or connection in time")                                                     \
+    X(102, LATE, "late", "the moment had passed (suspended or stopped process)")                                               \
+    X(103, DESCRIPTORS, "descriptors", "this process is out of file descriptors")                                              \
+    X(104, PORTS, "ports", "this host is out of ephemeral ports")                                                              \
+    X(105, MEMORY, "memory", "the kernel is out of socket buffers")                                                            \
+    X(106, SHUTTING_DOWN, "shutting_down", "the runtime is stopping")                                                          \
     X(107, DROPPED, "dropped", "a notice was lost to a full ring")
 
 enum fp_reason {

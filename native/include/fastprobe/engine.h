@@ -2,14 +2,13 @@
  *
  * Down go commands, up go records (base.h); both through bounded rings. One other thread posts commands and drains records; the
  * engine either runs in a thread of its own (fp_engine_start) or is stepped by that same thread (fp_engine_step). Two timers a
- * slot live in the wheel: 2*slot is its schedule, 2*slot+1 the deadline of the run in flight (or the delayed start of a jittered
- * one). A slot has at most one run in flight, whatever its lane: what comes due meanwhile is SKIPPED(overlap).
+ * slot live in the wheel: 2*slot is its schedule, 2*slot+1 the deadline of the run in flight (or the delayed start of a
+ * jittered one). A slot has at most one run in flight, whatever its lane: what comes due meanwhile is SKIPPED(overlap).
  *
  * Native lane: a due slot takes a connection from a bounded pool; when none is free it waits in line, and is SKIPPED(saturated)
- * if it could not start within max(its timeout, 1 s) or before its next due. Our own exhaustion (EMFILE, EADDRNOTAVAIL, ENOBUFS)
- * is SKIPPED too, never the target's failure.
- * Task and thread lane: a DUE record goes up and the slot is in flight until FP_CMD_FINISH; a DEADLINE record goes up when timeout_ns
- * has passed since the notice. */
+ * if it could not start within max(its timeout, 1 s) or before its next due. Our own exhaustion (EMFILE, EADDRNOTAVAIL,
+ * ENOBUFS) is SKIPPED too, never the target's failure. Task and thread lane: a DUE record goes up and the slot is in flight
+ * until FP_CMD_FINISH; a DEADLINE record goes up when timeout_ns has passed since the notice. */
 #ifndef FASTPROBE_ENGINE_H
 #define FASTPROBE_ENGINE_H
 #include "fastprobe/base.h"
@@ -18,14 +17,14 @@
 typedef struct fp_engine fp_engine;
 
 typedef struct fp_engine_config {
-    uint32_t capacity;         /* slots */
-    uint32_t connections;      /* native runs at once: descriptors the engine may hold */
-    uint32_t record_ring;      /* records on their way up; power of two */
-    uint32_t command_ring;     /* commands on their way down; power of two */
-    uint32_t events_per_step;  /* bound of one step: socket events, expiries and starts each (64) */
-    fp_ns tick_ns;             /* wheel resolution (1 ms) */
-    fp_ns notify_ns;           /* records wait at most this long for company before the reader is woken (5 ms) */
-    bool manual_clock;         /* latencies too are taken from step's now_ns: for tests without sockets */
+    uint32_t capacity;        /* slots */
+    uint32_t connections;     /* native runs at once: descriptors the engine may hold */
+    uint32_t record_ring;     /* records on their way up; power of two */
+    uint32_t command_ring;    /* commands on their way down; power of two */
+    uint32_t events_per_step; /* bound of one step: socket events, expiries and starts each (64) */
+    fp_ns tick_ns;            /* wheel resolution (1 ms) */
+    fp_ns notify_ns;          /* records wait at most this long for company before the reader is woken (5 ms) */
+    bool manual_clock;        /* latencies too are taken from step's now_ns: for tests without sockets */
 } fp_engine_config;
 
 enum fp_command_op {
@@ -43,45 +42,49 @@ typedef struct fp_command {
     uint8_t lane;
     uint16_t reserved;
     uint32_t slot;
-    uint32_t generation;  /* must match the slot's (except ADD): else the command is dropped and counted as stale */
-    uint32_t jitter_ms;   /* each scheduled start is delayed by a uniform random 0..jitter */
-    fp_ns due_ns;         /* scheduling clock: next periodic run; fixes the phase */
-    fp_ns first_ns;       /* an extra first run before due_ns, or FP_NEVER */
+    uint32_t generation; /* must match the slot's (except ADD): else the command is dropped and counted as stale */
+    uint32_t jitter_ms;  /* each scheduled start is delayed by a uniform random 0..jitter */
+    fp_ns due_ns;        /* scheduling clock: next periodic run; fixes the phase */
+    fp_ns first_ns;      /* an extra first run before due_ns, or FP_NEVER */
     fp_ns interval_ns;
     fp_ns timeout_ns;
-    fp_target *target;    /* owned by the engine from here on */
+    fp_target *target; /* owned by the engine from here on */
 } fp_command;
 
 typedef struct fp_engine_stats { /* each word is read atomically, the whole is not a snapshot */
     uint64_t steps;
     uint64_t expiries;
-    uint64_t runs_started;       /* native */
-    uint64_t runs_finished;      /* native */
+    uint64_t runs_started;  /* native */
+    uint64_t runs_finished; /* native */
     uint64_t connections_opened;
     uint64_t connections_reused;
-    uint64_t retries;            /* keep-alive races, retried on a fresh connection */
-    uint64_t in_flight;          /* native, now */
-    uint64_t waiting;            /* native, due but without a connection, now */
-    uint64_t records_dropped;    /* up-ring full */
+    uint64_t retries;         /* keep-alive races, retried on a fresh connection */
+    uint64_t in_flight;       /* native, now */
+    uint64_t waiting;         /* native, due but without a connection, now */
+    uint64_t records_dropped; /* up-ring full */
     uint64_t commands_stale;
-    uint64_t clock_jumps;        /* wheel found more than 5 s late */
-    uint64_t cpu_ns;             /* of the engine thread, updated every 1,024 steps or so; 0 when stepped */
+    uint64_t clock_jumps; /* wheel found more than 5 s late */
+    uint64_t cpu_ns;      /* of the engine thread, updated every 1,024 steps or so; 0 when stepped */
 } fp_engine_stats;
 
 int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns); /* -EINVAL, -ENOMEM, -EMFILE */
-void fp_engine_free(fp_engine *engine);                                             /* stops first if running; frees targets left */
+void fp_engine_free(fp_engine *engine); /* stops first if running; frees targets left */
 
 int fp_engine_start(fp_engine *engine); /* -EALREADY, -EAGAIN */
 int fp_engine_stop(fp_engine *engine);  /* joins the thread; runs in flight are abandoned; calm when not running */
 
-/* One bounded piece of work at now_ns: commands, expiries, starts, ready sockets (poll without waiting). Returns the time of the
- * next deed, 0 when there is more to do at once, FP_NEVER when only a command or a socket can bring work. Only while not started. */
+/* One bounded piece of work at now_ns: commands, expiries, starts, ready sockets (poll without waiting). Returns the time of
+ * the next deed, 0 when there is more to do at once, FP_NEVER when only a command or a socket can bring work. Only while not
+ * started. */
 fp_ns fp_engine_step(fp_engine *engine, fp_ns now_ns);
-/* Wait for sockets or commands, at most until until_ns on the scheduling clock. Only while not started; for stepping in a loop. */
+/* Wait for sockets or commands, at most until until_ns on the scheduling clock. Only while not started; for stepping in a loop.
+ */
 int fp_engine_wait(fp_engine *engine, fp_ns until_ns);
-int fp_engine_poll_fd(const fp_engine *engine); /* readable when step has socket work: to be watched when stepped in a host's loop */
+int fp_engine_poll_fd(
+    const fp_engine *engine); /* readable when step has socket work: to be watched when stepped in a host's loop */
 
-/* Post n commands; returns how many were taken (fewer when the ring is full: post the rest later). Wakes the engine if asleep. */
+/* Post n commands; returns how many were taken (fewer when the ring is full: post the rest later). Wakes the engine if asleep.
+ */
 uint32_t fp_engine_post(fp_engine *engine, const fp_command *commands, uint32_t n);
 
 int fp_engine_notify_fd(const fp_engine *engine); /* an eventfd, readable when records wait */

@@ -73,7 +73,7 @@ typedef struct fp_page {
     size_t capacity;
 } fp_page;
 
-enum fp_cell { FP_CELL_U8 = 0, FP_CELL_U32 = 1, FP_CELL_U64 = 2, FP_CELL_F64 = 3 };
+enum fp_cell { FP_CELL_U8 = 0, FP_CELL_U32 = 1, FP_CELL_U64 = 2, FP_CELL_F64 = 3, FP_CELL_U16 = 4 };
 
 typedef struct fp_series {
     fp_text head;

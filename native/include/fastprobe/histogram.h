@@ -12,13 +12,18 @@
 #define FP_HIST_OVERFLOW 215u
 #define FP_HIST_SCALE    3
 
+/* One bucket of one row. Two bytes: at a million probes the rows are most of the memory there is. Who counts to the end of it
+ * folds the row into a sum and begins anew (table.h). */
+typedef uint16_t fp_hist_count;
+#define FP_HIST_COUNT_MAX UINT16_MAX
+
 uint32_t fp_hist_bucket(fp_ns latency_ns);     /* no log(): exponent and a mantissa threshold table */
 double fp_hist_upper_bound_s(uint32_t bucket); /* inclusive; INFINITY for the overflow */
 
 /* out[group_of_row[r]][b] += rows[r][b] for every row r with group_of_row[r] < n_groups; others are passed over. `out` is
  * n_groups x FP_HIST_BUCKETS and is not cleared. `order` (n_rows row numbers, or NULL) is the order of visit: sorted by group
  * it is faster. `used` (n_rows x 2 bytes, or NULL) gives the first and last bucket each row ever touched. */
-void fp_hist_merge(const uint32_t *rows, uint32_t n_rows, const uint32_t *order, const uint32_t *group_of_row,
+void fp_hist_merge(const fp_hist_count *rows, uint32_t n_rows, const uint32_t *order, const uint32_t *group_of_row,
                    const uint8_t *used, uint32_t n_groups, uint64_t *out);
 
 /* out_s[r * n_q + k] = the q[k]-quantile in seconds of row r; NAN for an empty row, INFINITY when it lies in the overflow.

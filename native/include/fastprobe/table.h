@@ -66,8 +66,9 @@ typedef struct fp_columns {
     uint8_t *kind; /* opaque to the core: the registry's number of the probe kind */
     uint8_t *lane;
     uint8_t *state;
-    uint8_t *used;       /* capacity x 2: first and last histogram bucket touched; (255, 0) while empty */
-    uint32_t *histogram; /* capacity x FP_HIST_BUCKETS */
+    uint8_t *used; /* capacity x 2: first and last histogram bucket touched; (255, 0) while empty */
+    fp_hist_count
+        *histogram; /* capacity x FP_HIST_BUCKETS; when one is full, the row goes into its group's past and starts at zero */
     fp_row *row;
 } fp_columns;
 

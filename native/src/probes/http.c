@@ -76,11 +76,14 @@ static bool take(fp_engine *engine, fp_connection *connection, const char *data,
     size_t body_length = 0;
     for (;;) {
         switch (fp_http1_next(&connection->parser, &data, &length, &body, &body_length)) {
-        case FP_HTTP1_MORE: return true;
-        case FP_HTTP1_STATUS: break;
+        case FP_HTTP1_MORE:
+            return true;
+        case FP_HTTP1_STATUS:
+            break;
         case FP_HTTP1_HEADER:
-            connection->expectations |= fp_http_plan_match(connection->target->plan, connection->parser.name, connection->parser.name_len,
-                                                           connection->parser.value, connection->parser.value_len);
+            connection->expectations |=
+                fp_http_plan_match(connection->target->plan, connection->parser.name, connection->parser.name_len,
+                                   connection->parser.value, connection->parser.value_len);
             break;
         case FP_HTTP1_HEADERS_END:
             if (!headers_good(engine, connection)) return false;
@@ -92,8 +95,12 @@ static bool take(fp_engine *engine, fp_connection *connection, const char *data,
             /* Bytes after the answer belong to no request of ours: such a connection is not trusted again. */
             whole(engine, connection, length == 0, FP_DISCONNECT);
             return false;
-        case FP_HTTP1_TOO_LARGE: fail(engine, connection, FP_REASON_HTTP_HEADER_LIMIT); return false;
-        default: fail(engine, connection, FP_REASON_HTTP_PROTOCOL); return false;
+        case FP_HTTP1_TOO_LARGE:
+            fail(engine, connection, FP_REASON_HTTP_HEADER_LIMIT);
+            return false;
+        default:
+            fail(engine, connection, FP_REASON_HTTP_PROTOCOL);
+            return false;
         }
     }
 }

@@ -56,7 +56,7 @@ cdef extern from "fastprobe/histogram.h" nogil:
         FP_HIST_OVERFLOW
     uint32_t fp_hist_bucket(fp_ns latency_ns)
     double fp_hist_upper_bound_s(uint32_t bucket)
-    void fp_hist_merge(const uint32_t *rows, uint32_t n_rows, const uint32_t *order, const uint32_t *group_of_row,
+    void fp_hist_merge(const uint16_t *rows, uint32_t n_rows, const uint32_t *order, const uint32_t *group_of_row,
                        const uint8_t *used, uint32_t n_groups, uint64_t *out)
     void fp_hist_quantiles(const uint64_t *rows, uint32_t n_rows, const double *q, uint32_t n_q, double *out_s)
 
@@ -101,7 +101,7 @@ cdef extern from "fastprobe/table.h" nogil:
         uint8_t *lane
         uint8_t *state
         uint8_t *used
-        uint32_t *histogram
+        uint16_t *histogram
         fp_row *row
     ctypedef struct fp_probe_config:
         uint32_t group
@@ -177,6 +177,7 @@ cdef extern from "fastprobe/exposition.h" nogil:
         FP_CELL_U32
         FP_CELL_U64
         FP_CELL_F64
+        FP_CELL_U16
     ctypedef struct fp_series:
         fp_text head
         fp_text tail

@@ -7,6 +7,7 @@ from libc.string cimport memcpy
 
 from meshkit_fastprobe._native.core cimport (
     FP_CELL_F64,
+    FP_CELL_U16,
     FP_CELL_U32,
     FP_CELL_U64,
     FP_CELL_U8,
@@ -47,7 +48,8 @@ cdef fp_cell cell_of(array) except *:
     """The kind of number a column holds. Columns are one-dimensional, at any stride, or rows x buckets and contiguous."""
     if not array.flags.c_contiguous and (array.ndim != 1 or array.strides[0] <= 0):
         raise ValueError("a column is contiguous, or one-dimensional with a stride")
-    kinds = {np.dtype(np.uint8): FP_CELL_U8, np.dtype(np.uint32): FP_CELL_U32, np.dtype(np.uint64): FP_CELL_U64,
+    kinds = {np.dtype(np.uint8): FP_CELL_U8, np.dtype(np.uint16): FP_CELL_U16,
+             np.dtype(np.uint32): FP_CELL_U32, np.dtype(np.uint64): FP_CELL_U64,
              np.dtype(np.float64): FP_CELL_F64}
     try:
         return kinds[array.dtype]
@@ -197,8 +199,8 @@ cdef class Buckets:
         self._buckets.n_edges = n
         self._buckets.n_buckets = counts.shape[1]
         self._buckets.cell = cell_of(counts)
-        if self._buckets.cell != FP_CELL_U32 and self._buckets.cell != FP_CELL_U64:
-            raise ValueError("counters are uint32 or uint64")
+        if self._buckets.cell == FP_CELL_U8 or self._buckets.cell == FP_CELL_F64:
+            raise ValueError("counters are uint16, uint32 or uint64")
         if cell_of(sum_s) != FP_CELL_F64:
             raise ValueError("sums are float64")
         self._buckets.counts = address_of(counts)

@@ -8,7 +8,7 @@ def upper_bounds_s() -> NDArray[np.float64]:
     """The 216 inclusive upper bounds in seconds; the last is infinite."""
 
 def merge(
-    rows: NDArray[np.uint32],
+    rows: NDArray[np.uint16],
     group_of_row: NDArray[np.uint32],
     n_groups: int,
     *,

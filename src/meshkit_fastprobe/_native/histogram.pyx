@@ -1,5 +1,5 @@
 """Latency histograms as rows of counters, outside of a table: for windows, tests and benchmarks."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 import numpy as np
 
@@ -30,7 +30,7 @@ cdef int require_rows(shape) except -1:
 
 
 def merge(
-    const uint32_t[:, ::1] rows not None,
+    const uint16_t[:, ::1] rows not None,
     const uint32_t[::1] group_of_row not None,
     uint32_t n_groups,
     *,

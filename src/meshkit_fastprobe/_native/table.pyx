@@ -241,7 +241,7 @@ cdef class Table:
         if name == "used":
             return self._view(columns.used, np.dtype((np.uint8, 2)))
         if name == "histogram":
-            return self._view(columns.histogram, np.dtype((np.uint32, FP_HIST_BUCKETS)))
+            return self._view(columns.histogram, np.dtype((np.uint16, FP_HIST_BUCKETS)))
         rows = self._view(row, ROW)
         if name == "row":
             return rows
