@@ -102,6 +102,6 @@ def _compose(seconds: float) -> str:
 def _plain(number: float) -> str:
     """Exactly this float, without an exponent and without .0 at its end."""
     mantissa, _, exponent = repr(float(number)).partition("e")
-    if exponent:
-        return f"{number:.{max(0, len(mantissa.replace('.', '')) - 1 - int(exponent))}f}"
-    return mantissa.removesuffix(".0")
+    if exponent.startswith("-"):
+        return f"0.{'0' * (-int(exponent) - 1)}{mantissa.replace('.', '')}"
+    return f"{number:.0f}" if exponent else mantissa.removesuffix(".0")

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
@@ -90,6 +90,7 @@ def test_durations_are_written_as_people_write_them(seconds: float, text: str) -
     assert format_duration(seconds) == text
 
 
+@example(5.960464477539063e-08)
 @given(st.floats(1e-9, 30 * 86400) | st.integers(0, 30 * 86400) | st.floats(1e-9, 1e-5))
 def test_what_is_written_is_read_back_as_the_same_float(seconds: float) -> None:
     text = format_duration(seconds)
