@@ -33,6 +33,7 @@ class RecentItem(Body):
     result: str
     latency_seconds: float
     reason: str | None = None
+    message: str = ""
     detail: int = 0
 
 
@@ -76,6 +77,8 @@ class GroupItem(Body):
     stale: int
     runs: int
     results: dict[str, int]
+    seconds: float
+    """What the window really covers: less than its name says in the time after a start."""
     rate_per_second: float | None = None
     success_ratio: float | None = None
     p50_seconds: float | None = None
@@ -130,7 +133,7 @@ def probe_item(view: ProbeView, recent: list[RecentResult] | None = None) -> Pro
         message=view.message,
         detail=view.detail,
         latency_seconds=_finite(view.latency_s),
-        last_run=None if _finite(view.last_run) is None else rfc3339(view.last_run),
+        last_run=None if view.last_run is None else rfc3339(view.last_run),
         success_ratio=_finite(view.success_ratio),
         recent=None if recent is None else [_recent_item(one) for one in recent],
         beyond_range=beyond,
@@ -147,6 +150,7 @@ def group_item(group: Group) -> GroupItem:
         stale=group.stale,
         runs=group.runs,
         results=group.results,
+        seconds=group.seconds,
         rate_per_second=_finite(group.rate_per_s),
         success_ratio=_finite(group.success_ratio),
         beyond_range=beyond,
@@ -161,6 +165,7 @@ def _recent_item(recent: RecentResult) -> RecentItem:
         result=recent.result.name.lower(),
         latency_seconds=recent.latency_s,
         reason=_reason(recent.reason),
+        message=recent.message,
         detail=recent.detail,
     )
 

@@ -52,8 +52,8 @@ class PagedReply(msgspec.Struct, frozen=True):
         """False when the reader went or was given up: the answer must not be ended then, or it would look whole."""
         whole = False
         async with trio.open_nursery() as nursery:
-            # Hypercorn takes pages for a reader that has gone as calmly as for one that is there. (It also says so at the end of
-            # an answer, amid our last send: that one is made outside of this scope.)
+            # Hypercorn takes pages for a reader that has gone as calmly as for one that is there. (It also says so at the end
+            # of an answer, amid our last send: that one is made outside of this scope.)
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
             for page in self.pages:
                 if not page:
