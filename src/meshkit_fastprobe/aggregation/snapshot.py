@@ -131,7 +131,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def view(self, row: int) -> ProbeView:
         """The probe in this row, of all columns."""
-        return self.source.view_of(self.directory.registrations[row], self.columns, row)
+        return self.views([row])[0]
+
+    def views(self, rows: Sequence[int]) -> list[ProbeView]:
+        """The probes in these rows. Many at once cost a third of as many one by one."""
+        return self.source.views_of([self.directory.registrations[row] for row in rows], self.columns, rows)
 
     def select(
         self,
@@ -220,7 +224,7 @@ class SnapshotBuilder:
         row = directory.row(registration.name)
         suppressed = directory.suppressed(self._state[directory.slots] == State.UNHEALTHY)
         columns["suppressed"] = suppressed[[row]] if row is not None else np.zeros(1, bool)
-        return self.view_of(registration, columns, 0)
+        return self.views_of([registration], columns, [0])[0]
 
     def recent(self, registration: Registration, now_ns: int, wall_s: float) -> list[RecentResult]:
         """The remembered results of one probe, oldest first."""
@@ -237,54 +241,30 @@ class SnapshotBuilder:
             for at_cs, latency_us, detail, result, reason in self._table.recent(registration.slot).tolist()
         ]
 
-    def view_of(self, registration: Registration, columns: dict[str, NDArray[Any]], row: int) -> ProbeView:
-        """The view of a row of columns that were read for this registration."""
-        options = registration.options
-        at = {name: column[row].item() for name, column in columns.items()}
-        result = None if at["last_result"] == NO_RESULT else Result(at["last_result"])
-        reason = None if result is None else Reason(at["last_reason"])
-        runs = {name: at[name] for name in RESULT_NAMES}
-        total = sum(runs.values())
-        p50, p90, p99 = self._quantiles(registration)
-        return ProbeView(
-            name=registration.name,
-            kind=registration.kind,
-            lane=registration.lane,
-            target=registration.probe.target,
-            cluster=options.cluster,
-            namespace=options.namespace,
-            labels=dict(options.labels),
-            state=State(at["state"]),
-            since=at["since"],
-            stale=at["stale"],
-            suppressed=at["suppressed"],
-            result=result,
-            reason=reason,
-            message=_message(registration, result, reason, at["last_detail"]),
-            detail=at["last_detail"],
-            latency_s=None if result is None else at["last_latency_s"],
-            last_run=None if result is None else at["last_run"],
-            runs=runs,
-            skipped=at["skipped"],
-            transitions=at["transitions"],
-            interval_s=at["interval_s"],
-            timeout_s=options.timeout_s,
-            success_ratio=(runs["ok"] + runs["degraded"]) / total if total else None,
-            p50_s=p50,
-            p90_s=p90,
-            p99_s=p99,
-        )
+    def views_of(
+        self, registrations: Sequence[Registration], columns: dict[str, NDArray[Any]], rows: Sequence[int]
+    ) -> list[ProbeView]:
+        """The views of rows of columns that were read for these registrations."""
+        at = np.asarray(rows, np.intp)
+        cells = zip(*(column[at].tolist() for column in columns.values()), strict=True)
+        quantiles = self._quantiles(registrations)
+        return [
+            _view(registration, dict(zip(columns, row, strict=True)), life)
+            for registration, row, life in zip(registrations, cells, quantiles, strict=True)
+        ]
 
     def _current_directory(self) -> Directory:
         if self._directory.version != self.catalog.version:
             self._directory = Directory.read(self.catalog)
         return self._directory
 
-    def _quantiles(self, registration: Registration) -> list[float | None]:
-        if self._generation[registration.slot] != registration.generation:
-            return [None] * len(QUANTILES)  # removed since the snapshot was taken
-        counts = self._histogram[[registration.slot]].astype(np.uint64)
-        return without_nan(histogram.quantiles(counts, QUANTILES)[0].tolist())
+    def _quantiles(self, registrations: Sequence[Registration]) -> list[list[float | None]]:
+        """Of the life of each, as of now; unknown for those that were removed since the snapshot was taken."""
+        slots = np.array([registration.slot for registration in registrations], np.intp)
+        generations = np.array([registration.generation for registration in registrations], np.uint32)
+        life_s = histogram.quantiles(self._histogram[slots].astype(np.uint64), QUANTILES)
+        life_s[self._generation[slots] != generations] = np.nan
+        return [without_nan(values) for values in life_s.tolist()]
 
     def _totals(self, state: NDArray[np.uint8], dropped: int) -> Totals:
         totals = self._table.totals()
@@ -304,6 +284,43 @@ class SnapshotBuilder:
             lag_p99_s=lag_p99_s,
             lag_max_s=None if lag_p50_s is None else totals["lag_max_s"],
         )
+
+
+def _view(registration: Registration, at: dict[str, Any], quantiles: Sequence[float | None]) -> ProbeView:
+    """at: the cells of the probe's row, by column."""
+    options = registration.options
+    result = None if at["last_result"] == NO_RESULT else Result(at["last_result"])
+    reason = None if result is None else Reason(at["last_reason"])
+    runs = {name: at[name] for name in RESULT_NAMES}
+    total = sum(runs.values())
+    return ProbeView(
+        name=registration.name,
+        kind=registration.kind,
+        lane=registration.lane,
+        target=registration.probe.target,
+        cluster=options.cluster,
+        namespace=options.namespace,
+        labels=dict(options.labels),
+        state=State(at["state"]),
+        since=at["since"],
+        stale=at["stale"],
+        suppressed=at["suppressed"],
+        result=result,
+        reason=reason,
+        message=_message(registration, result, reason, at["last_detail"]),
+        detail=at["last_detail"],
+        latency_s=None if result is None else at["last_latency_s"],
+        last_run=None if result is None else at["last_run"],
+        runs=runs,
+        skipped=at["skipped"],
+        transitions=at["transitions"],
+        interval_s=at["interval_s"],
+        timeout_s=options.timeout_s,
+        success_ratio=(runs["ok"] + runs["degraded"]) / total if total else None,
+        p50_s=quantiles[0],
+        p90_s=quantiles[1],
+        p99_s=quantiles[2],
+    )
 
 
 def _message(registration: Registration, result: Result | None, reason: Reason | None, detail: int) -> str:

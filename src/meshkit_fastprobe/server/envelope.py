@@ -105,7 +105,7 @@ def envelope_reply(request: Request, envelope: Envelope) -> Reply:
 
 
 def rfc3339(wall_s: float) -> str:
-    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def probe_item(view: ProbeView, recent: list[RecentResult] | None = None) -> ProbeItem:
