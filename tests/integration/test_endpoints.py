@@ -4,6 +4,7 @@ import random
 import socket
 import stat
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -40,7 +41,7 @@ async def target():
         pass
 
     async with trio.open_nursery() as nursery:
-        [listener] = await nursery.start(trio.serve_tcp, accept, 0)
+        [listener] = await nursery.start(partial(trio.serve_tcp, accept, 0, host="127.0.0.1"))
         yield f"127.0.0.1:{listener.socket.getsockname()[1]}"
         nursery.cancel_scope.cancel()
 
