@@ -313,7 +313,8 @@ def test_a_hundred_thousand_targets_load_in_a_few_seconds(write: Write) -> None:
 
 words = st.sampled_from(
     ["host", "server", "engine", "defaults", "probe", "plugins", "chaos", "name", "kind", "tcp", "http", "dns", "listen",
-     "expect", "status", "headers", "10.0.0.1:1", "http://a/", "5s", "query_name", "labels", "max_probes", *sorted(RESERVED), "target"]
+     "expect", "status", "headers", "10.0.0.1:1", "http://a/", "5s", "query_name", "labels", "max_probes",
+     *sorted(RESERVED), "target"]
 )  # fmt: skip
 keys = words | st.text(st.characters(codec="utf-8"), max_size=5)
 scalars = words | st.booleans() | st.integers(-5, 10**12) | st.floats() | st.text(st.characters(codec="utf-8"), max_size=8)
