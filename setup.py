@@ -45,8 +45,10 @@ extensions = [
 
 setup(
     cmdclass={"build_ext": BuildExtWithLibrary, "build_clib": BuildPicClib},
-    libraries=[("fastprobe", {"sources": C_SOURCES, "include_dirs": ["native/include", "native/src"], "obj_deps": {"":
-    C_HEADERS}})], ext_modules=cythonize(
+    libraries=[
+        ("fastprobe", {"sources": C_SOURCES, "include_dirs": ["native/include", "native/src"], "obj_deps": {"": C_HEADERS}})
+    ],
+    ext_modules=cythonize(
         extensions,
         build_dir="build/cython",
         include_path=["src"],

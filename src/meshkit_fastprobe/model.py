@@ -129,8 +129,8 @@ DEFAULT_TIMEOUT_S: Final = 1.0
 class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a probe is run and judged; the same for every kind. Durations in seconds.
 
-    timeout_s is never above interval_s. unhealthy_interval_s None means the same as interval_s. degraded_above_s None means off.
-    rise / fall: consecutive results that change the state; the first conclusive result decides the first state alone.
+    timeout_s is never above interval_s. unhealthy_interval_s None means the same as interval_s. degraded_above_s None means
+    off. rise / fall: consecutive results that change the state; the first conclusive result decides the first state alone.
     """
 
     interval_s: float = DEFAULT_INTERVAL_S
@@ -177,8 +177,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one Diagnostics runs. Every bound of the product that an embedder may move stands here, with its unit in its name.
 
     server None serves nothing. state_dir None keeps nothing on disk (and the local token in memory only).
-    engine "thread" drives native probes in a thread of their own; "inline" steps the engine inside trio, on trio's clock: for tests
-    with a virtual clock.
+    engine "thread" drives native probes in a thread of their own; "inline" steps the engine inside trio, on trio's clock: for
+    tests with a virtual clock.
     """
 
     host: str

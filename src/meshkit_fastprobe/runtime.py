@@ -163,7 +163,7 @@ class Diagnostics:
 
     @classmethod
     def from_config(cls, config: Config) -> Diagnostics:
-        """What a loaded configuration file describes; while running, its target files are watched and applied as they change."""
+        """What a loaded configuration file describes; its target files are watched while it runs."""
         diag = cls(config.settings)
         diag._config = config
         diag._register_specs(config.probes)
@@ -363,7 +363,9 @@ class Diagnostics:
         )
 
     def _register_specs(self, specs: Sequence[ProbeSpec]) -> None:
-        self._register([spec.name for spec in specs], [cast("Probe", spec.probe) for spec in specs], (spec.options for spec in specs))
+        self._register(
+            [spec.name for spec in specs], [cast("Probe", spec.probe) for spec in specs], (spec.options for spec in specs)
+        )
 
     def _register(self, names: Sequence[str], probes: Iterable[Probe], options: Iterable[ProbeOptions]) -> None:
         """All or none: names are checked before the first slot is taken."""
@@ -402,7 +404,7 @@ class Diagnostics:
 
     def _columns(
         self, probe: Probe, options: ProbeOptions, lane: Lane, group: int, *, unhealthy: bool = False
-    ) -> tuple[int, ...]:
+    ) -> tuple[int, int, int, int, int, int, int, int]:
         interval_s = (
             options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
         )
@@ -499,5 +501,5 @@ class ReloadSummary(msgspec.Struct, frozen=True):
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
-    """Read a configuration file with the built-in probe kinds and the plug-ins it names. ConfigError says what is wrong and where."""
+    """Read a configuration file with the built-in kinds and the plug-ins it names. ConfigError says what is wrong and where."""
     return load(path, builtin_kinds)

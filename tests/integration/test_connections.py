@@ -51,7 +51,7 @@ class Served:
 
     async def all_gone(self):
         with trio.fail_after(2):
-            while self.loop.open:  # noqa: ASYNC110 - looked at from outside; the product needs no event for it
+            while self.loop.open:
                 await trio.sleep(0.01)
 
 

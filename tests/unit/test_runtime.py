@@ -378,7 +378,7 @@ async def test_an_error_in_the_body_comes_out_as_it_is(mock_clock):
 def test_a_taken_name_is_refused_and_a_batch_is_all_or_none():
     diag = diagnostics()
     diag.add(fp.TcpProbe("127.0.0.1:1"))
-    with pytest.raises(fp.DuplicateNameError, match="tcp:127.0.0.1:1"):
+    with pytest.raises(fp.DuplicateNameError, match=r"tcp:127\.0\.0\.1:1"):
         diag.add_many(fp.TcpProbe(f"127.0.0.1:{port}") for port in (2, 3, 1))
     assert len(diag.catalog) == 1
 

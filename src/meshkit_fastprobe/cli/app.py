@@ -22,7 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-probes = typer.Typer(help="List, show, run, pause and resume probes of a running host.", no_args_is_help=True, rich_markup_mode=None)
+probes = typer.Typer(
+    help="List, show, run, pause and resume probes of a running host.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def _version(wanted: bool) -> None:
@@ -34,7 +36,9 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def fastprobe(
     _version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of internal errors.", envvar="FASTPROBE_DEBUG")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks of internal errors.", envvar="FASTPROBE_DEBUG")
+    ] = False,
 ) -> None:
     if debug:
         os.environ["FASTPROBE_DEBUG"] = "1"
@@ -60,7 +64,7 @@ def _mount_config() -> None:
     app.add_typer(config, name="config", help="Check, describe and show configuration files.")
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return a way to end
     """One command from its arguments to its exit code; errors are a line what and a line what to do next."""
     first = next((argument for argument in arguments if not argument.startswith("-")), None)
     if first in {None, "config"} or os.environ.get("_FASTPROBE_COMPLETE"):
@@ -101,7 +105,9 @@ def _unexpected(error: Exception) -> int:
             return _say(str(first), "", Exit.USAGE)
     if os.environ.get("FASTPROBE_DEBUG"):
         traceback.print_exception(error)
-    return _say(f"internal error: {type(error).__name__}: {error}", "run it again with --debug and report what it prints", Exit.INTERNAL)
+    return _say(
+        f"internal error: {type(error).__name__}: {error}", "run it again with --debug and report what it prints", Exit.INTERNAL
+    )
 
 
 def _say(what: str, next_step: str, code: int) -> int:

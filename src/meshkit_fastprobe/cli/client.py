@@ -19,7 +19,7 @@ MAX_AT_ONCE: Final = 16
 TIMEOUT_S: Final = 10.0
 PAGE_SIZE: Final = 1000
 
-Params = list[tuple[str, str]]
+Params = list[tuple[str, str | int | float | bool | None]]
 
 
 class Answer(msgspec.Struct):
@@ -84,10 +84,21 @@ class Client:
     def _one(self, url: str, method: str, path: str, params: Params) -> Answer:
         try:
             response = httpx.request(
-                method, f"{url}{PREFIX}{path}", params=httpx.QueryParams(params), headers=self._headers, timeout=TIMEOUT_S, trust_env=False
+                method,
+                f"{url}{PREFIX}{path}",
+                params=httpx.QueryParams(list(params)),
+                headers=self._headers,
+                timeout=TIMEOUT_S,
+                trust_env=False,
             )
         except httpx.HTTPError as error:
-            return Answer(url, None, _why(error), f"is a host running there? start one with: fastprobe demo  (asked {url})", Exit.UNREACHABLE)
+            return Answer(
+                url,
+                None,
+                _why(error),
+                f"is a host running there? start one with: fastprobe demo  (asked {url})",
+                Exit.UNREACHABLE,
+            )
         except (httpx.InvalidURL, ValueError) as error:
             raise CliError(f"{url!r} is not a host URL: {error}", "write http://HOST:PORT") from None
         if response.is_success:

@@ -1,7 +1,8 @@
-"""`fastprobe demo`: real loopback targets in a process of their own, thousands of probes on them, the endpoints, a live table."""
+"""`fastprobe demo`: real loopback targets in a process of their own, thousands of probes on them, endpoints, a live table."""
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import subprocess
@@ -130,18 +131,28 @@ def _register_callables(diag: Diagnostics, n: int) -> dict[str, str]:
 
     names = [f"healthy-callable-{number:03}" for number in range(n)]
     for number, name in enumerate(names):
-        diag.add(disk if number % 2 else loop_turns, name=name, namespace="host", interval=5.0, timeout=1.0, labels={"role": "healthy"})
+        diag.add(
+            disk if number % 2 else loop_turns,
+            name=name,
+            namespace="host",
+            interval=5.0,
+            timeout=1.0,
+            labels={"role": "healthy"},
+        )
     return dict.fromkeys(names, "healthy")
 
 
 def _expected_runs(registrations: list[Registration], start_ns: int, stop_ns: int) -> int:
     """What a perfect scheduler would have started. No interval of the demo is longer than the first-run window: no extra runs."""
     return sum(
-        runs_due(one.due_ns, NEVER, round(one.options.interval_s * 1000) * 1_000_000, start_ns, stop_ns) for one in registrations
+        runs_due(one.due_ns, NEVER, round(one.options.interval_s * 1000) * 1_000_000, start_ns, stop_ns)
+        for one in registrations
     )
 
 
-def _summary(snapshot: Snapshot, roles: dict[str, str], targets: int, seconds: float, expected: int, cpu_seconds: float) -> Summary:
+def _summary(
+    snapshot: Snapshot, roles: dict[str, str], targets: int, seconds: float, expected: int, cpu_seconds: float
+) -> Summary:
     totals = snapshot.totals
     by_role: dict[str, Counter[str]] = {}
     reasons: Counter[str] = Counter()
@@ -165,7 +176,13 @@ def _summary(snapshot: Snapshot, roles: dict[str, str], targets: int, seconds: f
         skipped=totals.skipped,
         dropped=totals.dropped,
         states=totals.states,
-        results={"ok": totals.ok, "degraded": totals.degraded, "fail": totals.fail, "timeout": totals.timeout, "error": totals.error},
+        results={
+            "ok": totals.ok,
+            "degraded": totals.degraded,
+            "fail": totals.fail,
+            "timeout": totals.timeout,
+            "error": totals.error,
+        },
         reasons=dict(sorted(reasons.items())),
         roles={role: dict(sorted(states.items())) for role, states in sorted(by_role.items())},
         unexpected=unexpected,
@@ -180,7 +197,7 @@ def _summary(snapshot: Snapshot, roles: dict[str, str], targets: int, seconds: f
 
 
 def _milliseconds(seconds: float | None) -> float:
-    return 0.0 if seconds is None or seconds != seconds else round(seconds * 1000, 3)
+    return 0.0 if seconds is None or math.isnan(seconds) else round(seconds * 1000, 3)
 
 
 def _cpu_seconds() -> float:
@@ -201,7 +218,8 @@ def _targets(n: int) -> Iterator[list[dict[str, Any]]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "meshkit_fastprobe.testing.targets"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         process.stdin.write(msgspec.json.encode(demo_world.targets_wanted(n)) + b"\n")
         process.stdin.flush()

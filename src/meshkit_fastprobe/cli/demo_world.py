@@ -66,7 +66,7 @@ def targets_wanted(n: int) -> list[dict[str, Any]]:
 
 
 def probes_wanted(n: int, opened: list[dict[str, Any]], seed: int) -> list[Wanted]:
-    """n probes over the opened targets: shares as in SHARES, clusters, namespaces and intervals drawn by seed."""
+    """N probes over the opened targets: shares as in SHARES, clusters, namespaces and intervals drawn by seed."""
     addresses: dict[tuple[str, str], list[str]] = {}
     for target in opened:
         addresses.setdefault((target["kind"], target["role"]), []).append(f"{target['host']}:{target['port']}")

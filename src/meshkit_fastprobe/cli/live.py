@@ -8,11 +8,12 @@ import sys
 import time
 from collections import deque
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import trio
-from rich.console import Console, Group as Lines, RenderableType
+from rich.console import Console, RenderableType
+from rich.console import Group as Lines
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.rule import Rule
@@ -32,7 +33,7 @@ HEADLINE_LINES: Final = 8
 
 
 class LiveView:
-    """Draws one running Diagnostics until cancelled. Plain lines on stderr where there is no terminal; nothing at all when quiet."""
+    """Draws one running Diagnostics until cancelled. Plain lines on stderr without a terminal; nothing at all when quiet."""
 
     def __init__(self, diag: Diagnostics, seconds: float | None, *, quiet: bool) -> None:
         self._diag = diag
@@ -122,10 +123,8 @@ class LiveView:
         elapsed = time.monotonic() - self._started
         if self._seconds is None:
             return Text(f"running for {words.age(elapsed)}, Ctrl-C ends it", style="bright_black")
-        bar = Progress(
-            BarColumn(bar_width=max(10, min(50, width - 30))), TextColumn("{task.description}"), expand=False
-        )
-        bar.add_task(f"{elapsed:.0f} of {self._seconds:.0f} s", total=self._seconds, completed=min(elapsed, self._seconds))
+        bar = Progress(BarColumn(bar_width=max(10, min(50, width - 30))), TextColumn("{task.description}"), expand=False)
+        bar.add_task(f"{elapsed:.0f} of {self._seconds:.0f} s", total=self._seconds, completed=int(min(elapsed, self._seconds)))
         return bar
 
     def _worst(self, snapshot: Snapshot, lines: int) -> RenderableType:
@@ -145,8 +144,15 @@ class LiveView:
         table = Table.grid(padding=(0, 2, 0, 0))
         for change in list(self._feed)[:lines]:
             when = datetime.fromtimestamp(change.at, UTC).astimezone().strftime("%H:%M:%S")
-            arrow = Text.assemble(tables.state_text(change.before.name.lower()), " → ", tables.state_text(change.after.name.lower()))
-            table.add_row(Text(when, style="bright_black"), arrow, change.name, Text(change.message, style="bright_black", overflow="ellipsis"))
+            arrow = Text.assemble(
+                tables.state_text(change.before.name.lower()), " → ", tables.state_text(change.after.name.lower())
+            )
+            table.add_row(
+                Text(when, style="bright_black"),
+                arrow,
+                change.name,
+                Text(change.message, style="bright_black", overflow="ellipsis"),
+            )
         return table
 
 
@@ -165,5 +171,3 @@ def _rss_mib() -> float:
             return int(file.read().split()[1]) * resource.getpagesize() / 2**20
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-

@@ -24,7 +24,9 @@ MAX_AT_ONCE = 256
 async def run_all_once(path: Path) -> list[Item]:
     """Run each probe once, many at a time; items in the order of their names."""
     config = load_config(path)
-    diag = Diagnostics.from_config(msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, server=None)))
+    diag = Diagnostics.from_config(
+        msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, server=None))
+    )
     for registration in list(diag.catalog):
         diag.pause(registration.name)  # nothing runs by itself: each probe runs when it is asked to
     items: dict[str, Item] = {}

@@ -25,7 +25,7 @@ def default_state_dir() -> Path:
 
 
 def find_token(token_file: Path | None) -> str | None:
-    """The bearer token: FASTPROBE_TOKEN, the file that was named, ./state, or the default state directory; None when there is none."""
+    """The bearer token: the named file, FASTPROBE_TOKEN, ./state, or the default state directory; None when there is none."""
     if token_file is not None:
         return _read(token_file)
     named = os.environ.get("FASTPROBE_TOKEN")

@@ -13,7 +13,9 @@ import typer
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
 
-Hosts = Annotated[list[str] | None, typer.Option("--host", help="Host to ask, as URL; repeatable. Default http://127.0.0.1:9464.")]
+Hosts = Annotated[
+    list[str] | None, typer.Option("--host", help="Host to ask, as URL; repeatable. Default http://127.0.0.1:9464.")
+]
 TokenFile = Annotated[Path | None, typer.Option("--token-file", help="File with the bearer token (or set FASTPROBE_TOKEN).")]
 Output = Annotated[Form, typer.Option("-o", "--output", help="table, wide, json, yaml or name.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Stay and redraw every two seconds.")]
@@ -42,16 +44,16 @@ def status(
 
     def look() -> int:
         groups = client.get("/groups", [*where, ("window", "1m")])
-        bad = [
-            client.get_all("/probes", [*where, ("state", state)], STATUS_WORST) for state in ("unhealthy", "degraded")
-        ]
+        bad = [client.get_all("/probes", [*where, ("state", state)], STATUS_WORST) for state in ("unhealthy", "degraded")]
         return _show_status(groups, bad, output)
 
     return _repeat(look, watch=watch)
 
 
 def groups(
-    by: Annotated[str, typer.Option("--by", help="Tags to group by, comma separated: cluster, namespace, kind, any label.")] = "cluster,namespace",
+    by: Annotated[
+        str, typer.Option("--by", help="Tags to group by, comma separated: cluster, namespace, kind, any label.")
+    ] = "cluster,namespace",
     window: Annotated[str | None, typer.Option("--window", help="1m, 5m or 1h; without it, since the start.")] = None,
     host: Hosts = None,
     cluster: Cluster = None,
@@ -105,8 +107,17 @@ def probes_list(
         answers = client.get_all("/probes", params, limit)
         items = _items(answers)
         if output in {Form.json, Form.yaml}:
-            next_token = next((answer.envelope["nextPageToken"] for answer in answers if answer.envelope and "nextPageToken" in answer.envelope), None)
-            write_document(output, {"items": items} | ({"nextPageToken": next_token} if next_token and len(answers) == 1 else {}))
+            next_token = next(
+                (
+                    answer.envelope["nextPageToken"]
+                    for answer in answers
+                    if answer.envelope and "nextPageToken" in answer.envelope
+                ),
+                None,
+            )
+            write_document(
+                output, {"items": items} | ({"nextPageToken": next_token} if next_token and len(answers) == 1 else {})
+            )
         elif output is Form.name:
             for item in items:
                 typer.echo(item["name"])
@@ -116,7 +127,10 @@ def probes_list(
             table = tables.probe_table(items, time.time(), wide=output is Form.wide, hosts=len(client.hosts) > 1)
             tables.console().print(table)
             if any(answer.envelope and "nextPageToken" in answer.envelope for answer in answers):
-                typer.echo(f"... the first {limit} of each host; see more with --limit, or narrow with --namespace, --state, --name", err=True)
+                typer.echo(
+                    f"... the first {limit} of each host; see more with --limit, or narrow with --namespace, --state, --name",
+                    err=True,
+                )
         return _code(answers, items)
 
     return _repeat(look, watch=watch)
@@ -189,7 +203,7 @@ def _host_row(answer: Any) -> dict[str, Any]:
 
 
 def _items(answers: Sequence[Any], *, key: str = "items", raise_alone: bool = True) -> list[dict[str, Any]]:
-    """All items of all hosts, each knowing its host; a host that failed is told on stderr, or ends the command when it is the only one."""
+    """All items of all hosts, each knowing its host. A failed host is told on stderr, or ends the command when it is alone."""
     items: list[dict[str, Any]] = []
     for answer in answers:
         if answer.envelope is None:
@@ -199,8 +213,8 @@ def _items(answers: Sequence[Any], *, key: str = "items", raise_alone: bool = Tr
                 typer.echo(f"{answer.url}: {answer.problem}", err=True)
             continue
         found = answer.envelope[key]
-        for item in found if isinstance(found, list) else [found]:
-            items.append({**item, "_host": answer.host} if len(answers) > 1 else item)
+        listed = found if isinstance(found, list) else [found]
+        items += [{**item, "_host": answer.host} for item in listed] if len(answers) > 1 else listed
     return items
 
 

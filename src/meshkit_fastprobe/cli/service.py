@@ -41,6 +41,6 @@ async def _reload(diag: Diagnostics, path: Path) -> None:
     try:
         summary = await diag.reload(load_config(path))
     except ConfigError as error:
-        log.error("not reloaded, everything goes on as before: %s", error)  # noqa: TRY400 - the message is whole without a traceback
+        log.error("not reloaded, everything goes on as before: %s", error)
     else:
         log.info("reloaded: %s", summary)

@@ -14,10 +14,14 @@ def print_summary(summary: Summary, options: Options) -> None:
     percent = 100 * summary.runs / summary.expected_runs if summary.expected_runs else 100.0
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_column(style="bold")
-    facts.add_row("probes", f"{words.count(summary.probes)} on {words.count(summary.targets)} targets for {summary.seconds:.1f} s")
+    facts.add_row(
+        "probes", f"{words.count(summary.probes)} on {words.count(summary.targets)} targets for {summary.seconds:.1f} s"
+    )
     facts.add_row("runs", f"{words.count(summary.runs)} of {words.count(summary.expected_runs)} expected ({percent:.1f}%)")
     facts.add_row("lost", f"{words.count(summary.dropped)} records dropped, {words.count(summary.skipped)} runs skipped")
-    facts.add_row("lag", f"p50 {summary.lag_ms['p50']:.2f} ms, p99 {summary.lag_ms['p99']:.2f} ms, max {summary.lag_ms['max']:.2f} ms")
+    facts.add_row(
+        "lag", f"p50 {summary.lag_ms['p50']:.2f} ms, p99 {summary.lag_ms['p99']:.2f} ms, max {summary.lag_ms['max']:.2f} ms"
+    )
     facts.add_row("cost", f"{share * 100:.0f}% of one core, {summary.rss_bytes / 2**20:.0f} MiB")
     facts.add_row("reasons", ", ".join(f"{reason} {words.count(n)}" for reason, n in summary.reasons.items()) or "none")
     console.print(facts)

@@ -1,4 +1,4 @@
-"""Tables of probes, groups and hosts from items of the wire: dictionaries in, rich renderables out, nothing asked of anybody."""
+"""Tables of probes, groups and hosts from items of the wire: dictionaries in, rich renderables out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,15 @@ def state_text(state: str, *, stale: bool = False, suppressed: bool = False) -> 
 
 
 def _table(title: str = "") -> Table:
-    return Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    return Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        padding=(0, 2, 0, 0),
+    )
 
 
 def probe_table(items: Sequence[Item], now: float, *, wide: bool = False, hosts: bool = False) -> Table:
@@ -58,7 +66,10 @@ def probe_table(items: Sequence[Item], now: float, *, wide: bool = False, hosts:
     table.add_column("WHY", no_wrap=True, overflow="ellipsis", ratio=4 if not wide else None)
     for item in items:
         row: list[Any] = [item["_host"]] if hosts else []
-        row += [state_text(item["state"], stale=item.get("stale", False), suppressed=item.get("suppressed", False)), item["name"]]
+        row += [
+            state_text(item["state"], stale=item.get("stale", False), suppressed=item.get("suppressed", False)),
+            item["name"],
+        ]
         row.append(item.get("namespace", "") or "-")
         if wide:
             row += [item.get("cluster", "") or "-", item["kind"], item["lane"], item["target"]]
@@ -80,7 +91,9 @@ def group_table(items: Iterable[Item], by: Sequence[str], *, title: str = "", ho
         table.add_column(tag.upper(), no_wrap=True, overflow="ellipsis", max_width=24)
     table.add_column("PROBES", justify="right", no_wrap=True)
     for state in STATES:
-        table.add_column(f"{words.MARKS[state][0]}", justify="right", no_wrap=True, header_style=f"bold {words.MARKS[state][1]}")
+        table.add_column(
+            f"{words.MARKS[state][0]}", justify="right", no_wrap=True, header_style=f"bold {words.MARKS[state][1]}"
+        )
     table.add_column("RATE/S", justify="right", no_wrap=True)
     table.add_column("OK", justify="right", no_wrap=True)
     for name in ("P50", "P90", "P99"):
@@ -116,7 +129,12 @@ def probe_details(item: Item, now: float) -> Table:
     tags = {"cluster": item.get("cluster"), "namespace": item.get("namespace"), **item.get("labels", {})}
     table.add_row("tags", "  ".join(f"{key}={value}" for key, value in tags.items() if value) or "-")
     table.add_row("schedule", f"every {words.age(item['intervalSeconds'])}, timeout {words.latency(item['timeoutSeconds'])}")
-    table.add_row("last run", f"{words.since(item.get('lastRun'), now)} ago, {words.latency(item.get('latencySeconds'))}" if item.get("lastRun") else "-")
+    table.add_row(
+        "last run",
+        f"{words.since(item.get('lastRun'), now)} ago, {words.latency(item.get('latencySeconds'))}"
+        if item.get("lastRun")
+        else "-",
+    )
     table.add_row("latency", "  ".join(f"{name} {words.quantile(item, name)}" for name in ("p50", "p90", "p99")))
     table.add_row("runs", "  ".join(f"{name} {words.count(n)}" for name, n in item["runs"].items() if n) or "none yet")
     table.add_row("skipped", words.count(item.get("skipped", 0)))
@@ -135,7 +153,9 @@ def recent_table(item: Item, now: float) -> Table:
     for one in reversed(item.get("recent") or []):
         detail = f" {one['detail']}" if one.get("detail") else ""
         result = Text(one["result"], style=colours.get(one["result"], "red"))
-        table.add_row(words.since(one["at"], now), result, words.latency(one["latencySeconds"]), f"{one.get('reason', '')}{detail}")
+        table.add_row(
+            words.since(one["at"], now), result, words.latency(one["latencySeconds"]), f"{one.get('reason', '')}{detail}"
+        )
     return table
 
 
@@ -145,7 +165,12 @@ def host_table(rows: Sequence[Item]) -> Table:
     table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=40)
     table.add_column("PROBES", justify="right")
     for state in STATES:
-        table.add_column(f"{words.MARKS[state][0]} {state.upper()}", justify="right", no_wrap=True, header_style=f"bold {words.MARKS[state][1]}")
+        table.add_column(
+            f"{words.MARKS[state][0]} {state.upper()}",
+            justify="right",
+            no_wrap=True,
+            header_style=f"bold {words.MARKS[state][1]}",
+        )
     table.add_column("RATE/S", justify="right")
     table.add_column("NOTE", overflow="ellipsis", no_wrap=True)
     for row in rows:

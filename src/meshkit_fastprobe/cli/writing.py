@@ -16,17 +16,23 @@ Name = Annotated[str, typer.Argument(help="The probe's name.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
-def probes_run(name: Name, host: Hosts = None, output: Output = Form.table, dry_run: DryRun = False, token_file: TokenFile = None) -> int:
+def probes_run(
+    name: Name, host: Hosts = None, output: Output = Form.table, dry_run: DryRun = False, token_file: TokenFile = None
+) -> int:
     """Run a probe now and wait for its result. Exit 1 when it is unhealthy."""
     return _do("run", name, host, output, dry_run, token_file)
 
 
-def probes_pause(name: Name, host: Hosts = None, output: Output = Form.table, dry_run: DryRun = False, token_file: TokenFile = None) -> int:
+def probes_pause(
+    name: Name, host: Hosts = None, output: Output = Form.table, dry_run: DryRun = False, token_file: TokenFile = None
+) -> int:
     """Stop scheduling a probe; its state becomes paused."""
     return _do("pause", name, host, output, dry_run, token_file)
 
 
-def probes_resume(name: Name, host: Hosts = None, output: Output = Form.table, dry_run: DryRun = False, token_file: TokenFile = None) -> int:
+def probes_resume(
+    name: Name, host: Hosts = None, output: Output = Form.table, dry_run: DryRun = False, token_file: TokenFile = None
+) -> int:
     """Schedule a paused probe again."""
     return _do("resume", name, host, output, dry_run, token_file)
 

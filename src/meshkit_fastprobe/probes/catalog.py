@@ -96,7 +96,8 @@ class Catalog:
         """Raise unless all of these names can be registered together."""
         if len(self.by_name) + len(names) > self.capacity:
             raise CapacityError(
-                f"{len(self.by_name)} probes are registered and {len(names)} more would pass the bound of {self.capacity}; raise Settings.max_probes"
+                f"{len(self.by_name)} probes are registered, {len(names)} more would pass the bound of {self.capacity}; "
+                "raise Settings.max_probes"
             )
         seen: set[str] = set()
         for name in names:

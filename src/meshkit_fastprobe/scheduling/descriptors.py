@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from pathlib import Path
 from typing import Final, NamedTuple
 
 RESERVED_FOR_HOST: Final = 128
@@ -52,6 +52,6 @@ def budget(wanted: int) -> Budget:
 
 def _open_descriptors() -> int:
     try:
-        return len(os.listdir("/proc/self/fd"))
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
     except OSError:
         return 64

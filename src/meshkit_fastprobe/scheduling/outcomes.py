@@ -38,7 +38,7 @@ def from_return(value: object) -> Outcome:
     return Outcome.error(f"returned {type(value).__name__}; return None or an Outcome")
 
 
-def from_exception(error: BaseException) -> Outcome:
+def from_exception(error: BaseException) -> Outcome:  # noqa: PLR0911 - one return a sort of error is the table it is
     """A raised exception fails the probe, with the sharpest reason its type allows."""
     message = f"raised {type(error).__qualname__}"
     match error:

@@ -1,5 +1,4 @@
-"""Names of native targets: resolved off the engine thread, cached for a TTL, resolved again, and pushed to the engine when
-they move.
+"""Names of native targets: resolved off the engine thread, cached for a TTL, pushed to the engine when they move.
 
 getaddrinfo tells no TTL, so the cache has one of its own (30 s by default, spread by a tenth so that names do not expire
 together). An answer that still contains the address in use changes nothing. A server that does not answer keeps the last

@@ -1,4 +1,4 @@
-"""A session: what exists only between entering and leaving a Diagnostics. Engine, lanes, pump, resolver, those who wait for a run."""
+"""A session: what exists only while a Diagnostics is entered. Engine, lanes, pump, resolver, those who wait for a run."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import msgspec
 
 TargetKind: TypeAlias = Literal["tcp", "http", "dns"]
 Role: TypeAlias = Literal["healthy", "slow", "hanging", "failing", "refusing", "flapping"]
-"""healthy answers at once · slow answers after delay_s · hanging never answers · failing answers 503 or NXDOMAIN · refusing has nobody
+"""healthy answers at once · slow after delay_s · hanging never · failing answers 503 or NXDOMAIN · refusing has nobody
 listening · flapping listens and refuses by turns of flap_s."""
 
 

@@ -1,18 +1,20 @@
 """A few hundred real targets in one process and one thread: `python -m meshkit_fastprobe.testing.targets`.
 
 Reads a JSON list of Target from stdin (one line), prints the same list with the ports it got (one line), and serves until stdin
-closes: whoever started it takes it along when it goes, also by kill -9. A bare epoll loop, because it stands beside the prober on
-the same machine and must not be what is measured.
+closes: whoever started it takes it along when it goes, also by kill -9. A bare epoll loop, because it stands beside the prober
+on the same machine and must not be what is measured.
 """
 
 from __future__ import annotations
 
 import heapq
+import os
 import select
 import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -200,14 +202,16 @@ class _Dns:
             if len(query) < 17:
                 continue
             if self._target.role == "slow":
-                self._targets.later(self._target.delay_s, lambda query=query, client=client: self._send(query, client))  # type: ignore[misc]
+                self._targets.later(self._target.delay_s, partial(self._send, query, client))
             else:
                 self._send(query, client)
 
     def _send(self, query: bytes, client: tuple[str, int]) -> None:
         end = query.index(0, 12) + 5  # of the question: its name, type and class
         failing = self._target.role == "failing"
-        header = query[:2] + (b"\x81\x83" if failing else b"\x81\x80") + b"\0\1" + (b"\0\0" if failing else b"\0\1") + b"\0\0\0\0"
+        header = (
+            query[:2] + (b"\x81\x83" if failing else b"\x81\x80") + b"\0\1" + (b"\0\0" if failing else b"\0\1") + b"\0\0\0\0"
+        )
         answer = b"" if failing else b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1"
         try:
             self._server.sendto(header + query[12:end] + answer, client)
@@ -225,7 +229,7 @@ def main() -> None:
 
     def input_event(fd: int) -> None:
         nonlocal ended
-        ended = not sys.stdin.buffer.raw.read(1)  # type: ignore[attr-defined]
+        ended = not os.read(fd, 1)
 
     targets.watch_input(sys.stdin.fileno(), input_event)
     try:

@@ -144,8 +144,9 @@ class PythonLane(ABC):
     def _overrun(self, run: Run) -> None:
         """The run's timeout has passed while it runs."""
 
+    @abstractmethod
     def _abandon(self, run: Run) -> None:
-        """Stop caring about a run; by default it is left to end by itself."""
+        """The run's probe is gone: end it where that is possible."""
 
     async def _next_run(self) -> Run:
         while True:

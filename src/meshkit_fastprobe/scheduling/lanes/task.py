@@ -23,7 +23,7 @@ class TaskLane(PythonLane):
             try:
                 with trio.CancelScope() as scope:
                     await self._work_under(scope)
-            except Exception:
+            except Exception:  # noqa: BLE001 - see below
                 # A probe's own nursery may wrap an error around our cancellation. Its record is written; the worker goes on.
                 log.exception("a probe raised while its timeout was being delivered")
 

@@ -46,5 +46,8 @@ class ThreadLane(PythonLane):
             raise
         return from_return(value)
 
+    def _abandon(self, run: Run) -> None:
+        """A thread cannot be stopped: it ends by itself, and nobody listens."""
+
     def _overrun(self, run: Run) -> None:
         self._record(run, TIMED_OUT)
