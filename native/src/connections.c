@@ -1,17 +1,20 @@
 /* The pool of connections: all descriptors the native lane may hold.
  *
  * Reuse: connect(AF_UNSPEC) resets an established connection (an RST, no TIME_WAIT) and leaves the socket registered and ready
- * to connect again: two system calls a check instead of six. The trap is events of the old connection that were fetched before
- * the reset and are handled after it. They cannot happen if a socket is disconnected only inside its own event: a batch holds
- * one event a socket, and what the reset itself raises is a hang-up with SO_ERROR 0, which fp_run_event ignores. Everywhere
- * else sockets are closed, and the serial in the tag of their registration makes what was fetched for them void. */
+ * to connect again: two system calls a check instead of six. Two things keep events of the old connection from being taken for
+ * the new one's. Within a step, what was fetched is handled before anything is started (see work() in engine.c), so no event is
+ * held back across a connect. And the kernel looks at the socket again when it hands an event out: a stale entry of its ready
+ * list tells the truth of that moment, or nothing. Where a socket is closed instead, the serial in the tag of its registration
+ * makes void what was fetched for it. */
 #include "engine_internal.h"
-#include "probe.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* -- lists ------------------------------------------------------------------------------------------------------------------
+ */
 
 static void append(fp_engine *engine, fp_list *list, fp_connection *connection) {
     uint32_t index = fp_connection_index(engine, connection);
@@ -24,7 +27,7 @@ static void append(fp_engine *engine, fp_list *list, fp_connection *connection) 
     list->last = index;
 }
 
-static void unlink_from(fp_engine *engine, fp_list *list, fp_connection *connection) {
+static void unlink_from(fp_engine *engine, fp_list *list, const fp_connection *connection) {
     if (connection->previous == FP_NONE)
         list->first = connection->next;
     else
@@ -35,6 +38,7 @@ static void unlink_from(fp_engine *engine, fp_list *list, fp_connection *connect
         engine->connections[connection->next].previous = connection->previous;
 }
 
+/* The last one in is the first one out: its memory is the likeliest to be in the cache. */
 static fp_connection *take_last(fp_engine *engine, fp_list *list) {
     if (list->last == FP_NONE) return NULL;
     fp_connection *connection = &engine->connections[list->last];
@@ -42,9 +46,12 @@ static fp_connection *take_last(fp_engine *engine, fp_list *list) {
     return connection;
 }
 
-static int warm_list(uint8_t family) {
-    return family == AF_INET6 ? 1 : 0;
+static fp_list *warm_list(fp_engine *engine, uint8_t family) {
+    return &engine->free_warm[family == AF_INET6];
 }
+
+/* -- the pool ---------------------------------------------------------------------------------------------------------------
+ */
 
 void fp_connections_init(fp_engine *engine) {
     const fp_list empty = {FP_NONE, FP_NONE};
@@ -56,30 +63,55 @@ void fp_connections_init(fp_engine *engine) {
     }
 }
 
-void fp_connections_close_all(fp_engine *engine) {
-    for (uint32_t i = 0; i < engine->config.connections; i++) {
-        fp_connection *connection = &engine->connections[i];
-        if (connection->fd >= 0) close(connection->fd);
-        fp_target_free(connection->orphan);
+void fp_connections_close(fp_engine *engine) {
+    for (int warm = 0; warm < 2; warm++) {
+        fp_connection *connection;
+        while ((connection = take_last(engine, &engine->free_warm[warm]))) {
+            fp_connection_drop_socket(connection);
+            append(engine, &engine->free_cold, connection);
+        }
     }
+}
+
+bool fp_connections_free(const fp_engine *engine) {
+    return engine->free_cold.first != FP_NONE || engine->free_warm[0].first != FP_NONE ||
+           engine->free_warm[1].first != FP_NONE || engine->resting.first != FP_NONE;
+}
+
+static fp_connection *evict_oldest(fp_engine *engine) {
+    if (engine->resting.first == FP_NONE) return NULL;
+    fp_connection *connection = &engine->connections[engine->resting.first];
+    fp_connection_wake(engine, connection);
+    engine->slots[connection->slot].connection = FP_NONE;
+    fp_connection_drop_socket(connection);
+    return connection;
 }
 
 fp_connection *fp_connection_take(fp_engine *engine, const fp_target *target) {
     fp_connection *connection = NULL;
-    int warm = warm_list(target->family);
-    if (target->family != AF_UNIX) connection = take_last(engine, &engine->free_warm[warm]);
+    if (target->family != AF_UNIX) connection = take_last(engine, warm_list(engine, target->family));
     if (!connection) connection = take_last(engine, &engine->free_cold);
-    for (int other = 0; !connection && other < 2; other++) {
-        connection = take_last(engine, &engine->free_warm[other]);
-        if (connection) fp_connection_reset_fd(engine, connection);
+    for (int warm = 0; !connection && warm < 2; warm++) {
+        connection = take_last(engine, &engine->free_warm[warm]); /* of the other family */
+        if (connection) fp_connection_drop_socket(connection);
     }
-    if (!connection && engine->resting.first != FP_NONE) {
-        connection = &engine->connections[engine->resting.first];
-        fp_connection_wake(engine, connection);
-        engine->slots[connection->slot].connection = FP_NONE;
-        fp_connection_reset_fd(engine, connection);
-    }
-    return connection;
+    return connection ? connection : evict_oldest(engine);
+}
+
+static void give_back(fp_engine *engine, fp_connection *connection) {
+    fp_target_free(connection->orphan);
+    connection->orphan = NULL;
+    connection->target = NULL;
+    connection->slot = FP_NONE;
+    connection->phase = FP_CONNECTION_FREE;
+    append(engine, connection->fd < 0 ? &engine->free_cold : warm_list(engine, connection->family), connection);
+}
+
+/* -- sockets ----------------------------------------------------------------------------------------------------------------
+ */
+
+static uint64_t tag_of(const fp_engine *engine, const fp_connection *connection) {
+    return (uint64_t)connection->serial << 32 | fp_connection_index(engine, connection);
 }
 
 static int fresh_socket(fp_engine *engine, fp_connection *connection) {
@@ -90,62 +122,62 @@ static int fresh_socket(fp_engine *engine, fp_connection *connection) {
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset_on_close, sizeof reset_on_close);
     connection->fd = fd;
     connection->family = connection->target->family;
-    connection->serial++;
     fp_count(&engine->counters.connections_opened, 1);
     return 0;
 }
 
+/* A fresh socket is registered only now: one that fails at once, as refused ones on loopback do, needs no registration. */
+static int connect_fresh(fp_engine *engine, fp_connection *connection) {
+    int error = connect(connection->fd, fp_target_address(connection->target), connection->target->address_len) ? -errno : 0;
+    if (error == 0 || error == -EINPROGRESS) {
+        int added = fp_poll_add(engine->poll, connection->fd, tag_of(engine, connection));
+        if (added) error = added;
+    }
+    if (error && error != -EINPROGRESS) fp_connection_drop_socket(connection);
+    return error;
+}
+
 int fp_connection_open(fp_engine *engine, fp_connection *connection) {
-    const fp_target *target = connection->target;
     bool fresh = connection->fd < 0;
     int error = fresh ? fresh_socket(engine, connection) : 0;
     if (error) return error;
     connection->phase = FP_CONNECTION_CONNECTING;
     connection->began_ns = fp_engine_latency_clock(engine);
-    if (connect(connection->fd, fp_target_address(target), target->address_len)) error = -errno;
-    if (fresh && (error == 0 || error == -EINPROGRESS)) {
-        uint64_t tag = (uint64_t)connection->serial << 32 | fp_connection_index(engine, connection);
-        int added = fp_poll_add(engine->poll, connection->fd, tag);
-        if (added) return added;
-    } else if (!fresh) {
-        fp_count(&engine->counters.connections_reused, 1);
-    }
-    return error;
+    if (fresh) return connect_fresh(engine, connection);
+    fp_count(&engine->counters.connections_reused, 1);
+    return connect(connection->fd, fp_target_address(connection->target), connection->target->address_len) ? -errno : 0;
 }
 
-static void give_back(fp_engine *engine, fp_connection *connection, fp_list *list) {
-    fp_target_free(connection->orphan);
-    connection->orphan = NULL;
-    connection->target = NULL;
-    connection->slot = FP_NONE;
-    connection->phase = FP_CONNECTION_FREE;
-    append(engine, list, connection);
-}
-
-void fp_connection_reset_fd(fp_engine *engine, fp_connection *connection) {
-    (void)engine;
+void fp_connection_drop_socket(fp_connection *connection) {
     if (connection->fd >= 0) close(connection->fd);
     connection->fd = -1;
     connection->serial++;
 }
 
-void fp_connection_close(fp_engine *engine, fp_connection *connection) {
-    fp_connection_reset_fd(engine, connection);
-    give_back(engine, connection, &engine->free_cold);
+/* What a disconnect does not undo: a link-local peer has bound the socket to its interface, an IPv4-mapped one has turned it
+ * into an IPv4 socket. And a unix socket knows no disconnect. */
+static bool leaves_a_trace(const fp_target *target) {
+    if (target->family == AF_UNIX) return true;
+    if (target->family != AF_INET6) return false;
+    const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)(const void *)fp_target_address(target);
+    return IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr) || IN6_IS_ADDR_V4MAPPED(&address->sin6_addr);
 }
 
-void fp_connection_disconnect(fp_engine *engine, fp_connection *connection) {
+void fp_connection_release(fp_engine *engine, fp_connection *connection) {
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-    if (connection->family == AF_UNIX || connect(connection->fd, &nowhere, sizeof nowhere)) {
-        fp_connection_close(engine, connection);
-        return;
-    }
-    give_back(engine, connection, &engine->free_warm[warm_list(connection->family)]);
+    if (connection->fd >= 0 && (leaves_a_trace(connection->target) || connect(connection->fd, &nowhere, sizeof nowhere)))
+        fp_connection_drop_socket(connection);
+    give_back(engine, connection);
 }
+
+void fp_connection_expect_more(fp_engine *engine, const fp_connection *connection) {
+    fp_poll_again(engine->poll, connection->fd, tag_of(engine, connection));
+}
+
+/* -- keep-alive -------------------------------------------------------------------------------------------------------------
+ */
 
 void fp_connection_rest(fp_engine *engine, fp_connection *connection) {
-    fp_target_free(connection->orphan);
-    connection->orphan = NULL;
     connection->phase = FP_CONNECTION_RESTING;
     append(engine, &engine->resting, connection);
 }

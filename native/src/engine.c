@@ -45,7 +45,7 @@ static int make_parts(fp_engine *engine, fp_ns now_ns) {
     engine->notify_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     engine->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (engine->notify_fd < 0 || engine->wake_fd < 0) return -EMFILE;
-    return fp_poll_add(engine->poll, engine->wake_fd, WAKE_TAG);
+    return fp_poll_add_bell(engine->poll, engine->wake_fd, WAKE_TAG);
 }
 
 int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns) {
@@ -70,6 +70,10 @@ int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_
     return 0;
 }
 
+static bool whole(const fp_engine *engine) { /* not given up half made */
+    return engine->slots && engine->connections;
+}
+
 /* Targets are owned by slots and by commands nobody took. */
 static void free_targets(fp_engine *engine) {
     while (fp_ring_size(engine->commands)) {
@@ -82,8 +86,11 @@ static void free_targets(fp_engine *engine) {
 void fp_engine_free(fp_engine *engine) {
     if (!engine) return;
     fp_engine_stop(engine);
-    if (engine->commands && engine->slots) free_targets(engine);
-    if (engine->connections) fp_connections_close_all(engine);
+    if (whole(engine)) {
+        fp_engine_abandon_runs(engine);
+        fp_connections_close(engine);
+        free_targets(engine);
+    }
     if (engine->notify_fd >= 0) close(engine->notify_fd);
     if (engine->wake_fd >= 0) close(engine->wake_fd);
     fp_release(engine->slots, engine->slots_bytes);
@@ -101,12 +108,7 @@ void fp_engine_free(fp_engine *engine) {
 static void handle_events(fp_engine *engine) {
     for (uint32_t i = 0; i < engine->n_events; i++) {
         const fp_ready_event *event = &engine->events[i];
-        if (event->tag == WAKE_TAG) {
-            uint64_t count;
-            ssize_t got = read(engine->wake_fd, &count, sizeof count);
-            (void)got;
-            continue;
-        }
+        if (event->tag == WAKE_TAG) continue; /* commands wait: they are taken anyway */
         fp_connection *connection = &engine->connections[(uint32_t)event->tag];
         if (connection->serial == event->tag >> 32) fp_run_event(engine, connection, event->ready);
     }
@@ -120,15 +122,17 @@ static void count_cpu(fp_engine *engine) {
                               memory_order_relaxed);
 }
 
-/* Work on what has been fetched; the time of the next deed, 0 for at once. */
+/* Work on what has been fetched; the time of the next deed, 0 for at once. Events come first: they free connections for those
+ * in line, and whatever starts a run must find none of them unhandled (see connections.c). The line comes before what is due
+ * now. */
 static fp_ns work(fp_engine *engine, fp_ns now_ns) {
     if (now_ns > engine->now_ns) engine->now_ns = now_ns;
-    bool more_events = engine->n_events == engine->config.events_per_step;
+    bool more = engine->n_events == engine->config.events_per_step;
     handle_events(engine);
-    bool more = fp_engine_take_commands(engine);
+    more |= fp_engine_take_commands(engine);
+    fp_line_serve(engine);
     more |= fp_engine_take_expiries(engine);
-    more |= fp_run_serve_line(engine);
-    more |= more_events;
+    more |= fp_line_could_move(engine);
     bool untold = fp_engine_tell_reader(engine);
     fp_count(&engine->counters.steps, 1);
     if (more) return 0;
@@ -200,6 +204,8 @@ int fp_engine_stop(fp_engine *engine) {
     wake(engine);
     pthread_join(engine->thread, NULL);
     engine->started = false;
+    fp_engine_abandon_runs(engine);
+    fp_connections_close(engine);
     return 0;
 }
 

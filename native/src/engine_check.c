@@ -47,6 +47,7 @@ static const char *check_slot(const fp_engine *engine, uint32_t slot, uint32_t *
     bool native = s->lane == FP_LANE_NATIVE;
     CHECK_THAT(s->state != FP_SLOT_IDLE || !timer, "an idle slot has no run timer");
     CHECK_THAT(s->state != FP_SLOT_WAITING || (timer && native), "patience in line is bounded");
+    CHECK_THAT(s->target || !native, "a native probe has a target");
     CHECK_THAT(s->state != FP_SLOT_DELAYED || timer, "a delayed start has its moment");
     CHECK_THAT(s->state != FP_SLOT_RUNNING || !native || (timer && s->connection != FP_NONE),
                "a native run has connection and deadline");

@@ -1,12 +1,16 @@
 /* What the other thread asks for, applied in order. */
 #include "engine_internal.h"
 
+#include <assert.h>
+
+#define COMMAND_BATCHES 16u /* a step: a command costs a twentieth of a start */
+
 static void close_resting(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
     if (s->connection == FP_NONE || s->state == FP_SLOT_RUNNING) return;
     fp_connection *connection = &engine->connections[s->connection];
     fp_connection_wake(engine, connection);
-    fp_connection_close(engine, connection);
+    fp_connection_release(engine, connection);
     s->connection = FP_NONE;
 }
 
@@ -14,16 +18,26 @@ static void close_resting(fp_engine *engine, uint32_t slot) {
 static void abandon(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
     if (s->state == FP_SLOT_WAITING) {
-        fp_run_leave_line(engine, slot);
+        fp_line_leave(engine, slot);
     } else if (s->state == FP_SLOT_RUNNING && s->lane == FP_LANE_NATIVE) {
-        fp_connection_close(engine, &engine->connections[s->connection]);
+        fp_connection_release(engine, &engine->connections[s->connection]);
         fp_uncount(&engine->counters.in_flight);
         s->connection = FP_NONE;
     }
     fp_engine_settle(engine, slot);
 }
 
-void fp_engine_remove_slot(fp_engine *engine, uint32_t slot) {
+void fp_engine_abandon_runs(fp_engine *engine) {
+    for (uint32_t i = 0; i < engine->config.connections; i++) {
+        const fp_connection *connection = &engine->connections[i];
+        if (connection->phase == FP_CONNECTION_RESTING)
+            close_resting(engine, connection->slot);
+        else if (connection->phase != FP_CONNECTION_FREE)
+            abandon(engine, connection->slot);
+    }
+}
+
+static void remove_slot(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
     fp_wheel_cancel(engine->wheel, fp_schedule_timer(slot));
     abandon(engine, slot);
@@ -46,7 +60,8 @@ static void schedule(fp_engine *engine, uint32_t slot, const fp_command *command
 
 static void add(fp_engine *engine, const fp_command *command) {
     fp_slot *s = &engine->slots[command->slot];
-    if (s->generation) fp_engine_remove_slot(engine, command->slot);
+    assert(command->generation && (command->target || command->lane != FP_LANE_NATIVE));
+    if (s->generation) remove_slot(engine, command->slot);
     if (command->slot >= engine->slots_used) engine->slots_used = command->slot + 1;
     *s = (fp_slot){
         .target = command->target,
@@ -74,14 +89,29 @@ static void retarget(fp_engine *engine, uint32_t slot, fp_target *target) {
 static void run_now(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
     if (s->state == FP_SLOT_DELAYED) fp_engine_settle(engine, slot); /* the run that was about to start is this one */
-    if (s->state == FP_SLOT_IDLE)
-        fp_engine_begin(engine, slot, engine->now_ns);
-    else
+    if (s->state != FP_SLOT_IDLE) {
         fp_engine_skip(engine, slot, engine->now_ns, FP_REASON_OVERLAP, 1);
+        return;
+    }
+    s->due_ns = engine->now_ns;
+    if (s->lane == FP_LANE_NATIVE)
+        fp_line_join(
+            engine, slot); /* served in this step, if a connection is free: a thousand commands must not be a thousand starts */
+    else
+        fp_engine_notify_lane(engine, slot);
+}
+
+/* The deadline of the run in flight, of a Python lane: its lane asked for another. */
+static void put_off(fp_engine *engine, uint32_t slot, fp_ns deadline_ns) {
+    if (deadline_ns == FP_NEVER)
+        fp_wheel_cancel(engine->wheel, fp_run_timer(slot));
+    else
+        fp_engine_arm(engine, fp_run_timer(slot), deadline_ns, 0);
 }
 
 static void apply(fp_engine *engine, const fp_command *command) {
     uint32_t slot = command->slot;
+    assert(slot < engine->config.capacity);
     if (command->op == FP_CMD_ADD) {
         add(engine, command);
         return;
@@ -95,7 +125,7 @@ static void apply(fp_engine *engine, const fp_command *command) {
     bool in_python = s->state == FP_SLOT_RUNNING && s->lane != FP_LANE_NATIVE;
     switch (command->op) {
     case FP_CMD_REMOVE:
-        fp_engine_remove_slot(engine, slot);
+        remove_slot(engine, slot);
         break;
     case FP_CMD_SCHEDULE:
         schedule(engine, slot, command);
@@ -110,7 +140,7 @@ static void apply(fp_engine *engine, const fp_command *command) {
         if (in_python) fp_engine_settle(engine, slot);
         break;
     case FP_CMD_DEADLINE:
-        if (in_python) fp_engine_arm(engine, fp_run_timer(slot), command->due_ns, 0);
+        if (in_python) put_off(engine, slot, command->due_ns);
         break;
     default:
         break;
@@ -118,10 +148,10 @@ static void apply(fp_engine *engine, const fp_command *command) {
 }
 
 bool fp_engine_take_commands(fp_engine *engine) {
-    for (unsigned batch = 0; batch < 16; batch++) {
-        uint32_t n = fp_ring_pop(engine->commands, engine->command_batch, FP_STEP_MAX);
+    for (unsigned batch = 0; batch < COMMAND_BATCHES; batch++) {
+        uint32_t n = fp_ring_pop(engine->commands, engine->command_batch, engine->config.events_per_step);
         for (uint32_t i = 0; i < n; i++) apply(engine, &engine->command_batch[i]);
-        if (n < FP_STEP_MAX) return false;
+        if (n < engine->config.events_per_step) return false;
     }
     return true;
 }

@@ -3,7 +3,8 @@
  *   engine.c           making, stepping, the thread
  *   engine_commands.c  what the other thread asks for
  *   engine_schedule.c  expiries: what a due slot does next
- *   engine_runs.c      a native run from its start to its record, and the line of those that wait for a connection
+ *   engine_runs.c      a native run from its start to its record
+ *   engine_line.c      the line of runs that wait for a connection
  *   engine_records.c   records up, and when to wake the reader
  *   connections.c      the pool: sockets, their reuse, idle keep-alive ones
  *   probes/            one state machine a file, behind probe.h
@@ -48,7 +49,7 @@ typedef struct fp_slot {
 _Static_assert(sizeof(fp_slot) == 48, "there may be a million of these");
 
 enum fp_connection_phase {
-    FP_CONNECTION_FREE = 0, /* fd, if any, is disconnected and ready to connect again */
+    FP_CONNECTION_FREE = 0, /* in the pool; its socket, if any, is disconnected and ready to connect again */
     FP_CONNECTION_CONNECTING,
     FP_CONNECTION_ASKING, /* the request is being sent */
     FP_CONNECTION_READING,
@@ -63,12 +64,12 @@ typedef struct fp_connection {
     uint32_t previous;
     uint8_t phase;
     uint8_t family;
-    bool kept;       /* this run found the connection open */
-    bool answered;   /* this run has seen a byte */
-    bool cut_events; /* a step's bound stopped the reading: more may wait */
+    bool kept;     /* this run found the connection open */
+    bool answered; /* this run has seen a byte */
     const fp_target *target;
     fp_target *orphan;     /* the slot's old target, replaced during this run, freed after it */
     fp_ns started_ns;      /* scheduling clock */
+    fp_ns deadline_ns;     /* likewise */
     fp_ns began_ns;        /* latency clock: just before the first packet */
     uint32_t sent;         /* bytes of the request */
     uint32_t matched;      /* of the needle */
@@ -100,9 +101,10 @@ struct fp_engine {
     uint32_t slots_used; /* slots [0, this) have held a probe */
     fp_ns now_ns;        /* of this step */
     uint64_t random;
+    bool late; /* sorting out what a jump of the clock has left overdue */
 
-    fp_list free_cold;    /* connections without a descriptor */
-    fp_list free_warm[2]; /* disconnected, by family: IPv4, IPv6 */
+    fp_list free_cold;    /* connections without a socket */
+    fp_list free_warm[2]; /* with a disconnected one, by family: IPv4, IPv6 */
     fp_list resting;
     fp_list line; /* slots that wait for a connection */
 
@@ -143,20 +145,24 @@ void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interv
 
 /* engine_commands.c */
 bool fp_engine_take_commands(fp_engine *engine); /* true when more may wait */
-void fp_engine_remove_slot(fp_engine *engine, uint32_t slot);
+void fp_engine_abandon_runs(fp_engine *engine);  /* all native ones: every connection is back in the pool */
 
 /* engine_schedule.c */
-bool fp_engine_take_expiries(fp_engine *engine);                      /* true when more may be due */
-void fp_engine_begin(fp_engine *engine, uint32_t slot, fp_ns due_ns); /* an idle slot runs now, or waits in line */
-void fp_engine_settle(fp_engine *engine, uint32_t slot);              /* back to idle; its run timer is off */
+bool fp_engine_take_expiries(fp_engine *engine);              /* true when more may be due */
+void fp_engine_notify_lane(fp_engine *engine, uint32_t slot); /* an idle slot of a Python lane is due */
+void fp_engine_settle(fp_engine *engine, uint32_t slot);      /* back to idle; its run timer is off */
 
 /* engine_runs.c */
-void fp_run_start(fp_engine *engine, uint32_t slot);
+void fp_run_start(fp_engine *engine, uint32_t slot); /* joins the line when there is no connection */
 void fp_run_event(fp_engine *engine, fp_connection *connection, uint32_t ready);
 void fp_run_deadline(fp_engine *engine, uint32_t slot);
-bool fp_run_serve_line(fp_engine *engine); /* true when more could start at once */
-void fp_run_join_line(fp_engine *engine, uint32_t slot);
-void fp_run_leave_line(fp_engine *engine, uint32_t slot);
+
+/* engine_line.c: first come, first served */
+void fp_line_join(fp_engine *engine, uint32_t slot);
+void fp_line_leave(fp_engine *engine, uint32_t slot);
+void fp_line_renew(fp_engine *engine, uint32_t slot, fp_ns due_ns); /* a later run takes over the place */
+void fp_line_serve(fp_engine *engine);                              /* at most events_per_step starts */
+bool fp_line_could_move(const fp_engine *engine);
 
 /* engine_records.c */
 bool fp_engine_report(fp_engine *engine, const fp_record *record); /* false when the ring was full */
@@ -165,16 +171,18 @@ bool fp_engine_tell_reader(fp_engine *engine); /* true when the telling is still
 
 /* connections.c */
 void fp_connections_init(fp_engine *engine);
-void fp_connections_close_all(fp_engine *engine);
+void fp_connections_close(fp_engine *engine); /* every socket of an idle pool */
+bool fp_connections_free(const fp_engine *engine);
 fp_connection *fp_connection_take(fp_engine *engine,
                                   const fp_target *target); /* NULL: none free; evicts the oldest resting one */
 int fp_connection_open(fp_engine *engine,
                        fp_connection *connection); /* 0 connected, -EINPROGRESS, or what socket/connect said */
-void fp_connection_close(fp_engine *engine, fp_connection *connection);      /* and back to the pool */
-void fp_connection_disconnect(fp_engine *engine, fp_connection *connection); /* the same, keeping the socket for reuse */
+void fp_connection_release(fp_engine *engine, fp_connection *connection); /* reset, and back to the pool */
+void fp_connection_drop_socket(fp_connection *connection);                /* reset; the run keeps the connection */
 void fp_connection_rest(fp_engine *engine, fp_connection *connection);
-void fp_connection_wake(fp_engine *engine, fp_connection *connection);     /* from resting to in use */
-void fp_connection_reset_fd(fp_engine *engine, fp_connection *connection); /* close the descriptor, keep the connection */
+void fp_connection_wake(fp_engine *engine, fp_connection *connection); /* from resting to in use */
+void fp_connection_expect_more(fp_engine *engine,
+                               const fp_connection *connection); /* bytes were left unread: report it again */
 
 static inline uint32_t fp_connection_index(const fp_engine *engine, const fp_connection *connection) {
     return (uint32_t)(connection - engine->connections);

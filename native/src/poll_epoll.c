@@ -2,7 +2,9 @@
  * would report a hang-up for as long as it idles, level-triggered) stays silent. */
 #include "poller.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -34,23 +36,36 @@ void fp_poll_free(fp_poll *poll) {
     free(poll);
 }
 
-static int control(fp_poll *poll, int operation, int fd, uint64_t tag) {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.u64 = tag}};
+#define STREAM ((uint32_t)EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define BELL   ((uint32_t)EPOLLIN | EPOLLET) /* without EPOLLOUT, which an eventfd signals to whoever reads it */
+
+static int control(fp_poll *poll, int operation, int fd, uint32_t events, uint64_t tag) {
+    struct epoll_event event = {.events = events, .data = {.u64 = tag}};
     return epoll_ctl(poll->fd, operation, fd, &event) ? -errno : 0;
 }
 
 int fp_poll_add(fp_poll *poll, int fd, uint64_t tag) {
-    return control(poll, EPOLL_CTL_ADD, fd, tag);
+    return control(poll, EPOLL_CTL_ADD, fd, STREAM, tag);
 }
 
-int fp_poll_again(fp_poll *poll, int fd, uint64_t tag) {
-    return control(poll, EPOLL_CTL_MOD, fd, tag);
+int fp_poll_add_bell(fp_poll *poll, int fd, uint64_t tag) {
+    return control(poll, EPOLL_CTL_ADD, fd, BELL, tag);
+}
+
+void fp_poll_again(fp_poll *poll, int fd, uint64_t tag) {
+    int error = control(poll, EPOLL_CTL_MOD, fd, STREAM, tag);
+    assert(!error); /* changing a registration takes no memory */
+    (void)error;
 }
 
 int fp_poll_fd(const fp_poll *poll) {
     return poll->fd;
 }
 
+/* Good for poll(2) too: Linux gives its bits the same values. */
+_Static_assert((uint32_t)POLLIN == EPOLLIN && (uint32_t)POLLOUT == EPOLLOUT && (uint32_t)POLLRDHUP == EPOLLRDHUP,
+               "one translation");
+_Static_assert((uint32_t)POLLERR == EPOLLERR && (uint32_t)POLLHUP == EPOLLHUP, "for both");
 static uint32_t translate(uint32_t events) {
     uint32_t ready = 0;
     if (events & EPOLLIN) ready |= FP_READABLE;
@@ -58,6 +73,11 @@ static uint32_t translate(uint32_t events) {
     if (events & EPOLLRDHUP) ready |= FP_PEER_CLOSED;
     if (events & (EPOLLERR | EPOLLHUP)) ready |= FP_BROKEN;
     return ready;
+}
+
+uint32_t fp_poll_look(int fd) {
+    struct pollfd look = {.fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP};
+    return poll(&look, 1, 0) > 0 ? translate((uint32_t)look.revents) : 0;
 }
 
 static int wait_coarsely(fp_poll *poll, int n, fp_ns timeout_ns) {

@@ -1,6 +1,7 @@
 /* poller.h - readiness of many descriptors, edge-triggered. One implementation a file: poll_epoll.c is the only one so far.
  *
- * A descriptor is added once and stays until it is closed; `tag` comes back with its events. */
+ * A descriptor is added once and stays until it is closed; `tag` comes back with its events. What is ready is looked up when an
+ * event is handed out, not when it happened. */
 #ifndef FASTPROBE_POLLER_H
 #define FASTPROBE_POLLER_H
 #include "fastprobe/base.h"
@@ -16,9 +17,11 @@ typedef struct fp_ready_event {
 
 int fp_poll_new(fp_poll **poll); /* -ENOMEM, -EMFILE */
 void fp_poll_free(fp_poll *poll);
-int fp_poll_add(fp_poll *poll, int fd, uint64_t tag);   /* -ENOSPC, -ENOMEM */
-int fp_poll_again(fp_poll *poll, int fd, uint64_t tag); /* report once more what is ready now */
-int fp_poll_fd(const fp_poll *poll);                    /* readable when wait would return at once */
+int fp_poll_add(fp_poll *poll, int fd, uint64_t tag);      /* -ENOSPC, -ENOMEM */
+int fp_poll_add_bell(fp_poll *poll, int fd, uint64_t tag); /* an eventfd: each write is one event, and nobody need read it */
+void fp_poll_again(fp_poll *poll, int fd, uint64_t tag);   /* report once more what is ready now */
+uint32_t fp_poll_look(int fd);                             /* what is ready now: fp_ready bits */
+int fp_poll_fd(const fp_poll *poll);                       /* readable when wait would return at once */
 
 /* At most n events; waits up to timeout_ns (FP_NEVER: for ever, 0: not at all). Returns how many, 0 also when interrupted. */
 uint32_t fp_poll_wait(fp_poll *poll, fp_ready_event *out, uint32_t n, fp_ns timeout_ns);

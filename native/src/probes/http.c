@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define READS_PER_EVENT 16u /* 256 KiB: a fast endless body must not hold the step */
+#define READS_PER_EVENT 4u /* 64 KiB: a fast endless body must not hold the step */
 
 static void send_request(fp_engine *engine, fp_connection *connection) {
     size_t length = fp_target_request(connection->target, engine->scratch, sizeof engine->scratch);
@@ -32,7 +32,7 @@ static void connected(fp_engine *engine, fp_connection *connection) {
 }
 
 static void fail(fp_engine *engine, fp_connection *connection, uint8_t reason) {
-    fp_run_end(engine, connection, FP_FAIL, reason, connection->parser.status, FP_CLOSE);
+    fp_run_end(engine, connection, FP_FAIL, reason, connection->parser.status, FP_RESET);
 }
 
 /* Status and headers are judged as soon as they are whole: a wrong status needs no body, however long that would be. */
@@ -60,18 +60,18 @@ static bool body_good(fp_engine *engine, fp_connection *connection, const char *
     return true;
 }
 
-static void whole(fp_engine *engine, fp_connection *connection, bool reusable, enum fp_afterwards otherwise) {
+static void whole(fp_engine *engine, fp_connection *connection, bool reusable) {
     const fp_http_plan *plan = connection->target->plan;
     if (connection->matched != plan->needle.len) {
         fail(engine, connection, FP_REASON_BODY_MISMATCH);
         return;
     }
-    fp_run_end(engine, connection, FP_OK, FP_REASON_NONE, connection->parser.status,
-               plan->keep_alive && reusable && connection->parser.keep_alive ? FP_REST : otherwise);
+    bool rest = plan->keep_alive && reusable && connection->parser.keep_alive;
+    fp_run_end(engine, connection, FP_OK, FP_REASON_NONE, connection->parser.status, rest ? FP_REST : FP_RESET);
 }
 
-/* Returns whether the run goes on. */
-static bool take(fp_engine *engine, fp_connection *connection, const char *data, size_t length) {
+/* Returns whether the run goes on. closing: the peer's end was announced together with these bytes. */
+static bool take(fp_engine *engine, fp_connection *connection, const char *data, size_t length, bool closing) {
     const char *body = NULL;
     size_t body_length = 0;
     for (;;) {
@@ -93,7 +93,7 @@ static bool take(fp_engine *engine, fp_connection *connection, const char *data,
             break;
         case FP_HTTP1_DONE:
             /* Bytes after the answer belong to no request of ours: such a connection is not trusted again. */
-            whole(engine, connection, length == 0, FP_DISCONNECT);
+            whole(engine, connection, length == 0 && !closing);
             return false;
         case FP_HTTP1_TOO_LARGE:
             fail(engine, connection, FP_REASON_HTTP_HEADER_LIMIT);
@@ -107,12 +107,13 @@ static bool take(fp_engine *engine, fp_connection *connection, const char *data,
 
 static void peer_closed(fp_engine *engine, fp_connection *connection) {
     if (connection->answered && fp_http1_eof(&connection->parser) == FP_HTTP1_DONE)
-        whole(engine, connection, false, FP_CLOSE);
+        whole(engine, connection, false);
     else
         fp_run_fail(engine, connection, FP_REASON_RESPONSE_CLOSED, 0);
 }
 
 static void read_response(fp_engine *engine, fp_connection *connection, uint32_t events) {
+    bool closing = events & (FP_PEER_CLOSED | FP_BROKEN);
     for (unsigned reads = 0; reads < READS_PER_EVENT; reads++) {
         ssize_t got = recv(connection->fd, engine->scratch, sizeof engine->scratch, 0);
         if (got < 0 && errno == EINTR) continue;
@@ -126,18 +127,16 @@ static void read_response(fp_engine *engine, fp_connection *connection, uint32_t
             return;
         }
         connection->answered = true;
-        if (!take(engine, connection, engine->scratch, (size_t)got)) return;
+        if (!take(engine, connection, engine->scratch, (size_t)got, closing)) return;
         /* A short read emptied the socket, and what comes next is a new edge; unless the end was announced with this one. */
-        if ((size_t)got < sizeof engine->scratch && !(events & (FP_PEER_CLOSED | FP_BROKEN))) return;
+        if ((size_t)got < sizeof engine->scratch && !closing) return;
     }
-    connection->cut_events = true;
+    fp_connection_expect_more(engine, connection);
 }
 
 static void ready(fp_engine *engine, fp_connection *connection, uint32_t events) {
-    if (connection->phase == FP_CONNECTION_ASKING && events & (FP_WRITABLE | FP_BROKEN)) {
-        send_request(engine, connection);
-        /* The answer may be here already: its edge came together with this one. */
-    }
+    if (connection->phase == FP_CONNECTION_ASKING && events & (FP_WRITABLE | FP_BROKEN)) send_request(engine, connection);
+    /* No else: the answer may be here already, its edge came together with the other. */
     if (connection->phase == FP_CONNECTION_READING && events & (FP_READABLE | FP_PEER_CLOSED | FP_BROKEN))
         read_response(engine, connection, events);
 }

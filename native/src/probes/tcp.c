@@ -2,7 +2,7 @@
 #include "probe.h"
 
 static void connected(fp_engine *engine, fp_connection *connection) {
-    fp_run_end(engine, connection, FP_OK, FP_REASON_NONE, 0, FP_DISCONNECT);
+    fp_run_end(engine, connection, FP_OK, FP_REASON_NONE, 0, FP_RESET);
 }
 
 static void ready(fp_engine *engine, fp_connection *connection, uint32_t events) {
