@@ -13,8 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* -- lists ------------------------------------------------------------------------------------------------------------------
- */
+/* -- lists ---------------------------------------------------------------------------------------------------------------- */
 
 static void append(fp_engine *engine, fp_list *list, fp_connection *connection) {
     uint32_t index = fp_connection_index(engine, connection);
@@ -50,8 +49,7 @@ static fp_list *warm_list(fp_engine *engine, uint8_t family) {
     return &engine->free_warm[family == AF_INET6];
 }
 
-/* -- the pool ---------------------------------------------------------------------------------------------------------------
- */
+/* -- the pool ------------------------------------------------------------------------------------------------------------- */
 
 void fp_connections_init(fp_engine *engine) {
     const fp_list empty = {FP_NONE, FP_NONE};
@@ -107,8 +105,7 @@ static void give_back(fp_engine *engine, fp_connection *connection) {
     append(engine, connection->fd < 0 ? &engine->free_cold : warm_list(engine, connection->family), connection);
 }
 
-/* -- sockets ----------------------------------------------------------------------------------------------------------------
- */
+/* -- sockets -------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t tag_of(const fp_engine *engine, const fp_connection *connection) {
     return (uint64_t)connection->serial << 32 | fp_connection_index(engine, connection);
@@ -174,8 +171,7 @@ void fp_connection_expect_more(fp_engine *engine, const fp_connection *connectio
     fp_poll_again(engine->poll, connection->fd, tag_of(engine, connection));
 }
 
-/* -- keep-alive -------------------------------------------------------------------------------------------------------------
- */
+/* -- keep-alive ----------------------------------------------------------------------------------------------------------- */
 
 void fp_connection_rest(fp_engine *engine, fp_connection *connection) {
     connection->phase = FP_CONNECTION_RESTING;

@@ -24,8 +24,7 @@ void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interv
     (void)out_of_reach;
 }
 
-/* -- making -----------------------------------------------------------------------------------------------------------------
- */
+/* -- making --------------------------------------------------------------------------------------------------------------- */
 
 static bool power_of_two(uint32_t n) {
     return n && !(n & (n - 1));
@@ -102,8 +101,7 @@ void fp_engine_free(fp_engine *engine) {
     free(engine);
 }
 
-/* -- stepping ---------------------------------------------------------------------------------------------------------------
- */
+/* -- stepping ------------------------------------------------------------------------------------------------------------- */
 
 static void handle_events(fp_engine *engine) {
     for (uint32_t i = 0; i < engine->n_events; i++) {
@@ -155,8 +153,7 @@ int fp_engine_wait(fp_engine *engine, fp_ns until_ns) {
     return 0;
 }
 
-/* -- the thread -------------------------------------------------------------------------------------------------------------
- */
+/* -- the thread ----------------------------------------------------------------------------------------------------------- */
 
 static void sleep_until(fp_engine *engine, fp_ns next_ns) {
     /* `asleep` is only ever changed by exchange, so poster and engine are ordered by it: either the poster's exchange comes
@@ -209,8 +206,7 @@ int fp_engine_stop(fp_engine *engine) {
     return 0;
 }
 
-/* -- the other side ---------------------------------------------------------------------------------------------------------
- */
+/* -- the other side ------------------------------------------------------------------------------------------------------- */
 
 uint32_t fp_engine_post(fp_engine *engine, const fp_command *commands, uint32_t n) {
     uint32_t taken = fp_ring_push(engine->commands, commands, n, false);

@@ -15,8 +15,7 @@ static uint32_t lag_us(const fp_slot *s, fp_ns started_ns) {
     return lag < UINT32_MAX ? (uint32_t)lag : UINT32_MAX;
 }
 
-/* -- the end ----------------------------------------------------------------------------------------------------------------
- */
+/* -- the end -------------------------------------------------------------------------------------------------------------- */
 
 static void leave(fp_engine *engine, fp_connection *connection, enum fp_afterwards afterwards) {
     uint32_t slot = connection->slot;
@@ -53,8 +52,7 @@ static void give_up(fp_engine *engine, fp_connection *connection, uint8_t reason
     leave(engine, connection, FP_RESET);
 }
 
-/* -- connecting -------------------------------------------------------------------------------------------------------------
- */
+/* -- connecting ----------------------------------------------------------------------------------------------------------- */
 
 /* EADDRNOTAVAIL means that all ephemeral ports are taken, or that this host has no address to reach the target from (::1 where
  * IPv6 is switched off). A datagram socket meets only the second: it takes no port of TCP's. */
@@ -136,8 +134,7 @@ void fp_run_fail(fp_engine *engine, fp_connection *connection, uint8_t reason, i
     open_fresh(engine, connection);
 }
 
-/* -- the start --------------------------------------------------------------------------------------------------------------
- */
+/* -- the start ------------------------------------------------------------------------------------------------------------ */
 
 /* A timeout as long as the interval would end a moment after the next run is due, by our own lateness and the wheel's ticks,
  * and every second run of a silent target would be skipped as overlapping. Such a run gives up when the next one is due. */
@@ -197,8 +194,7 @@ void fp_run_start(fp_engine *engine, uint32_t slot) {
         open_fresh(engine, connection);
 }
 
-/* -- on the way -------------------------------------------------------------------------------------------------------------
- */
+/* -- on the way ----------------------------------------------------------------------------------------------------------- */
 
 static void connecting_event(fp_engine *engine, fp_connection *connection, uint32_t ready) {
     const fp_probe_kind *kind = kind_of(connection->target);
