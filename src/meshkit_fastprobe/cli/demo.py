@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import resource
@@ -72,6 +73,9 @@ class Options(msgspec.Struct):
 
 async def demo(options: Options) -> Summary:
     """Run until the time is over or Ctrl-C; the summary."""
+    logging.getLogger("meshkit_fastprobe").addHandler(
+        logging.NullHandler()
+    )  # its world fails on purpose: the view tells, not the log
     with _targets(options.targets) as opened:
         diag = Diagnostics(
             Settings(
@@ -143,7 +147,7 @@ def _register_callables(diag: Diagnostics, n: int) -> dict[str, str]:
 
 
 def _expected_runs(registrations: list[Registration], start_ns: int, stop_ns: int) -> int:
-    """What a perfect scheduler would have started. No interval of the demo is longer than the first-run window: no extra runs."""
+    """What a perfect scheduler would have started. No interval is longer than the first-run window: no extra runs."""
     return sum(
         runs_due(one.due_ns, NEVER, round(one.options.interval_s * 1000) * 1_000_000, start_ns, stop_ns)
         for one in registrations

@@ -20,6 +20,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from meshkit_fastprobe.aggregation.groups import Group
 from meshkit_fastprobe.aggregation.snapshot import Snapshot
 from meshkit_fastprobe.cli import tables, words
 from meshkit_fastprobe.cli.items import group_item, probe_item
@@ -67,12 +68,20 @@ class LiveView:
             sys.stderr.write(f"{self._headline(snapshot).plain}\n")
 
     async def _draw(self, console: Console) -> None:
-        with Live(console=console, auto_refresh=False, screen=True, transient=True) as live:
+        # Redirected streams would draw the whole screen anew for every line that is logged.
+        with Live(
+            console=console, auto_refresh=False, screen=True, transient=True, redirect_stdout=False, redirect_stderr=False
+        ) as live:
             while True:
                 snapshot = self._diag.snapshot()
+                groups = snapshot.groups(by=("cluster", "namespace"), window="1m")
                 self._measure(snapshot)
-                live.update(self._screen(snapshot, console), refresh=True)
+                # Drawing takes longer than a probe may wait: on a thread it shares the interpreter with them instead of holding it.
+                await trio.to_thread.run_sync(self._show, live, console, snapshot, groups)
                 await trio.sleep(REDRAW_S)
+
+    def _show(self, live: Live, console: Console, snapshot: Snapshot, groups: list[Group]) -> None:
+        live.update(self._screen(snapshot, groups, console), refresh=True)
 
     def _measure(self, snapshot: Snapshot) -> None:
         then, runs, cpu = self._last
@@ -81,9 +90,9 @@ class LiveView:
             self._rates = ((snapshot.totals.runs - runs) / (now - then), (now_cpu - cpu) / (now - then))
             self._last = (now, snapshot.totals.runs, now_cpu)
 
-    def _screen(self, snapshot: Snapshot, console: Console) -> RenderableType:
+    def _screen(self, snapshot: Snapshot, found: list[Group], console: Console) -> RenderableType:
         height, width = console.size.height, console.size.width
-        groups = [group_item(group) for group in snapshot.groups(by=("cluster", "namespace"), window="1m")]
+        groups = [group_item(group) for group in found]
         room = max(4, height - HEADLINE_LINES)
         shown_groups = groups[: max(2, min(len(groups), room // 2 - 2))]
         rest = max(3, room - len(shown_groups) - 3)
@@ -110,6 +119,7 @@ class LiveView:
             text.append(f"  skipped {words.count(totals.skipped)} dropped {words.count(totals.dropped)}", style="yellow")
         if self._diag.address:
             text.append(f"  http://{self._diag.address}", style="bright_black")
+        text.no_wrap, text.overflow = True, "ellipsis"
         return text
 
     def _states(self, snapshot: Snapshot) -> Text:

@@ -51,19 +51,19 @@ def probe_table(items: Sequence[Item], now: float, *, wide: bool = False, hosts:
     table = _table()
     if hosts:
         table.add_column("HOST", no_wrap=True)
-    table.add_column("STATE", no_wrap=True)
-    table.add_column("NAME", no_wrap=True, overflow="ellipsis", ratio=3 if not wide else None, min_width=12)
+    table.add_column("STATE", no_wrap=True, min_width=11)
+    table.add_column("NAME", no_wrap=True, overflow="ellipsis", min_width=20)
     table.add_column("NAMESPACE", no_wrap=True, overflow="ellipsis", max_width=20)
     if wide:
-        for column in ("CLUSTER", "KIND", "LANE", "TARGET"):
-            table.add_column(column, no_wrap=True, overflow="ellipsis", max_width=32)
-    table.add_column("SINCE", justify="right", no_wrap=True)
-    table.add_column("P50", justify="right", no_wrap=True)
-    table.add_column("P99", justify="right", no_wrap=True)
+        for column in ("CLUSTER", "KIND", "LANE"):
+            table.add_column(column, no_wrap=True, min_width=6, max_width=16)
+        table.add_column("TARGET", no_wrap=True, overflow="ellipsis", min_width=12, max_width=40)
+    for column in ("SINCE", "P50", "P99"):
+        table.add_column(column, justify="right", no_wrap=True, min_width=7)
     if wide:
         for column in ("RUNS", "OK", "SKIPPED"):
-            table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("WHY", no_wrap=True, overflow="ellipsis", ratio=4 if not wide else None)
+            table.add_column(column, justify="right", no_wrap=True, min_width=7)
+    table.add_column("WHY", no_wrap=True, overflow="ellipsis", min_width=8)
     for item in items:
         row: list[Any] = [item["_host"]] if hosts else []
         row += [
