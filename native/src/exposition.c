@@ -95,7 +95,7 @@ int fp_labels_new(fp_labels **labels, uint32_t rows) {
     fp_labels *made = calloc(1, sizeof *made);
     if (!made) return -ENOMEM;
     made->rows = rows;
-    made->of_row = fp_reserve(rows * sizeof(row_labels *));
+    made->of_row = (row_labels **)fp_reserve(rows * sizeof(row_labels *));
     if (!made->of_row) {
         free(made);
         return -ENOMEM;
@@ -107,7 +107,7 @@ int fp_labels_new(fp_labels **labels, uint32_t rows) {
 void fp_labels_free(fp_labels *labels) {
     if (!labels) return;
     for (uint32_t row = 0; row < labels->high_water; row++) free(labels->of_row[row]);
-    fp_release(labels->of_row, labels->rows * sizeof(row_labels *));
+    fp_release((void *)labels->of_row, labels->rows * sizeof(row_labels *));
     free(labels);
 }
 
@@ -317,7 +317,7 @@ static uint64_t accumulate(const fp_buckets *buckets, uint32_t row, uint64_t *be
 uint32_t fp_page_buckets(fp_page *page, const fp_rows *rows, const fp_buckets *buckets, uint32_t from, uint32_t end) {
     assert(page && rows && buckets && end <= rows->labels->rows);
     assert(buckets->n_edges <= MOST_EDGES && buckets->cell != FP_CELL_U8 && buckets->cell != FP_CELL_F64);
-    uint32_t lines = buckets->n_edges + 3;
+    size_t lines = buckets->n_edges + 3u;
     size_t fixed = (buckets->n_edges + 1) * buckets->bucket_head.len + buckets->inf_tail.len + buckets->sum_head.len +
                    buckets->count_head.len + 2 * buckets->tail.len + FP_F64_TEXT + lines * (FP_U64_TEXT + 1);
     for (uint32_t e = 0; e < buckets->n_edges; e++) fixed += buckets->edge_tails[e].len;

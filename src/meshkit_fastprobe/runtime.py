@@ -36,7 +36,7 @@ from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
 from meshkit_fastprobe.scheduling.pump import Records
 from meshkit_fastprobe.scheduling.session import Session
-from meshkit_fastprobe.telemetry.logs import log_transition
+from meshkit_fastprobe.telemetry.logs import flush_transitions, log_transition
 
 C = TypeVar("C", bound="Check | AsyncCheck")
 
@@ -325,6 +325,7 @@ class Diagnostics:
         self._records_lost += running.engine.stats()["records_dropped"]
         self._pending = list(self.catalog)
         self._changes.close()
+        flush_transitions()
 
     async def _keep_target_files(self) -> None:
         """Apply target files as they change; one that cannot be read leaves everything as it is."""
