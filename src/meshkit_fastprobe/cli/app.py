@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from meshkit_fastprobe import __version__
 from meshkit_fastprobe.cli import hosting, reading, writing
 from meshkit_fastprobe.cli.exits import CliError, Exit
+
+# typer stands on click up to some version and on a copy of its own after it: take the class from where typer does.
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="fastprobe",
@@ -64,20 +66,20 @@ def _mount_config() -> None:
     app.add_typer(config, name="config", help="Check, describe and show configuration files.")
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return a way to end
+def run(arguments: list[str]) -> int:
     """One command from its arguments to its exit code; errors are a line what and a line what to do next."""
     first = next((argument for argument in arguments if not argument.startswith("-")), None)
     if first in {None, "config"} or os.environ.get("_FASTPROBE_COMPLETE"):
         _mount_config()
     try:
         result = app(arguments, prog_name="fastprobe", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.ctx.get_help() if error.ctx else error.format_message())
+    except _USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError" and error.ctx:
+            typer.echo(error.ctx.get_help())
+        else:
+            error.show()
         return Exit.USAGE
-    except click.ClickException as error:
-        error.show()
-        return Exit.USAGE
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _say("interrupted", "", 130)
     except CliError as error:
         return _say(error.what, error.next_step, error.code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -25,6 +26,7 @@ MAX_PLANS: Final = 4096
 
 _plans: dict[tuple[Any, ...], HttpPlan] = {}
 """Requests that differ only in their host share one plan; bounded, the oldest goes first."""
+_plans_lock = threading.Lock()
 _token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -109,9 +111,11 @@ def _plan(probe: HttpProbe, path: str) -> HttpPlan:
     key = (probe.method, path, tuple(probe.headers.items()), probe.expect, probe.max_body_bytes, probe.keep_alive)
     plan = _plans.get(key)
     if plan is None:
-        while len(_plans) >= MAX_PLANS:
-            _plans.pop(next(iter(_plans)))
-        plan = _plans[key] = _make_plan(probe, path)
+        plan = _make_plan(probe, path)
+        with _plans_lock:  # a reload makes probes on a worker thread while the event loop compiles others
+            while len(_plans) >= MAX_PLANS:
+                del _plans[next(iter(_plans))]
+            _plans[key] = plan
     return plan
 
 

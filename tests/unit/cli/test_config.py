@@ -46,6 +46,14 @@ def test_check_of_a_missing_file_is_a_usage_error(capsys: pytest.CaptureFixture[
     assert "does not exist" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["config", "chek"], ["config", "check"], ["config", "check", "--nope"], ["config"], []])
+def test_mistyped_commands_are_usage_errors(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert run(arguments) == 2
+    told = capsys.readouterr()
+    assert "Usage: fastprobe" in told.out + told.err
+    assert "internal error" not in told.err
+
+
 def test_check_names_the_good_files_only() -> None:
     assert _run("check", BAD, GOOD, "-o", "name").stdout == f"{GOOD}\n"
 

@@ -11,7 +11,7 @@ from meshkit_fastprobe.model import Outcome
 from meshkit_fastprobe.probes.registry import ProbeRegistry
 
 
-class Queue(msgspec.Struct, frozen=True):
+class Queue(msgspec.Struct, frozen=True, rename={"group_by": "group-by"}):
     kind: ClassVar[str] = "queue"
     target: str
     max_depth: int

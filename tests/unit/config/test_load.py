@@ -20,6 +20,7 @@ from meshkit_fastprobe.config.document import parse_document
 from meshkit_fastprobe.config.files import MAX_FILE_BYTES
 from meshkit_fastprobe.config.kinds import RESERVED
 from meshkit_fastprobe.config.load import build, load, refresh, target_files_changed
+from meshkit_fastprobe.config.show import effective
 from meshkit_fastprobe.config.spec import Config
 from meshkit_fastprobe.config.toml import to_toml
 from meshkit_fastprobe.errors import MAX_ERRORS_SHOWN, ConfigError, ConfigErrors
@@ -257,10 +258,14 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_a_plug_in_adds_kinds_to_this_configuration_only(write: Write, plugin: str) -> None:
     config = _load(
-        write("f.toml", f'plugins = ["{plugin}:register"]\n[[probe]]\nkind = "queue"\ntarget = "orders"\nmax_depth = 5\n')
+        write(
+            "f.toml",
+            f'plugins = ["{plugin}:register"]\n[[probe]]\nkind = "queue"\ntarget = "orders"\nmax_depth = 5\ngroup-by = "key"\n',
+        )
     )
     assert (config.probes[0].name, config.probes[0].probe.kind) == ("queue:orders", "queue")
     assert "queue" not in builtin_kinds
+    assert effective(config)["probe"][0]["group-by"] == "key"
     assert refresh(config).probes == config.probes
 
 
