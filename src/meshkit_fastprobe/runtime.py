@@ -227,6 +227,11 @@ class Diagnostics:
         """State transitions from now on, as an async iterator; ends when the runtime stops."""
         return self._changes.listen()
 
+    def view(self, name: str) -> ProbeView:
+        """One probe as it is now, at a small part of what a snapshot of all costs."""
+        now_ns = self._clocks.schedule_ns()
+        return self._builder.view(self.catalog[name], now_ns, self._clocks.wall_s(now_ns))
+
     def recent(self, name: str) -> list[RecentResult]:
         """The last results of one probe, oldest first."""
         now_ns = self._clocks.schedule_ns()

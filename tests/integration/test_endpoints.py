@@ -68,9 +68,8 @@ async def test_nothing_but_liveness_and_readiness_answers_without_the_token(tmp_
 
 async def test_without_a_state_directory_the_token_is_with_the_embedder_alone():
     diag = fp.Diagnostics(fp.Settings(host="h1", server=fp.ServerSettings(listen="127.0.0.1:0")))
-    async with diag:
-        async with client_of(diag, token=diag.local_token) as client:
-            assert (await client.get("/metrics")).status_code == 200
+    async with diag, client_of(diag, token=diag.local_token) as client:
+        assert (await client.get("/metrics")).status_code == 200
     assert diag.local_token is None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from typing import Final
 
 import numpy as np
 import trio
 
-from meshkit_fastprobe.aggregation.snapshot import Snapshot
 from meshkit_fastprobe.errors import NotRunningError, SkippedError, UnknownProbeError
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, ProbeItem, envelope_reply, probe_item, rfc3339
@@ -41,9 +41,13 @@ async def list_probes(context: Context, request: Request) -> Reply:
     for start in range(0, len(page), AT_A_STRETCH):
         items += map(probe_item, snapshot.views(page[start : start + AT_A_STRETCH]))
         await trio.lowlevel.checkpoint()
-    envelope = _envelope(snapshot)
-    envelope.items = items
-    envelope.next_page_token = make_token(snapshot.names[page[-1]], filters.fingerprint) if more else None
+    envelope = Envelope(
+        schema_version=SCHEMA_VERSION,
+        generated_at=rfc3339(snapshot.taken_at),
+        host=snapshot.host,
+        items=items,
+        next_page_token=make_token(snapshot.names[page[-1]], filters.fingerprint) if more else None,
+    )
     return envelope_reply(request, envelope)
 
 
@@ -86,18 +90,13 @@ async def resume_probe(context: Context, request: Request) -> Reply:
 
 
 def _one(context: Context, request: Request) -> Reply:
-    snapshot = context.host.snapshot()
+    host = context.host
     try:
-        item = probe_item(snapshot[request.name], context.host.recent(request.name))
+        item = probe_item(host.view(request.name), host.recent(request.name))
     except UnknownProbeError:
         raise _unknown(request.name) from None
-    envelope = _envelope(snapshot)
-    envelope.item = item
+    envelope = Envelope(schema_version=SCHEMA_VERSION, generated_at=rfc3339(time.time()), host=host.settings.host, item=item)
     return envelope_reply(request, envelope)
-
-
-def _envelope(snapshot: Snapshot) -> Envelope:
-    return Envelope(schema_version=SCHEMA_VERSION, generated_at=rfc3339(snapshot.taken_at), host=snapshot.host)
 
 
 def _unknown(name: str) -> Problem:
