@@ -76,7 +76,7 @@ class LiveView:
                 snapshot = self._diag.snapshot()
                 groups = snapshot.groups(by=("cluster", "namespace"), window="1m")
                 self._measure(snapshot)
-                # Drawing takes longer than a probe may wait: on a thread it shares the interpreter with them instead of holding it.
+                # Drawing takes longer than a probe may wait: on a thread it shares the interpreter instead of holding it.
                 await trio.to_thread.run_sync(self._show, live, console, snapshot, groups)
                 await trio.sleep(REDRAW_S)
 
@@ -98,10 +98,10 @@ class LiveView:
         rest = max(3, room - len(shown_groups) - 3)
         worst_lines = rest if width < 100 else max(3, rest * 3 // 5)
         parts: list[RenderableType] = [self._headline(snapshot), self._states(snapshot), self._progress(width), Text("")]
-        parts.append(tables.group_table(shown_groups, ("cluster", "namespace")))
+        parts.append(tables.group_table(shown_groups, ("cluster", "namespace"), width=width))
         if len(groups) > len(shown_groups):
             parts.append(Text(f"  and {len(groups) - len(shown_groups)} more groups", style="bright_black"))
-        parts += [Rule(style="bright_black"), self._worst(snapshot, worst_lines)]
+        parts += [Rule(style="bright_black"), self._worst(snapshot, worst_lines, width)]
         feed_lines = rest - worst_lines - 2
         if feed_lines > 1:
             parts += [Rule(style="bright_black"), self._recent(feed_lines)]
@@ -126,7 +126,7 @@ class LiveView:
         text = Text()
         for state in tables.STATES:
             mark, colour = words.MARKS[state]
-            text.append(f"{mark} {state} {words.count(snapshot.totals.states.get(state, 0))}   ", style=colour)
+            text.append(f"{mark} {state} {words.count(snapshot.totals.states.get(state, 0))}  ", style=colour)
         return text
 
     def _progress(self, width: int) -> RenderableType:
@@ -137,7 +137,7 @@ class LiveView:
         bar.add_task(f"{elapsed:.0f} of {self._seconds:.0f} s", total=self._seconds, completed=int(min(elapsed, self._seconds)))
         return bar
 
-    def _worst(self, snapshot: Snapshot, lines: int) -> RenderableType:
+    def _worst(self, snapshot: Snapshot, lines: int, width: int) -> RenderableType:
         """Unhealthy ones first, those that changed last on top: the news is at the head of the list."""
         state = snapshot.columns["state"]
         bad = np.flatnonzero((state == State.UNHEALTHY) | (state == State.DEGRADED))
@@ -146,7 +146,7 @@ class LiveView:
         order = np.lexsort((-snapshot.columns["since"][bad], -state[bad].astype(np.int8)))
         shown = bad[order[: max(1, lines - 2)]]
         return Lines(
-            tables.probe_table([probe_item(snapshot.view(int(row))) for row in shown], snapshot.taken_at),
+            tables.probe_table([probe_item(snapshot.view(int(row))) for row in shown], snapshot.taken_at, width=width),
             Text(f"  and {bad.size - shown.size:,} more" if bad.size > shown.size else "", style="bright_black"),
         )
 

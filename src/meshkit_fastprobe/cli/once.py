@@ -67,6 +67,7 @@ def show_once(items: list[Item], form: Form) -> int:
             typer.echo(item["name"])
     else:
         ordered: list[Any] = sorted(items, key=lambda item: (words.SEVERITY[item["state"]], item["name"]))
-        tables.console().print(tables.probe_table(ordered, time.time(), wide=form is Form.wide))
+        console = tables.console(wide=form is Form.wide)
+        console.print(tables.probe_table(ordered, time.time(), width=console.width, wide=form is Form.wide))
         typer.echo(f"{len(items) - len(bad)} of {len(items)} pass", err=True)
     return Exit.UNHEALTHY if bad else Exit.WELL

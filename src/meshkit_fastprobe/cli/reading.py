@@ -78,7 +78,8 @@ def groups(
         else:
             from meshkit_fastprobe.cli import tables
 
-            tables.console().print(tables.group_table(items, tags, hosts=len(client.hosts) > 1))
+            console = tables.console()
+            console.print(tables.group_table(items, tags, width=console.width, hosts=len(client.hosts) > 1))
         return _code(answers, items)
 
     return _repeat(look, watch=watch)
@@ -124,8 +125,9 @@ def probes_list(
         else:
             from meshkit_fastprobe.cli import tables
 
-            table = tables.probe_table(items, time.time(), wide=output is Form.wide, hosts=len(client.hosts) > 1)
-            tables.console().print(table)
+            console = tables.console(wide=output is Form.wide)
+            several = len(client.hosts) > 1
+            console.print(tables.probe_table(items, time.time(), width=console.width, wide=output is Form.wide, hosts=several))
             if any(answer.envelope and "nextPageToken" in answer.envelope for answer in answers):
                 typer.echo(
                     f"... the first {limit} of each host; see more with --limit, or narrow with --namespace, --state, --name",
@@ -178,10 +180,10 @@ def _show_status(groups: Sequence[Any], bad: Sequence[Sequence[Any]], output: Fo
         from meshkit_fastprobe.cli import tables
 
         console = tables.console()
-        console.print(tables.host_table(rows))
+        console.print(tables.host_table(rows, width=console.width))
         if worst:
             console.print()
-            console.print(tables.probe_table(worst[:STATUS_WORST], time.time(), hosts=len(groups) > 1))
+            console.print(tables.probe_table(worst[:STATUS_WORST], time.time(), width=console.width, hosts=len(groups) > 1))
     codes = {answer.code for answer in groups}
     if codes == {Exit.REFUSED} and len(groups) == 1:
         raise CliError(groups[0].problem, groups[0].next_step, Exit.REFUSED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,24 +15,23 @@ from meshkit_fastprobe.cli import words
 Item = dict[str, Any]
 
 STATES = ("unhealthy", "degraded", "healthy", "unknown", "paused")
+ROOMY = 100
+"""From this many columns on there is room for what is good to know besides what is needed."""
+WIDE = 200
+"""What -o wide takes at least: a terminal that is narrower wraps."""
+GAP = 2
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console that fits the terminal; not a terminal: plain and wide enough to be cut by nobody."""
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    if not made.is_terminal and not made.size.width > 100:
-        made = Console(stderr=stderr, highlight=False, width=160)
-    return made
+def console(*, stderr: bool = False, wide: bool = False) -> Console:
+    """A console that fits the terminal, or COLUMNS; where neither says how wide it is, 160."""
+    made = Console(stderr=stderr, highlight=False)
+    width = made.size.width if made.is_terminal or os.environ.get("COLUMNS") else 160
+    return Console(stderr=stderr, highlight=False, width=max(width, WIDE) if wide else width)
 
 
-def state_text(state: str, *, stale: bool = False, suppressed: bool = False) -> Text:
+def state_text(state: str) -> Text:
     mark, colour = words.MARKS[state]
-    text = Text(f"{mark} {state}", style=colour)
-    if stale:
-        text.append(" stale", style="yellow")
-    if suppressed:
-        text.append(" suppressed", style="bright_black")
-    return text
+    return Text(f"{mark} {state}", style=colour)
 
 
 def _table(title: str = "") -> Table:
@@ -46,66 +46,78 @@ def _table(title: str = "") -> Table:
     )
 
 
-def probe_table(items: Sequence[Item], now: float, *, wide: bool = False, hosts: bool = False) -> Table:
-    """One row a probe. wide adds target, kind, lane and counters; hosts a first column for several hosts."""
-    table = _table()
+def probe_table(items: Sequence[Item], now: float, *, width: int, wide: bool = False, hosts: bool = False) -> Table:
+    """One row a probe, in `width` columns: names and reasons share what the fixed ones leave, and little room has no namespace.
+
+    wide adds target, kind, lane and counters; hosts a first column for several hosts.
+    """
+    fixed = [("STATE", 11, False)]
+    if wide or width >= ROOMY:
+        fixed.append(("NAMESPACE", 14, False))
+    if wide:
+        fixed += [("CLUSTER", 10, False), ("KIND", 8, False), ("LANE", 6, False), ("TARGET", 28, False)]
+    fixed += [(name, 7, True) for name in ("SINCE", "P50", "P99", *(("RUNS", "OK", "SKIPPED") if wide else ()))]
     if hosts:
-        table.add_column("HOST", no_wrap=True)
-    table.add_column("STATE", no_wrap=True, min_width=11)
-    table.add_column("NAME", no_wrap=True, overflow="ellipsis", min_width=20)
-    table.add_column("NAMESPACE", no_wrap=True, overflow="ellipsis", max_width=20)
-    if wide:
-        for column in ("CLUSTER", "KIND", "LANE"):
-            table.add_column(column, no_wrap=True, min_width=6, max_width=16)
-        table.add_column("TARGET", no_wrap=True, overflow="ellipsis", min_width=12, max_width=40)
-    for column in ("SINCE", "P50", "P99"):
-        table.add_column(column, justify="right", no_wrap=True, min_width=7)
-    if wide:
-        for column in ("RUNS", "OK", "SKIPPED"):
-            table.add_column(column, justify="right", no_wrap=True, min_width=7)
-    table.add_column("WHY", no_wrap=True, overflow="ellipsis", min_width=8)
+        fixed.insert(0, ("HOST", 16, False))
+    left = max(24, width - sum(size + GAP for _, size, _ in fixed) - GAP)
+    longest = max((len(item["name"]) for item in items), default=4)
+    name_width = min(longest, left * 3 // 5) if any(words.why(item) for item in items) else min(longest, left)
+    fixed.insert(2 if hosts else 1, ("NAME", max(4, name_width), False))
+    table = _table()
+    for name, size, right in fixed:
+        table.add_column(name, width=size, no_wrap=True, overflow="ellipsis", justify="right" if right else "left")
+    table.add_column("WHY", width=max(4, left - name_width), no_wrap=True, overflow="ellipsis")
     for item in items:
         row: list[Any] = [item["_host"]] if hosts else []
-        row += [
-            state_text(item["state"], stale=item.get("stale", False), suppressed=item.get("suppressed", False)),
-            item["name"],
-        ]
-        row.append(item.get("namespace", "") or "-")
+        row += [state_text(item["state"]), item["name"]]
+        if wide or width >= ROOMY:
+            row.append(item.get("namespace", "") or "-")
         if wide:
             row += [item.get("cluster", "") or "-", item["kind"], item["lane"], item["target"]]
         row += [words.since(item.get("since"), now), words.quantile(item, "p50"), words.quantile(item, "p99")]
         if wide:
             runs = sum(item["runs"].values())
             row += [words.count(runs), words.ratio(item.get("successRatio")), words.count(item.get("skipped", 0))]
-        row.append(words.why(item) if item["state"] != "healthy" else "")
+        row.append(_remarks(item))
         table.add_row(*row)
     return table
 
 
-def group_table(items: Iterable[Item], by: Sequence[str], *, title: str = "", hosts: bool = False) -> Table:
+def _remarks(item: Item) -> str:
+    """Why it is not well, after what casts doubt on the state itself."""
+    doubts = [word for word in ("stale", "suppressed") if item.get(word)]
+    why = words.why(item) if item["state"] != "healthy" else ""
+    return "; ".join([*doubts, why] if why else doubts)
+
+
+def group_table(items: Iterable[Item], by: Sequence[str], *, width: int, title: str = "", hosts: bool = False) -> Table:
     """One row a group: its tags, how many probes are in which state, rate, success and latency."""
+    states = STATES if width >= ROOMY else STATES[:3]
+    quantiles = ("p50", "p90", "p99") if width >= ROOMY else ("p50", "p99")
     table = _table(title)
     if hosts:
-        table.add_column("HOST", no_wrap=True)
+        table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=16)
     for tag in by:
-        table.add_column(tag.upper(), no_wrap=True, overflow="ellipsis", max_width=24)
-    table.add_column("PROBES", justify="right", no_wrap=True)
-    for state in STATES:
-        table.add_column(
-            f"{words.MARKS[state][0]}", justify="right", no_wrap=True, header_style=f"bold {words.MARKS[state][1]}"
-        )
-    table.add_column("RATE/S", justify="right", no_wrap=True)
-    table.add_column("OK", justify="right", no_wrap=True)
-    for name in ("P50", "P90", "P99"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(tag.upper(), no_wrap=True, overflow="ellipsis", max_width=16)
+    table.add_column("PROBES", justify="right", no_wrap=True, min_width=6)
+    for state in states:
+        mark, colour = words.MARKS[state]
+        table.add_column(mark, justify="right", no_wrap=True, min_width=5, header_style=f"bold {colour}")
+    if width >= ROOMY:
+        table.add_column("RATE/S", justify="right", no_wrap=True, min_width=7)
+    table.add_column("OK", justify="right", no_wrap=True, min_width=6)
+    for name in quantiles:
+        table.add_column(name.upper(), justify="right", no_wrap=True, min_width=7)
     for item in items:
         row: list[Any] = [item["_host"]] if hosts else []
         row += [item["tags"].get(tag, "") or "-" for tag in by]
         row.append(words.count(item["probes"]))
-        row += [_state_count(item["states"], state) for state in STATES]
-        rate = item.get("ratePerSecond")
-        row += ["-" if rate is None else f"{rate:,.1f}", words.ratio(item.get("successRatio"))]
-        row += [words.quantile(item, name) for name in ("p50", "p90", "p99")]
+        row += [_state_count(item["states"], state) for state in states]
+        if width >= ROOMY:
+            rate = item.get("ratePerSecond")
+            row.append("-" if rate is None else f"{rate:,.1f}")
+        row.append(words.ratio(item.get("successRatio")))
+        row += [words.quantile(item, name) for name in quantiles]
         table.add_row(*row)
     return table
 
@@ -120,11 +132,11 @@ def probe_details(item: Item, now: float) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    state = state_text(item["state"], stale=item.get("stale", False), suppressed=item.get("suppressed", False))
+    state = state_text(item["state"])
     table.add_row("name", item["name"])
     table.add_row("state", state.append(f"  for {words.since(item.get('since'), now)}", style="default"))
-    if words.why(item):
-        table.add_row("why", words.why(item))
+    if _remarks(item):
+        table.add_row("why", _remarks(item))
     table.add_row("target", f"{item['target']}  ({item['kind']}, {item['lane']} lane)")
     tags = {"cluster": item.get("cluster"), "namespace": item.get("namespace"), **item.get("labels", {})}
     table.add_row("tags", "  ".join(f"{key}={value}" for key, value in tags.items() if value) or "-")
@@ -159,30 +171,23 @@ def recent_table(item: Item, now: float) -> Table:
     return table
 
 
-def host_table(rows: Sequence[Item]) -> Table:
+def host_table(rows: Sequence[Item], *, width: int) -> Table:
     """One row a host: reachable or why not, and its probes by state."""
     table = _table()
-    table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=40)
-    table.add_column("PROBES", justify="right")
+    table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=32)
+    table.add_column("PROBES", justify="right", no_wrap=True, min_width=6)
     for state in STATES:
-        table.add_column(
-            f"{words.MARKS[state][0]} {state.upper()}",
-            justify="right",
-            no_wrap=True,
-            header_style=f"bold {words.MARKS[state][1]}",
-        )
-    table.add_column("RATE/S", justify="right")
+        mark, colour = words.MARKS[state]
+        title = f"{mark} {state.upper()}" if width >= ROOMY else mark
+        table.add_column(title, justify="right", no_wrap=True, min_width=5, header_style=f"bold {colour}")
+    table.add_column("RATE/S", justify="right", no_wrap=True, min_width=7)
     table.add_column("NOTE", overflow="ellipsis", no_wrap=True)
     for row in rows:
         if "problem" in row:
             table.add_row(row["host"], "-", *["-"] * len(STATES), "-", Text(row["problem"], style="red"))
-        else:
-            rate = row.get("ratePerSecond")
-            table.add_row(
-                row["host"],
-                words.count(row["probes"]),
-                *[_state_count(row["states"], state) for state in STATES],
-                "-" if rate is None else f"{rate:,.1f}",
-                f"{row['stale']} stale" if row.get("stale") else "",
-            )
+            continue
+        rate = row.get("ratePerSecond")
+        counts = [_state_count(row["states"], state) for state in STATES]
+        note = f"{row['stale']} stale" if row.get("stale") else ""
+        table.add_row(row["host"], words.count(row["probes"]), *counts, "-" if rate is None else f"{rate:,.1f}", note)
     return table

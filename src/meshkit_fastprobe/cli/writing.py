@@ -54,5 +54,6 @@ def _do(verb: str, name: str, hosts: list[str] | None, output: Form, dry_run: bo
     else:
         from meshkit_fastprobe.cli import tables
 
-        tables.console().print(tables.probe_table(items, time.time(), hosts=len(client.hosts) > 1))
+        console = tables.console()
+        console.print(tables.probe_table(items, time.time(), width=console.width, hosts=len(client.hosts) > 1))
     return Exit.UNHEALTHY if verb == "run" and any(item["state"] == "unhealthy" for item in items) else Exit.WELL

@@ -1,0 +1,87 @@
+"""The command line as a person starts it: real processes, real ports, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FASTPROBE = [sys.executable, "-m", "meshkit_fastprobe"]
+PATIENCE_S = 20.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def until(holds: Callable[[], Any], what: str) -> Any:
+    """Wait for something to become true, within PATIENCE_S."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {PATIENCE_S} s: {what}")
+
+
+class Host:
+    """A running `fastprobe` process with its own port and state directory."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.state_dir = tmp_path / "state"
+        self.listen = f"127.0.0.1:{free_port()}"
+        self.environment = {**os.environ, "FASTPROBE_STATE_DIR": str(self.state_dir), "COLUMNS": "120", "NO_COLOR": "1"}
+        self.environment.pop("FASTPROBE_TOKEN", None)
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*FASTPROBE, *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, *arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*FASTPROBE, *arguments], env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(*arguments, "--host", f"http://{self.listen}")
+
+    def probe(self, name: str) -> dict[str, Any]:
+        """One probe as the running host tells it; empty while it does not answer."""
+        answer = self.ask("probes", "show", name, "-o", "json")
+        return json.loads(answer.stdout) if answer.stdout.startswith("{") else {}
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(PATIENCE_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    made = Host(tmp_path)
+    yield made
+    made.end()
