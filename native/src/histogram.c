@@ -13,7 +13,7 @@ static const double ROOTS[HIST_PER_OCTAVE] = {
 #define HALF_BUCKET 0x1.ea4afa2a490dap-1 /* 2^(-1/16): from an upper bound to the geometric middle */
 
 uint32_t fp_hist_bucket(fp_ns latency_ns) {
-    return hist_bucket(latency_ns);
+    return hist_bucket_of(hist_latency(latency_ns));
 }
 
 static double bound_s(uint32_t bucket) {
@@ -30,13 +30,13 @@ void fp_hist_merge(const fp_hist_count *rows, uint32_t n_rows, const uint32_t *o
     for (uint32_t i = 0; i < n_rows; i++) {
         if (i + ROWS_AHEAD < n_rows) {
             const size_t next = order ? order[i + ROWS_AHEAD] : i + ROWS_AHEAD;
-            hist_row_prefetch(rows + next * FP_HIST_BUCKETS, used ? hist_span_of(used, next) : HIST_SPAN_ALL);
+            hist_row_prefetch(rows + next * FP_HIST_BUCKETS, used ? hist_span_at(used + 2 * next) : HIST_SPAN_ALL);
         }
         const size_t row = order ? order[i] : i;
         const uint32_t group = group_of_row[row];
         if (group >= n_groups) continue;
         hist_row_add(out + (size_t)group * FP_HIST_BUCKETS, rows + row * FP_HIST_BUCKETS,
-                     used ? hist_span_of(used, row) : HIST_SPAN_ALL);
+                     used ? hist_span_at(used + 2 * row) : HIST_SPAN_ALL);
     }
 }
 

@@ -15,8 +15,8 @@ typedef struct hist_span {
 #define HIST_SPAN_ALL   ((hist_span){0, FP_HIST_BUCKETS - 1})
 #define HIST_SPAN_EMPTY ((hist_span){255, 0})
 
-static inline hist_span hist_span_of(const uint8_t *used, size_t row) {
-    return (hist_span){used[2 * row], used[2 * row + 1]};
+static inline hist_span hist_span_at(const uint8_t *pair) {
+    return (hist_span){pair[0], pair[1]};
 }
 
 static inline void hist_row_prefetch(const fp_hist_count *row, hist_span span) {

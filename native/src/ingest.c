@@ -9,7 +9,14 @@
 #define AHEAD 16u
 #define CARRY (1ULL << 32) /* what a 32-bit counter loses when it wraps */
 
-/* What a batch adds to the totals, kept in registers and on the stack until its end. */
+/* Where a record goes, found when its memory was asked for. */
+typedef struct place {
+    fp_row *row; /* NULL: there is no such slot */
+    fp_hist_count *histogram;
+    uint32_t bucket;
+} place;
+
+/* What a batch adds to the totals, kept close until its end. */
 typedef struct tally {
     uint64_t runs[FP_RESULTS];
     uint64_t passive;
@@ -27,48 +34,54 @@ static inline bool is_passive(const fp_record *record) {
 }
 
 static inline uint32_t bucket_of(const fp_record *record) {
-    return result_of(record) == FP_TIMEOUT ? FP_HIST_OVERFLOW : hist_bucket(record->latency_ns);
+    return result_of(record) == FP_TIMEOUT ? FP_HIST_OVERFLOW : hist_bucket_of(hist_latency(record->latency_ns));
 }
 
-/* Ask for the memory a record will need. Returns its bucket, found on the way. */
-static inline uint8_t prepare(const fp_table *table, const fp_record *record) {
-    const uint32_t bucket = bucket_of(record);
-    if (record->slot < table->high_water) {
-        const char *row = (const char *)&table->columns.row[record->slot];
-        __builtin_prefetch(row, 1);
-        __builtin_prefetch(row + 64, 1);
-        __builtin_prefetch(row + 128, 1);
-        __builtin_prefetch(histogram_of(table, record->slot) + bucket, 1);
-    }
-    return (uint8_t)bucket;
+static inline place prepare(const fp_table *table, const fp_record *record) {
+    if (record->slot >= table->high_water) return (place){0};
+    const place found = {&table->columns.row[record->slot], histogram_of(table, record->slot), bucket_of(record)};
+    const char *row = (const char *)found.row;
+    __builtin_prefetch(row, 1);
+    __builtin_prefetch(row + 64, 1);
+    __builtin_prefetch(row + 128, 1);
+    __builtin_prefetch(found.histogram + found.bucket, 1);
+    return found;
 }
 
 /* -- one result ---------------------------------------------------------------------------------------------------------------
  */
 
-static void measure(fp_table *table, fp_row *row, const fp_record *record, uint8_t bucket) {
-    fp_hist_count *counter = histogram_of(table, record->slot) + bucket;
-    if (__builtin_expect(*counter == FP_HIST_COUNT_MAX, 0)) fp_table_begin_histogram_anew(table, record->slot);
-    ++*counter;
-    row->latency_sum_s += (double)record->latency_ns * 1e-9;
-    if (bucket < row->used[0]) row->used[0] = table->columns.used[2 * (size_t)record->slot] = bucket;
-    if (bucket > row->used[1]) row->used[1] = table->columns.used[2 * (size_t)record->slot + 1] = bucket;
+/* Rare once a probe has run for a while, but for timeouts. */
+static void widen(fp_table *table, uint32_t slot, place at) {
+    const uint8_t bucket = (uint8_t)at.bucket;
+    uint8_t *used = &table->columns.used[2 * (size_t)slot], *measured = at.row->measured;
+    if (bucket < used[0]) used[0] = bucket;
+    if (bucket > used[1]) used[1] = bucket;
+    if (bucket == FP_HIST_OVERFLOW) {
+        at.row->overflow = at.histogram[FP_HIST_OVERFLOW];
+        return;
+    }
+    if (bucket < measured[0]) measured[0] = bucket;
+    if (bucket > measured[1]) measured[1] = bucket;
+}
+
+static inline void measure(fp_table *table, const fp_record *record, place at) {
+    if (__builtin_expect(at.histogram[at.bucket] == FP_HIST_COUNT_MAX, 0)) fp_table_begin_histogram_anew(table, record->slot);
+    at.histogram[at.bucket]++;
+    at.row->latency_sum_s += hist_latency(record->latency_ns) * 1e-9;
+    if (at.bucket >= at.row->measured[0] && at.bucket <= at.row->measured[1]) return;
+    widen(table, record->slot, at);
 }
 
 static inline void remember(fp_row *row, const fp_record *record, uint8_t result, uint8_t reason) {
-    const uint8_t next = row->recent_next & (FP_RECENT - 1);
     const uint64_t latency_us = record->latency_ns / FP_NS_PER_US;
-    row->recent[next] = (fp_recent){
-        .at_cs = (uint32_t)(record->started_ns / NS_PER_CS),
-        .latency_us = latency_us < UINT32_MAX ? (uint32_t)latency_us : UINT32_MAX,
-        .detail = record->detail,
-        .result = result,
-        .reason = reason,
-    };
-    row->recent_next = next < FP_RECENT - 1 ? (uint8_t)(row->recent_next + 1) : 0x80; /* round, and full from now on */
-    row->last_result = result;
-    row->last_reason = reason;
-    row->last_detail = record->detail;
+    fp_recent *newest = &row->recent[row->remembered % FP_RECENT];
+    newest->at_cs = (uint32_t)(record->started_ns / NS_PER_CS);
+    newest->latency_us = latency_us < UINT32_MAX ? (uint32_t)latency_us : UINT32_MAX;
+    newest->detail = row->last_detail = record->detail;
+    newest->result = row->last_result = result;
+    newest->reason = row->last_reason = reason;
+    row->remembered = row->remembered < 2 * FP_RECENT - 1 ? (uint8_t)(row->remembered + 1) : FP_RECENT;
     row->last_started_ns = record->started_ns;
     row->last_latency_ns = record->latency_ns;
     if (result <= FP_DEGRADED) row->last_ok_ns = record->started_ns + record->latency_ns;
@@ -76,15 +89,22 @@ static inline void remember(fp_row *row, const fp_record *record, uint8_t result
 
 /* Four streaks in one word. A result keeps the ones it belongs to and clears the others; a byte that reaches 128 steps back. */
 static inline uint32_t next_streaks(uint32_t streaks, uint8_t result) {
-    static const uint32_t LONGER[FP_RESULTS] = {0x00000101, 0x00010100, 0x01010000, 0x01010000, 0x01010000};
-    const uint32_t longer = LONGER[result];
-    const uint32_t next = (streaks & longer * 0xff) + longer;
+    static const struct {
+        uint32_t kept;
+        uint32_t longer;
+    } OF[FP_RESULTS] = {{0x0000ffff, 0x00000101},
+                        {0x00ffff00, 0x00010100},
+                        {0xffff0000, 0x01010000},
+                        {0xffff0000, 0x01010000},
+                        {0xffff0000, 0x01010000}};
+    const uint32_t next = (streaks & OF[result].kept) + OF[result].longer;
     return next - (next >> 7 & 0x01010101);
 }
 
 static inline uint8_t next_state(const fp_row *row, uint8_t result) {
     static const uint8_t FIRST[FP_RESULTS] = {FP_HEALTHY, FP_DEGRADED_STATE, FP_UNHEALTHY, FP_UNHEALTHY, FP_UNKNOWN};
     const uint32_t streaks = row->streaks;
+    if (row->state == FP_HEALTHY && result == FP_OK) return FP_HEALTHY; /* nearly always; the rules below agree */
     if (row->state == FP_UNKNOWN && result != FP_ERROR) return FIRST[result];
     if (streaks >> 24 >= row->fall) return FP_UNHEALTHY;
     if ((streaks & 0xff) >= row->rise) return FP_HEALTHY;
@@ -111,24 +131,27 @@ static void move(fp_table *table, fp_row *row, const fp_record *record, uint8_t 
     table->totals.transitions++;
 }
 
+static inline void count_scheduled(fp_table *table, const fp_record *record, uint8_t result, tally *batch) {
+    batch->runs[result]++;
+    batch->lag_us += record->lag_us;
+    if (record->lag_us > batch->lag_max_us) batch->lag_max_us = record->lag_us;
+    table->totals.lag[hist_bucket_of((double)(int64_t)(record->lag_us * FP_NS_PER_US))]++;
+}
+
 /* Returns how many transitions were written: 0 or 1. */
-static inline uint32_t take_result(fp_table *table, fp_row *row, const fp_record *record, uint8_t bucket, tally *batch,
-                                   fp_transition *out) {
+static inline uint32_t take_result(fp_table *table, const fp_record *record, place at, tally *batch, fp_transition *out) {
+    fp_row *row = at.row;
     uint8_t result = result_of(record), reason = record->reason;
     if (result == FP_OK && row->degraded_above_us && record->latency_ns > row->degraded_above_us * FP_NS_PER_US) {
         result = FP_DEGRADED;
         reason = FP_REASON_SLOW;
     }
-    if (is_passive(record)) {
+    if (is_passive(record))
         batch->passive++;
-    } else {
-        batch->runs[result]++;
-        batch->lag_us += record->lag_us;
-        if (record->lag_us > batch->lag_max_us) batch->lag_max_us = record->lag_us;
-        table->totals.lag[hist_bucket(record->lag_us * FP_NS_PER_US)]++;
-    }
+    else
+        count_scheduled(table, record, result, batch);
     if (++row->runs[result] == 0) table->past.runs[table->columns.group[record->slot]][result] += CARRY;
-    if (result != FP_ERROR && (record->latency_ns || !is_passive(record))) measure(table, row, record, bucket);
+    if (result != FP_ERROR && (record->latency_ns || !is_passive(record))) measure(table, record, at);
     remember(row, record, result, reason);
     if (row->state == FP_PAUSED) return 0;
     row->streaks = next_streaks(row->streaks, result);
@@ -158,24 +181,23 @@ static void add_up(fp_totals *totals, const tally *batch) {
 
 uint32_t fp_table_ingest(fp_table *table, const fp_record *records, uint32_t n, fp_transition *out) {
     assert(table && (records || n == 0) && (out || n == 0));
-    uint8_t buckets[AHEAD];
+    place places[AHEAD];
     tally batch = {0};
     uint32_t moved = 0;
-    for (uint32_t i = 0; i < AHEAD && i < n; i++) buckets[i] = prepare(table, &records[i]);
+    for (uint32_t i = 0; i < AHEAD && i < n; i++) places[i] = prepare(table, &records[i]);
     for (uint32_t i = 0; i < n; i++) {
         const fp_record *record = &records[i];
-        const uint8_t bucket = buckets[i % AHEAD];
-        if (i + AHEAD < n) buckets[i % AHEAD] = prepare(table, record + AHEAD);
+        const place at = places[i % AHEAD];
+        if (i + AHEAD < n) places[i % AHEAD] = prepare(table, record + AHEAD);
 
         const bool is_result = result_of(record) < FP_RESULTS;
         if (!is_result && record->result != FP_EVENT_SKIPPED) continue;
-        fp_row *row = &table->columns.row[record->slot];
-        if (record->slot >= table->high_water || !(record->generation & 1) || row->generation != record->generation)
+        if (!at.row || at.row->generation != record->generation || !(record->generation & 1))
             batch.stale++;
         else if (is_result)
-            moved += take_result(table, row, record, bucket, &batch, &out[moved]);
+            moved += take_result(table, record, at, &batch, &out[moved]);
         else
-            take_skipped(table, row, record);
+            take_skipped(table, at.row, record);
     }
     add_up(&table->totals, &batch);
     return moved;

@@ -103,24 +103,29 @@ void fp_table_free(fp_table *table) {
 /* -- groups' pasts ------------------------------------------------------------------------------------------------------------
  */
 
-static void set_used(fp_table *table, uint32_t slot, hist_span span) {
+static hist_span used_by(const fp_table *table, uint32_t slot) {
+    return hist_span_at(&table->columns.used[2 * (size_t)slot]);
+}
+
+static void set_unmeasured(fp_table *table, uint32_t slot) {
     fp_row *row = &table->columns.row[slot];
     uint8_t *used = &table->columns.used[2 * (size_t)slot];
-    row->used[0] = used[0] = span.first;
-    row->used[1] = used[1] = span.last;
+    row->measured[0] = used[0] = HIST_SPAN_EMPTY.first;
+    row->measured[1] = used[1] = HIST_SPAN_EMPTY.last;
+    row->overflow = 0;
+    row->latency_sum_s = 0;
 }
 
 static void clear_histogram(fp_table *table, uint32_t slot) {
-    const hist_span span = hist_span_of(table->columns.used, slot);
+    const hist_span span = used_by(table, slot);
     for (uint32_t b = span.first; b <= span.last; b++) histogram_of(table, slot)[b] = 0;
-    table->columns.row[slot].latency_sum_s = 0;
-    set_used(table, slot, HIST_SPAN_EMPTY);
+    set_unmeasured(table, slot);
 }
 
 static void fold_histogram(fp_table *table, uint32_t slot, uint32_t group, uint64_t sign) {
     const fp_hist_count *histogram = histogram_of(table, slot);
     const double latency_s = table->columns.row[slot].latency_sum_s;
-    const hist_span span = hist_span_of(table->columns.used, slot);
+    const hist_span span = used_by(table, slot);
     for (uint32_t b = span.first; b <= span.last; b++) table->past.histogram[group][b] += sign * histogram[b];
     table->past.latency_s[group] += sign == 1 ? latency_s : -latency_s;
 }
@@ -178,7 +183,7 @@ int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, u
     table->columns.row[taken].last_result = NO_RESULT;
     set_config(table, taken, config);
     set_state(table, taken, FP_UNKNOWN, now_ns);
-    set_used(table, taken, HIST_SPAN_EMPTY);
+    set_unmeasured(table, taken);
     bump_generation(table, taken);
     *slot = taken;
     *generation = table->columns.generation[taken];
@@ -192,7 +197,7 @@ int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation) {
     clear_histogram(table, slot);
     memset(&table->columns.row[slot], 0, sizeof(fp_row));
     set_state(table, slot, FP_UNKNOWN, 0);
-    set_used(table, slot, HIST_SPAN_EMPTY);
+    set_unmeasured(table, slot);
     bump_generation(table, slot);
     table->free_slots[table->high_water - table->count] = slot;
     table->count--;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static bool is_empty(const fp_row *row) {
-    fp_row blank = {.generation = row->generation, .used = {HIST_SPAN_EMPTY.first, HIST_SPAN_EMPTY.last}};
+    fp_row blank = {.generation = row->generation, .measured = {HIST_SPAN_EMPTY.first, HIST_SPAN_EMPTY.last}};
     return memcmp(row, &blank, sizeof blank) == 0;
 }
 
@@ -14,30 +14,38 @@ static const char *check_mirrors(const fp_table *table, uint32_t slot) {
     const fp_row *row = &columns->row[slot];
     if (row->generation != columns->generation[slot]) return "a row and its column differ in generation";
     if (row->state != columns->state[slot]) return "a row and its column differ in state";
-    if (memcmp(row->used, columns->used + 2 * (size_t)slot, 2) != 0) return "a row and its column differ in what is used";
+    if (row->overflow != histogram_of(table, slot)[FP_HIST_OVERFLOW]) return "a row and its histogram differ in the overflow";
     return NULL;
+}
+
+static bool equal(hist_span span, const uint8_t *pair) {
+    return span.first == pair[0] && span.last == pair[1];
 }
 
 static const char *check_histogram(const fp_table *table, uint32_t slot) {
     const fp_hist_count *histogram = histogram_of(table, slot);
-    const hist_span span = hist_span_of(table->columns.used, slot);
-    if (span.first <= span.last) {
-        if (span.last >= FP_HIST_BUCKETS) return "a row uses a bucket that does not exist";
-    } else if (span.first != HIST_SPAN_EMPTY.first || span.last != HIST_SPAN_EMPTY.last) {
-        return "a row's used buckets are the wrong way round";
+    hist_span measured = HIST_SPAN_EMPTY;
+    for (uint32_t b = 0; b < FP_HIST_OVERFLOW; b++) {
+        if (!histogram[b]) continue;
+        if (measured.first > b) measured.first = (uint8_t)b;
+        measured.last = (uint8_t)b;
     }
-    for (uint32_t b = 0; b < FP_HIST_BUCKETS; b++)
-        if (histogram[b] && (b < span.first || b > span.last)) return "a bucket outside of the used ones has counted";
+    hist_span used = measured;
+    if (histogram[FP_HIST_OVERFLOW]) {
+        if (used.first > FP_HIST_OVERFLOW) used.first = FP_HIST_OVERFLOW;
+        used.last = FP_HIST_OVERFLOW;
+    }
+    if (!equal(measured, table->columns.row[slot].measured)) return "a row's measured buckets are not those that have counted";
+    if (!equal(used, table->columns.used + 2 * (size_t)slot)) return "a row's used buckets are not those that have counted";
     return NULL;
 }
 
 static const char *check_recent(const fp_row *row) {
-    const uint32_t next = row->recent_next & 0x7f;
-    if (next >= FP_RECENT) return "a memory's end is out of its ring";
-    const uint32_t held = row->recent_next & 0x80 ? FP_RECENT : next;
-    if ((row->last_result == NO_RESULT) != (held == 0)) return "a last result and the memory disagree about there being one";
-    if (held == 0) return NULL;
-    const fp_recent *last = &row->recent[(next + FP_RECENT - 1) % FP_RECENT];
+    if (row->remembered >= 2 * FP_RECENT) return "a memory's end is out of its ring";
+    if ((row->last_result == NO_RESULT) != (row->remembered == 0))
+        return "a last result and the memory disagree about there being one";
+    if (row->remembered == 0) return NULL;
+    const fp_recent *last = &row->recent[(row->remembered - 1u) % FP_RECENT];
     if (last->result != row->last_result || last->reason != row->last_reason || last->detail != row->last_detail)
         return "the last result is not the newest remembered one";
     return NULL;

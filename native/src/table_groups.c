@@ -38,7 +38,7 @@ static inline void ask_ahead(const fp_table *table, const uint32_t *slots, uint3
     if (i + 2 * ROWS_AHEAD < end) __builtin_prefetch(&table->columns.row[slots[i + 2 * ROWS_AHEAD]]);
     if (i + ROWS_AHEAD < end) {
         const uint32_t slot = slots[i + ROWS_AHEAD];
-        hist_row_prefetch(histogram_of(table, slot), hist_span_of(table->columns.used, slot));
+        hist_row_prefetch(histogram_of(table, slot), hist_span_at(table->columns.row[slot].measured));
     }
 }
 
@@ -47,16 +47,17 @@ void fp_table_merge_groups(const fp_table *table, uint32_t n_groups, uint64_t *o
     if (n_groups == 0) return;
     const group_order *order = fresh_order(table);
     const uint32_t end = order->ends[n_groups - 1];
-    memcpy(out_hist, table->past.histogram, n_groups * sizeof *table->past.histogram);
-    memcpy(out_runs, table->past.runs, n_groups * sizeof *table->past.runs);
     for (uint32_t group = 0, i = 0; group < n_groups; group++) {
         uint64_t *hist = out_hist + (size_t)group * FP_HIST_BUCKETS;
         uint64_t *runs = out_runs + (size_t)group * FP_RESULTS;
+        memcpy(hist, table->past.histogram[group], sizeof table->past.histogram[group]);
+        memcpy(runs, table->past.runs[group], sizeof table->past.runs[group]);
         for (; i < order->ends[group]; i++) {
             ask_ahead(table, order->slots, i, end);
             const uint32_t slot = order->slots[i];
             const fp_row *row = &table->columns.row[slot];
-            hist_row_add(hist, histogram_of(table, slot), hist_span_of(table->columns.used, slot));
+            hist_row_add(hist, histogram_of(table, slot), hist_span_at(row->measured));
+            hist[FP_HIST_OVERFLOW] += row->overflow;
             for (uint32_t result = 0; result < FP_RESULTS; result++) runs[result] += row->runs[result];
         }
     }

@@ -77,7 +77,7 @@ static void a_reused_slot_remembers_nothing(void) {
     uint32_t slot, generation;
     CHECK_EQ(fp_table_add(table, &PLAIN, 11, &slot, &generation), 0);
     const fp_row blank = {
-        .generation = 3, .rise = 2, .fall = 3, .last_result = 255, .used = {255, 0}, .since_ns = 11, .state = FP_UNKNOWN};
+        .generation = 3, .rise = 2, .fall = 3, .last_result = 255, .measured = {255, 0}, .since_ns = 11, .state = FP_UNKNOWN};
     CHECK(memcmp(row_of(table, 0), &blank, sizeof blank) == 0);
     CHECK_SOUND(fp_table_check(table));
     fp_table_free(table);
@@ -206,15 +206,18 @@ static void the_newest_results_are_remembered_in_a_ring(void) {
         record.latency_ns = i == 10 ? UINT64_MAX : i * FP_NS_PER_US;
         record.detail = (uint16_t)i;
         take(table, record);
-        CHECK_EQ(row_of(table, 0)->recent_next & 0x80, i + 1 < FP_RECENT ? 0 : 0x80);
+        CHECK_EQ(row_of(table, 0)->remembered, i + 1);
     }
     const fp_row *row = row_of(table, 0);
-    CHECK_EQ(row->recent_next, 0x80 | 3);
+    CHECK_EQ(row->remembered % FP_RECENT, 3);
     CHECK_EQ(row->recent[2].detail, 10);
     CHECK_EQ(row->recent[2].latency_us, UINT32_MAX);
     CHECK_EQ(row->recent[3].detail, 3);
     CHECK_EQ(row->recent[3].at_cs, 3);
     CHECK_EQ(row->recent[3].latency_us, 3);
+    for (int i = 0; i < 100; i++) take_many(table, "o");
+    CHECK_EQ(row->remembered % FP_RECENT, (FP_RECENT + 3 + 100) % FP_RECENT);
+    CHECK(row->remembered >= FP_RECENT);
     fp_table_free(table);
 }
 

@@ -28,18 +28,19 @@ typedef struct fp_recent {
 /* What results rewrite: three cache lines of a slot. A result touches the first two, and the third when its memory is there.
  * Counters are 32 bits wide and wrap; a wrap carries into the sums of the probe's group, which never go down. */
 typedef struct fp_row {
-    uint32_t generation;        /* as in the column of this name, which nobody else writes; likewise state and used */
+    uint32_t generation;        /* a copy of the column of this name, like state: both are written together */
     uint32_t degraded_above_us; /* 0 = off */
     uint32_t streaks;           /* four bytes that stop at 127: ok, not bad, not ok, bad, low byte first */
     uint8_t rise;
     uint8_t fall;
     uint8_t state;
-    uint8_t recent_next; /* where the next remembered result goes; bit 7 set once the ring has been full */
+    uint8_t remembered;  /* results in `recent`, and from FP_RECENT to twice that going round: modulo FP_RECENT, where the next
+                            goes */
     uint8_t last_result; /* fp_result, 255 before the first */
     uint8_t last_reason;
     uint16_t last_detail;
-    uint8_t used[2];
-    uint16_t reserved;
+    uint8_t measured[2];       /* first and last bucket touched apart from the overflow; (255, 0) while there is none */
+    fp_hist_count overflow;    /* a copy of the histogram's last counter, which lies far from the others */
     uint32_t runs[FP_RESULTS]; /* by result, passive ones included */
     uint32_t transitions;
     double latency_sum_s; /* of the values in the histogram, timeouts at their own value */
@@ -51,7 +52,7 @@ typedef struct fp_row {
 
     fp_ns since_ns; /* scheduling clock: entered the present state */
     uint32_t skipped;
-    uint32_t reserved_too;
+    uint32_t reserved;
 } fp_row;
 _Static_assert(sizeof(fp_row) == 192, "three cache lines");
 _Static_assert(offsetof(fp_row, last_latency_ns) == 64, "what decides is the first line");

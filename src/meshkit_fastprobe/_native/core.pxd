@@ -78,11 +78,12 @@ cdef extern from "fastprobe/table.h" nogil:
         uint8_t rise
         uint8_t fall
         uint8_t state
-        uint8_t recent_next
+        uint8_t remembered
         uint8_t last_result
         uint8_t last_reason
         uint16_t last_detail
-        uint8_t used[2]
+        uint8_t measured[2]
+        uint16_t overflow
         uint32_t runs[5]
         uint32_t transitions
         double latency_sum_s

@@ -59,7 +59,7 @@ cdef object row_dtype():
         "streaks": ("<u4", <size_t>&row.streaks),
         "rise": ("u1", <size_t>&row.rise),
         "fall": ("u1", <size_t>&row.fall),
-        "recent_next": ("u1", <size_t>&row.recent_next),
+        "remembered": ("u1", <size_t>&row.remembered),
         "last_result": ("u1", <size_t>&row.last_result),
         "last_reason": ("u1", <size_t>&row.last_reason),
         "last_detail": ("<u2", <size_t>&row.last_detail),
@@ -298,13 +298,11 @@ cdef class Table:
     def recent(self, uint32_t slot):
         """A copy of the remembered results of one slot (layout.RECENT), oldest first."""
         cdef const fp_row *row
-        cdef uint32_t next_
         if slot >= self.capacity:
             raise IndexError(f"slot {slot} of a table of {self.capacity}")
         row = &fp_table_columns(self._table).row[slot]
-        next_ = row.recent_next & 0x7f
         ring = np.frombuffer((<const char *>row.recent)[:sizeof(fp_recent) * FP_RECENT], RECENT)
-        return np.roll(ring, -<int>next_) if row.recent_next & 0x80 else ring[:next_].copy()
+        return np.roll(ring, -<int>(row.remembered % FP_RECENT)) if row.remembered >= FP_RECENT else ring[:row.remembered].copy()
 
     def check(self):
         """None, or the name of the first broken invariant. Walks everything: for tests."""
