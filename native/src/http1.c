@@ -201,8 +201,10 @@ static bool read_length(element digits, uint64_t *out) {
     uint64_t value = 0;
     if (digits.len == 0) return false;
     for (size_t i = 0; i < digits.len; i++) {
-        if (!is_digit(digits.text[i]) || value > (INT64_MAX - 9) / 10) return false;
-        value = value * 10 + (uint64_t)(digits.text[i] - '0');
+        if (!is_digit(digits.text[i])) return false;
+        const uint64_t digit = (uint64_t)(digits.text[i] - '0');
+        if (value > (INT64_MAX - digit) / 10) return false;
+        value = value * 10 + digit;
     }
     *out = value;
     return true;

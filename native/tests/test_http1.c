@@ -107,6 +107,8 @@ static const sample samples[] = {
     {"a length in hex", "HTTP/1.1 200 OK\r\nContent-Length: 0x5\r\n\r\n", "S200 B", 0, 0},
     {"a length with a trailing comma", "HTTP/1.1 200 OK\r\nContent-Length: 5,\r\n\r\n", "S200 B", 0, 0},
     {"a folded length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n 0\r\n\r\n", "S200 B", 0, 0},
+    {"the longest length", "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\nx",
+     "S200 {content-length: 9223372036854775807} H \"x", 0, 0},
     {"a length beyond 2^63", "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n", "S200 B", 0, 0},
     {"a length beyond 2^64", "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551621\r\n\r\n", "S200 B", 0, 0},
     {"length and chunked", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
