@@ -10,7 +10,8 @@ SCENARIO = Scenario(
     contenders=("fastprobe_task_lane", "trio_naive", "trio_naive_spread"),
     workloads={
         "1k": {"probes": 1_000, "interval_s": 1.0, **COMMON},
-        "10k": {"probes": 10_000, "interval_s": 2.0, **COMMON},
+        "10k": {"probes": 10_000, "interval_s": 1.0, **COMMON},
+        "10k, every 5 s": {"probes": 10_000, "interval_s": 5.0, **COMMON, "warmup_s": 7.0, "seconds": 10.0},
         "50k": {"probes": 50_000, "interval_s": 10.0, **COMMON, "warmup_s": 14.0, "seconds": 20.0},
     },
     metrics={
