@@ -48,6 +48,7 @@ lint: build $(VENV)/.lint-tools  ## formatting, lint, types, import layers, stub
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --strict --warn-unused-ignores tests/typing
 	@$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
 	@$(BIN)/lint-imports
 	@PATH="$(abspath $(BIN)):$$PATH" cython-lint src

@@ -48,8 +48,7 @@ static inline place prepare(const fp_table *table, const fp_record *record) {
     return found;
 }
 
-/* -- one result ---------------------------------------------------------------------------------------------------------------
- */
+/* -- one result ---------------------------------------------------------------------------------------------------- */
 
 /* Rare once a probe has run for a while, but for timeouts. */
 static void widen(fp_table *table, uint32_t slot, place at) {
@@ -167,8 +166,7 @@ static void take_skipped(fp_table *table, fp_row *row, const fp_record *record) 
     row->skipped += runs;
 }
 
-/* -- a batch ------------------------------------------------------------------------------------------------------------------
- */
+/* -- a batch ------------------------------------------------------------------------------------------------------- */
 
 static void add_up(fp_totals *totals, const tally *batch) {
     for (uint32_t result = 0; result < FP_RESULTS; result++) totals->runs[result] += batch->runs[result];

@@ -12,16 +12,15 @@
 #define MOST_GROUPS    (1u << 24)
 #define MOST_RISE_FALL 100u
 
-/* -- memory -------------------------------------------------------------------------------------------------------------------
- */
+/* -- memory -------------------------------------------------------------------------------------------------------------- */
 
 /* Results arrive in random order, and with 4 KiB pages each would miss the TLB too. The first huge page's worth stays in small
  * pages, so that a table of ten probes costs kilobytes. */
 static void prefer_huge_pages(void *memory, size_t bytes) {
 #ifdef MADV_HUGEPAGE
     if (bytes <= 2 * HUGE_PAGE) return;
-    const uintptr_t begin = ((uintptr_t)memory + 2 * HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
-    madvise((void *)begin, bytes - (begin - (uintptr_t)memory), MADV_HUGEPAGE); /* refused is fine: slower, same answers */
+    const size_t small = (((uintptr_t)memory + 2 * HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)) - (uintptr_t)memory;
+    madvise((char *)memory + small, bytes - small, MADV_HUGEPAGE); /* refused is fine: slower, same answers */
 #else
     (void)memory;
     (void)bytes;
@@ -100,8 +99,7 @@ void fp_table_free(fp_table *table) {
     free(table);
 }
 
-/* -- groups' pasts ------------------------------------------------------------------------------------------------------------
- */
+/* -- groups' pasts ------------------------------------------------------------------------------------------------- */
 
 static hist_span used_by(const fp_table *table, uint32_t slot) {
     return hist_span_at(&table->columns.used[2 * (size_t)slot]);
@@ -144,8 +142,7 @@ void fp_table_begin_histogram_anew(fp_table *table, uint32_t slot) {
     clear_histogram(table, slot);
 }
 
-/* -- slots --------------------------------------------------------------------------------------------------------------------
- */
+/* -- slots --------------------------------------------------------------------------------------------------------------- */
 
 static void set_state(fp_table *table, uint32_t slot, enum fp_state state, fp_ns now_ns) {
     fp_row *row = &table->columns.row[slot];

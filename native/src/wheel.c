@@ -69,8 +69,7 @@ void fp_wheel_free(fp_wheel *wheel) {
     free(wheel);
 }
 
-/* ---- sweeping the dead ----------------------------------------------------------------------------------------------------
- */
+/* ---- sweeping the dead ------------------------------------------------------------------------------------------- */
 
 /* The first living entry of a timer stays; its doubles (left by cancel and re-arm to the same tick) go with the dead. */
 static bool survives(fp_wheel *wheel, struct entry item, bool in_late_queue) {
@@ -146,8 +145,7 @@ static void sweep(fp_wheel *wheel) {
     assert(wheel->queued == wheel->armed);
 }
 
-/* ---- arming ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- arming ------------------------------------------------------------------------------------------------------ */
 
 /* The tick at which a time has passed: rounding up is what never fires early. */
 static uint64_t ticks_up(const fp_wheel *wheel, fp_ns ns) {
@@ -222,8 +220,7 @@ fp_ns fp_wheel_interval(const fp_wheel *wheel, uint32_t id) {
     return (period - 1) * wheel->tick_ns;
 }
 
-/* ---- expiring -------------------------------------------------------------------------------------------------------------
- */
+/* ---- expiring ---------------------------------------------------------------------------------------------------- */
 
 fp_ns fp_wheel_next_due(const fp_wheel *wheel) {
     assert(wheel);
@@ -347,8 +344,7 @@ static uint32_t drain_late(fp_wheel *wheel, fp_expiry *out, uint32_t size) {
     return n;
 }
 
-/* ---- leaping --------------------------------------------------------------------------------------------------------------
- */
+/* ---- leaping ----------------------------------------------------------------------------------------------------- */
 
 static void rebase_late(fp_wheel *wheel, uint64_t landing) {
     for (uint32_t index = wheel->late.first; index != NO_CHUNK; index = near_chunk(wheel, index)->next) {
@@ -422,8 +418,7 @@ uint32_t fp_wheel_expire(fp_wheel *wheel, fp_ns now_ns, fp_expiry *out, uint32_t
     return n;
 }
 
-/* ---- looking in -----------------------------------------------------------------------------------------------------------
- */
+/* ---- looking in -------------------------------------------------------------------------------------------------- */
 
 uint32_t fp_wheel_armed_count(const fp_wheel *wheel) {
     assert(wheel);

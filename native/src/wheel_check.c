@@ -70,7 +70,7 @@ static const char *check_far_slot(struct walk *walk, uint32_t level, uint32_t po
             const uint32_t due = chunk->entries[i].due;
             if ((due >> shift & (FAR_SLOTS - 1)) != position) return "an entry is in another tick's far slot";
             /* Its slot must begin at the cursor or later, else the cascade has missed it; and less than one turn later. */
-            const uint64_t begin = wheel->cursor + (uint32_t)((due & ~(uint32_t)(width - 1)) - (uint32_t)wheel->cursor);
+            const uint64_t begin = wheel->cursor + ((due & ~(uint32_t)(width - 1)) - (uint32_t)wheel->cursor);
             if (begin > tick_in_slot(wheel, due)) return "a far slot that has begun was not cascaded";
             if (begin - wheel->cursor >= FAR_SLOTS * width) return "a far slot holds a tick of another turn";
             broken = meet_entry(walk, chunk->entries[i], false);

@@ -131,14 +131,14 @@ static inline bool timer_is_late(const fp_wheel *wheel, uint32_t id) {
 
 /* The 64-bit tick behind the low half of one in a slot. */
 static inline uint64_t tick_in_slot(const fp_wheel *wheel, uint32_t due) {
-    return wheel->cursor + (uint32_t)(due - (uint32_t)wheel->cursor);
+    return wheel->cursor + (due - (uint32_t)wheel->cursor);
 }
 
 /* And of one in the late queue. Most lie before the cursor, less than FP_WHEEL_REACH; but a time that passed within the tick of
  * now is due at now + 1, and in the middle of a catch-up now is up to LEAP_TICKS - 1 ahead of the cursor. */
 static inline uint64_t tick_in_late_queue(const fp_wheel *wheel, uint32_t due) {
     const uint64_t last = wheel->cursor + LEAP_TICKS;
-    return last - (uint32_t)((uint32_t)last - due);
+    return last - ((uint32_t)last - due);
 }
 _Static_assert((uint64_t)FP_WHEEL_REACH + LEAP_TICKS == 1ULL << 32, "32 bits tell exactly these ticks apart");
 

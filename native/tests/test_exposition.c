@@ -16,8 +16,7 @@ static bool reads(const char *from, const char *end, const char *expected) {
     return false;
 }
 
-/* -- numbers ------------------------------------------------------------------------------------------------------------------
- */
+/* -- numbers ------------------------------------------------------------------------------------------------------- */
 
 static void integers_read_like_libc_prints_them(void) {
     check_rng rng = check_seed(7);
@@ -73,8 +72,7 @@ static void doubles_without_a_plain_form_have_their_words(void) {
     CHECK(fp_text_f64(text, 1.7976931348623157e308) - text == 309);
 }
 
-/* -- a table of eight rows ----------------------------------------------------------------------------------------------------
- */
+/* -- a table of eight rows ----------------------------------------------------------------------------------------- */
 
 static uint32_t generation[ROWS], group[ROWS];
 
@@ -146,8 +144,7 @@ static void no_labels_are_made_for_no_rows(void) {
     CHECK_EQ(fp_labels_new(&labels, 0), -EINVAL);
 }
 
-/* -- lines --------------------------------------------------------------------------------------------------------------------
- */
+/* -- lines --------------------------------------------------------------------------------------------------------- */
 
 static void lines_of_a_row_stay_together(void) {
     fp_labels *labels = four_labelled_rows();

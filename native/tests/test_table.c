@@ -46,8 +46,7 @@ static const fp_row *row_of(const fp_table *table, uint32_t slot) {
     return &fp_table_columns(table)->row[slot];
 }
 
-/* -- slots --------------------------------------------------------------------------------------------------------------------
- */
+/* -- slots --------------------------------------------------------------------------------------------------------- */
 
 static void a_table_without_slots_or_groups_is_refused(void) {
     fp_table *table = NULL;
@@ -105,8 +104,7 @@ static void old_generations_are_refused_everywhere(void) {
     fp_table_free(table);
 }
 
-/* -- records ------------------------------------------------------------------------------------------------------------------
- */
+/* -- records ------------------------------------------------------------------------------------------------------- */
 
 static void records_of_nobody_are_counted_as_stale(void) {
     fp_table *table = with_one(PLAIN);
@@ -221,8 +219,7 @@ static void the_newest_results_are_remembered_in_a_ring(void) {
     fp_table_free(table);
 }
 
-/* -- states -------------------------------------------------------------------------------------------------------------------
- */
+/* -- states -------------------------------------------------------------------------------------------------------- */
 
 static void states_follow_streaks_of_results(void) {
     static const struct {
@@ -348,8 +345,7 @@ static void a_paused_probe_counts_and_stays_paused(void) {
     fp_table_free(table);
 }
 
-/* -- groups -------------------------------------------------------------------------------------------------------------------
- */
+/* -- groups -------------------------------------------------------------------------------------------------------- */
 
 typedef struct sums {
     uint64_t histogram[GROUPS][FP_HIST_BUCKETS];
@@ -443,8 +439,7 @@ static void groups_beyond_those_asked_for_are_passed_over(void) {
     fp_table_free(table);
 }
 
-/* -- everything at once -------------------------------------------------------------------------------------------------------
- */
+/* -- everything at once -------------------------------------------------------------------------------------------- */
 
 /* Who lives where, as the caller knows it, and what each group must have counted. */
 typedef struct model {

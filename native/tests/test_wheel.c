@@ -40,8 +40,7 @@ static void expire_one(fp_wheel *wheel, fp_ns now_ns, uint32_t id, fp_ns due_ns,
     CHECK_EQ(out[0].missed, missed);
 }
 
-/* ---- one timer ------------------------------------------------------------------------------------------------------------
- */
+/* ---- one timer --------------------------------------------------------------------------------------------------- */
 
 static void impossible_wheels_are_refused(void) {
     fp_wheel *wheel = NULL;
@@ -163,8 +162,7 @@ static void a_clock_that_runs_backwards_is_taken_as_standing_still(void) {
     end(wheel);
 }
 
-/* ---- doubles and the dead -------------------------------------------------------------------------------------------------
- */
+/* ---- doubles and the dead ---------------------------------------------------------------------------------------- */
 
 static void arming_anew_replaces_the_due_time(void) {
     fp_wheel *wheel = new_wheel(1, MS, 0);
@@ -281,8 +279,7 @@ static void a_sweep_tells_the_late_from_those_a_turn_ahead(void) {
     end(wheel);
 }
 
-/* ---- time -----------------------------------------------------------------------------------------------------------------
- */
+/* ---- time -------------------------------------------------------------------------------------------------------- */
 
 static void never_early_and_at_most_one_tick_late(void) {
     enum { TIMERS = 2000 };
@@ -373,8 +370,7 @@ static void the_turn_of_32_bits_is_crossed_unnoticed(void) {
     end(wheel);
 }
 
-/* ---- jumps ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- jumps ------------------------------------------------------------------------------------------------------- */
 
 static void a_jump_gives_one_run_each_on_the_same_phase(fp_ns jump) {
     enum { TIMERS = 1000 };
@@ -508,8 +504,7 @@ static void batches_of_any_size_hand_out_the_same_timers_in_the_same_order(void)
     }
 }
 
-/* ---- sleeping -------------------------------------------------------------------------------------------------------------
- */
+/* ---- sleeping ---------------------------------------------------------------------------------------------------- */
 
 static void sleeping_until_next_due_expires_everything_on_time_without_ticking(void) {
     enum { TIMERS = 500 };
@@ -559,8 +554,7 @@ static void a_cancelled_timer_does_not_keep_the_wheel_awake(void) {
     end(wheel);
 }
 
-/* ---- memory, and the check itself -----------------------------------------------------------------------------------------
- */
+/* ---- memory, and the check itself -------------------------------------------------------------------------------- */
 
 static void a_steady_state_of_many_timers_stays_below_20_bytes_each(void) {
     enum { TIMERS = 300000 };
@@ -621,8 +615,7 @@ static void the_check_names_what_is_broken(void) {
     end(wheel);
 }
 
-/* ---- against a naive array ------------------------------------------------------------------------------------------------
- */
+/* ---- against a naive array --------------------------------------------------------------------------------------- */
 
 struct scenario {
     const char *name;

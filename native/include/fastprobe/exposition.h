@@ -20,8 +20,7 @@ typedef struct fp_text { /* not terminated */
     size_t len;
 } fp_text;
 
-/* -- numbers ------------------------------------------------------------------------------------------------------------------
- */
+/* -- numbers ------------------------------------------------------------------------------------------------------- */
 
 #define FP_U64_TEXT 20u  /* most characters fp_text_u64 writes */
 #define FP_F64_TEXT 320u /* most characters fp_text_f64 writes */
@@ -31,8 +30,7 @@ char *fp_text_u64(char *to, uint64_t value);
 /* To the nearest billionth (a nanosecond), trailing zeros cut, integers as integers; NaN, +Inf, -Inf. No locale is asked. */
 char *fp_text_f64(char *to, double value);
 
-/* -- labels -------------------------------------------------------------------------------------------------------------------
- */
+/* -- labels -------------------------------------------------------------------------------------------------------- */
 
 typedef struct fp_labels fp_labels;
 
@@ -57,8 +55,7 @@ uint32_t fp_labels_stale(fp_labels *labels, const uint32_t *generation, const ui
 size_t fp_labels_bytes(const fp_labels *labels); /* memory held, the allocator's own share estimated */
 const char *fp_labels_check(const fp_labels *labels);
 
-/* -- lines --------------------------------------------------------------------------------------------------------------------
- */
+/* -- lines --------------------------------------------------------------------------------------------------------- */
 
 /* The columns that say which rows are in use and whose labels they wear. */
 typedef struct fp_rows {

@@ -29,7 +29,7 @@ typedef struct fp_expiry {
 } fp_expiry;
 
 /* Timers 0 .. capacity-1, all idle. tick_ns >= 1000. -EINVAL, -ENOMEM. */
-int fp_wheel_new(fp_wheel **wheel, uint32_t capacity, fp_ns tick_ns, fp_ns now_ns);
+int fp_wheel_new(fp_wheel **out, uint32_t capacity, fp_ns tick_ns, fp_ns now_ns);
 void fp_wheel_free(fp_wheel *wheel);
 
 /* (Re-)arm: expires once at due_ns, then every interval_ns (rounded up to whole ticks; 0 = once). A due time that has passed

@@ -1,6 +1,9 @@
+from typing import final
+
 import numpy as np
 from numpy.typing import NDArray
 
+@final
 class RecordBatch:
     """A bounded batch of layout.RECORD, written from Python and emptied by ingest."""
 

@@ -1,4 +1,5 @@
 """A bounded batch of records written from Python: what the task and thread lanes and report() fill, and ingest empties."""
+cimport cython
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 import numpy as np
@@ -8,6 +9,7 @@ from meshkit_fastprobe._native.core cimport fp_record
 from meshkit_fastprobe._native.layout import RECORD
 
 
+@cython.final
 cdef class RecordBatch:
     cdef fp_record *_records  # the memory of `array`
     cdef readonly object array

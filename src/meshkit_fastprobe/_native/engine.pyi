@@ -1,8 +1,11 @@
+from typing import final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from meshkit_fastprobe._native.target import Target
 
+@final
 class Engine:
     """The C engine: commands down, records up. All times in nanoseconds on the scheduling clock; -1 means never.
 

@@ -1,4 +1,5 @@
 """The C engine: commands down, records up."""
+cimport cython
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.errno cimport EALREADY, EINVAL, EMFILE, ENOMEM
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -51,6 +52,7 @@ cdef inline fp_ns moment(int64_t ns) noexcept:
     return FP_NEVER if ns < 0 else <fp_ns>ns
 
 
+@cython.final
 cdef class Engine:
     cdef fp_engine *_engine
     cdef fp_command *_gathered  # from _first to _first + _n
@@ -85,9 +87,11 @@ cdef class Engine:
         if failed == -ENOMEM:
             raise MemoryError
         if failed == -EMFILE:
-            raise CapacityError("the engine needs three descriptors of its own and this process has none left; raise its limit (ulimit -n)")
+            raise CapacityError("the engine needs three descriptors and this process has none left; raise its limit (ulimit -n)")
         if failed == -EINVAL:
-            raise ValueError("capacity, connections: at least 1; rings: a power of two; events_per_step: 1..64; tick_ns: at least 1000")
+            raise ValueError(
+                "capacity, connections: at least 1; rings: a power of two; events_per_step: 1..64; tick_ns: 1000 or more"
+            )
         if failed:
             raise OSError(-failed, os.strerror(-failed))
 
@@ -203,7 +207,14 @@ cdef class Engine:
         self._gather(FP_CMD_REMOVE, slot, generation)
 
     def schedule(
-        self, uint32_t slot, uint32_t generation, int64_t due_ns, uint64_t interval_ns, uint64_t timeout_ns, *, uint32_t jitter_ms=0
+        self,
+        uint32_t slot,
+        uint32_t generation,
+        int64_t due_ns,
+        uint64_t interval_ns,
+        uint64_t timeout_ns,
+        *,
+        uint32_t jitter_ms=0,
     ) -> None:
         """Change when; due_ns -1 pauses."""
         cdef fp_command *command = self._gather(FP_CMD_SCHEDULE, slot, generation)

@@ -1,5 +1,7 @@
 from collections.abc import Awaitable, Callable
+from typing import final
 
+@final
 class InjectionPoint:
     """The place in an embedder's code where a fault may enter; costs nanoseconds while none is armed."""
 

@@ -1,6 +1,9 @@
 """The place in an embedder's code where a fault may enter: one pointer comparison while nothing is armed."""
 
+cimport cython
 
+
+@cython.final
 cdef class _Passed:
     """An awaitable that is done already; one instance serves every idle point."""
 
@@ -17,6 +20,7 @@ cdef class _Passed:
 cdef _Passed _passed = _Passed()
 
 
+@cython.final
 cdef class InjectionPoint:
     cdef readonly str name
     cdef object _fault

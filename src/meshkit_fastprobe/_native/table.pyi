@@ -1,8 +1,9 @@
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+@final
 class Table:
     """The one table: struct of arrays in C memory, NumPy views without a copy, read-only to callers."""
 

@@ -114,7 +114,7 @@ cdef class Table:
     def __cinit__(self, uint32_t capacity, uint32_t groups):
         cdef int error = fp_table_new(&self._table, capacity, groups)
         if error == -EINVAL:
-            raise ValueError(f"a table of {capacity} slots and {groups} groups: at least one of each, 2**30 slots, 2**24 groups")
+            raise ValueError(f"a table of {capacity} slots, {groups} groups: at least one of each, 2**30 slots, 2**24 groups")
         if error == -ENOMEM:
             raise MemoryError(f"no address space for a table of {capacity} slots and {groups} groups")
         assert error == 0, error
@@ -197,7 +197,9 @@ cdef class Table:
         """Take the first n records; transitions go to out (layout.TRANSITION, at least n long); how many there are."""
         cdef Py_buffer taken, given
         cdef uint32_t moved
-        if (records.dtype is not RECORD and records.dtype != RECORD) or (out.dtype is not TRANSITION and out.dtype != TRANSITION):
+        if (records.dtype is not RECORD and records.dtype != RECORD) or (
+            out.dtype is not TRANSITION and out.dtype != TRANSITION
+        ):
             raise ValueError(f"ingest takes RECORD and gives TRANSITION, not {records.dtype} and {out.dtype}")
         # The plain buffer: a typed memoryview of a struct parses its format at each call, which costs more than a small batch.
         PyObject_GetBuffer(records, &taken, PyBUF_SIMPLE)

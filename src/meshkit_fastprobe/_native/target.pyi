@@ -1,5 +1,7 @@
 from collections.abc import Mapping, Sequence
+from typing import final
 
+@final
 class HttpPlan:
     """A request and what is expected of its answer, shared by any number of targets."""
 
@@ -17,6 +19,7 @@ class HttpPlan:
     ) -> HttpPlan:
         """ValueError, in words for a person, for what a request must not hold; expect_headers' names are in lower case."""
 
+@final
 class Target:
     """A native target at a literal address; spent once it is handed to an engine."""
 

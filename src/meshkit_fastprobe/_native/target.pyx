@@ -1,4 +1,5 @@
 """Native targets and HTTP plans: Python values to C structs, refusals of the core to ValueError."""
+cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
@@ -114,6 +115,7 @@ cdef socklen_t parse_address(str host, int port, any_address *address) except 0:
     raise ValueError(f"{host!r} is neither an IP address nor the path of a unix socket")
 
 
+@cython.final
 cdef class _Headers:
     """Name and value pairs as C sees them; keeps the bytes alive."""
 
@@ -138,6 +140,7 @@ cdef class _Headers:
         PyMem_Free(self.pairs)
 
 
+@cython.final
 cdef class HttpPlan:
     """A request and what is expected of its answer, shared by any number of targets."""
 
@@ -185,6 +188,7 @@ cdef class HttpPlan:
         fp_http_plan_release(self._plan)
 
 
+@cython.final
 cdef class Target:
     """A native target at a literal address; spent once it is handed to an engine."""
 

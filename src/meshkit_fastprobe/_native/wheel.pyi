@@ -1,6 +1,9 @@
+from typing import final
+
 import numpy as np
 from numpy.typing import NDArray
 
+@final
 class Wheel:
     """The timer wheel alone, for tests and benchmarks; the product uses it inside the engine. Nanoseconds; -1 means never."""
 

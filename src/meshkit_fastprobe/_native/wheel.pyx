@@ -1,4 +1,5 @@
 """The timer wheel alone, for tests and benchmarks; the product uses it inside the engine."""
+cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.errno cimport EINVAL, ENOMEM, ERANGE
 from libc.stdint cimport uint32_t
@@ -31,6 +32,7 @@ cdef object or_never(fp_ns at_ns):
     return -1 if at_ns == FP_NEVER else at_ns
 
 
+@cython.final
 cdef class Wheel:
     """The timer wheel alone, for tests and benchmarks; the product uses it inside the engine. Nanoseconds; -1 means never."""
 
