@@ -87,7 +87,7 @@ cdef class Engine:
         if failed == -ENOMEM:
             raise MemoryError
         if failed == -EMFILE:
-            raise CapacityError("the engine needs three descriptors and this process has none left; raise its limit (ulimit -n)")
+            raise CapacityError("the engine needs three descriptors and none is left; raise the limit (ulimit -n)")
         if failed == -EINVAL:
             raise ValueError(
                 "capacity, connections: at least 1; rings: a power of two; events_per_step: 1..64; tick_ns: 1000 or more"

@@ -304,7 +304,9 @@ cdef class Table:
             raise IndexError(f"slot {slot} of a table of {self.capacity}")
         row = &fp_table_columns(self._table).row[slot]
         ring = np.frombuffer((<const char *>row.recent)[:sizeof(fp_recent) * FP_RECENT], RECENT)
-        return np.roll(ring, -<int>(row.remembered % FP_RECENT)) if row.remembered >= FP_RECENT else ring[:row.remembered].copy()
+        if row.remembered < FP_RECENT:
+            return ring[:row.remembered].copy()
+        return np.roll(ring, -<int>(row.remembered % FP_RECENT))
 
     def check(self):
         """None, or the name of the first broken invariant. Walks everything: for tests."""
