@@ -51,7 +51,7 @@ int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason);
 void fp_target_free(fp_target *target);
 /* What an HTTP target sends. Returns its length, never above FP_HTTP_REQUEST_MAX; written only when it fits in size. 0:
  * nothing. */
-#define FP_HTTP_REQUEST_MAX (16u * 1024u)
+#define FP_HTTP_REQUEST_MAX ((size_t)16 * 1024)
 size_t fp_target_request(const fp_target *target, char *out, size_t size);
 size_t fp_target_bytes(const fp_target *target);
 

@@ -1,5 +1,6 @@
-from typing import Any
+from typing import Any, final
 
+@final
 class Parser:
     """The response parser of the engine alone, for tests; one response a parser.
 

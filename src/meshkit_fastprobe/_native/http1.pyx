@@ -1,4 +1,5 @@
 """The response parser alone, for tests: bytes in, a list of events out."""
+cimport cython
 from libc.stddef cimport size_t
 
 from meshkit_fastprobe._native.core cimport (
@@ -17,6 +18,7 @@ from meshkit_fastprobe._native.core cimport (
 )
 
 
+@cython.final
 cdef class Parser:
     """One response. Events are tuples whose first item is a word."""
 

@@ -1,6 +1,9 @@
+from typing import final
+
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+@final
 class Ring:
     """A bounded single-producer single-consumer ring of elements of one dtype, for tests and benchmarks.
 

@@ -1,4 +1,5 @@
 """The ring alone, for tests and benchmarks: NumPy batches in and out."""
+cimport cython
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -16,6 +17,7 @@ from meshkit_fastprobe._native.core cimport (
 )
 
 
+@cython.final
 cdef class Ring:
     """A bounded single-producer single-consumer ring of elements of one dtype."""
 
