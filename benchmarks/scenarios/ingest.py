@@ -1,0 +1,28 @@
+"""A million results into a hundred thousand probes."""
+
+from benchmarks.scenario import Metric, Reach, Scenario
+
+SCENARIO = Scenario(
+    title="Ingest: results into the table",
+    ours="fastprobe_ingest",
+    contenders=("fastprobe_ingest", "numpy_ingest", "python_ingest"),
+    workloads={
+        "1M into 100k": {"results": 1_000_000, "probes": 100_000},
+        "1M into 1k": {"results": 1_000_000, "probes": 1_000},
+    },
+    metrics={
+        "results_per_s": Metric("results", "a second of CPU", more_is_better=True),
+        "ns_per_result": Metric("CPU", "ns a result"),
+        "transitions": Metric("transitions", "", more_is_better=None),
+    },
+    reach=(
+        Reach("ingest, results a second", "1M into 100k", "results_per_s", 50e6, at_least=True),
+        Reach("ingest against NumPy", "1M into 100k", "results_per_s", 8.0, against="numpy_ingest", at_least=True),
+    ),
+    notes="""\
+Every contender counts by result, moves rise and fall, keeps the last result and a histogram of 216 buckets. We also
+check generations, keep the lag's histogram, degraded streaks, the last eight results and the transitions. The batch is
+in rounds in which a slot occurs once, which NumPy needs and we do not; and NumPy's rise and fall knows no degraded.
+Transitions differ: Python's contender starts cold and ours knows DEGRADED as a state.
+""",
+)
