@@ -4,15 +4,18 @@
 
 #include <assert.h>
 
-/* How far ahead of the record at work memory is asked for. Random slots of a large table are misses: 16 records of 3 to 4 lines
- * keep the memory system busy, and what was asked for is still in the L1 cache when its turn comes. */
-#define AHEAD 16u
-#define CARRY (1ULL << 32) /* what a 32-bit counter loses when it wraps */
+/* How far ahead of the record at work memory is asked for. Random slots of a large table are misses: that many records of three
+ * lines keep the memory system busy, and what was asked for is still in the L1 cache when its turn comes. Rows go first, since
+ * only a row tells where its next remembered result goes. */
+#define AHEAD      16u
+#define ROWS_FIRST (2 * AHEAD)
+#define CARRY      (1ULL << 32) /* what a 32-bit counter loses when it wraps */
 
 /* Where a record goes, found when its memory was asked for. */
 typedef struct place {
     fp_row *row; /* NULL: there is no such slot */
     fp_hist_count *histogram;
+    double latency_ns;
     uint32_t bucket;
 } place;
 
@@ -33,17 +36,22 @@ static inline bool is_passive(const fp_record *record) {
     return record->result & FP_PASSIVE;
 }
 
-static inline uint32_t bucket_of(const fp_record *record) {
-    return result_of(record) == FP_TIMEOUT ? FP_HIST_OVERFLOW : hist_bucket_of(hist_latency(record->latency_ns));
+/* Asking for memory that is not there is harmless. */
+static inline void ask_for_row(const fp_table *table, const fp_record *record) {
+    __builtin_prefetch(&table->columns.row[record->slot], 1);
 }
 
-static inline place prepare(const fp_table *table, const fp_record *record) {
+static inline place find(const fp_table *table, const fp_record *record) {
     if (record->slot >= table->high_water) return (place){0};
-    const place found = {&table->columns.row[record->slot], histogram_of(table, record->slot), bucket_of(record)};
-    const char *row = (const char *)found.row;
-    __builtin_prefetch(row, 1);
-    __builtin_prefetch(row + 64, 1);
-    __builtin_prefetch(row + 128, 1);
+    fp_row *row = &table->columns.row[record->slot];
+    const double latency_ns = hist_latency(record->latency_ns);
+    const place found = {
+        .row = row,
+        .histogram = histogram_of(table, record->slot),
+        .latency_ns = latency_ns,
+        .bucket = result_of(record) == FP_TIMEOUT ? FP_HIST_OVERFLOW : hist_bucket_of(latency_ns),
+    };
+    __builtin_prefetch(&table->columns.history[record->slot].recent[row->remembered % FP_RECENT], 1);
     __builtin_prefetch(found.histogram + found.bucket, 1);
     return found;
 }
@@ -67,23 +75,25 @@ static void widen(fp_table *table, uint32_t slot, place at) {
 static inline void measure(fp_table *table, const fp_record *record, place at) {
     if (__builtin_expect(at.histogram[at.bucket] == FP_HIST_COUNT_MAX, 0)) fp_table_begin_histogram_anew(table, record->slot);
     at.histogram[at.bucket]++;
-    at.row->latency_sum_s += hist_latency(record->latency_ns) * 1e-9;
+    at.row->latency_sum_s += at.latency_ns * 1e-9;
     if (at.bucket >= at.row->measured[0] && at.bucket <= at.row->measured[1]) return;
     widen(table, record->slot, at);
 }
 
-static inline void remember(fp_row *row, const fp_record *record, uint8_t result, uint8_t reason) {
-    const uint64_t latency_us = record->latency_ns / FP_NS_PER_US;
-    fp_recent *newest = &row->recent[row->remembered % FP_RECENT];
-    newest->at_cs = (uint32_t)(record->started_ns / NS_PER_CS);
-    newest->latency_us = latency_us < UINT32_MAX ? (uint32_t)latency_us : UINT32_MAX;
-    newest->detail = row->last_detail = record->detail;
-    newest->result = row->last_result = result;
-    newest->reason = row->last_reason = reason;
+static inline void remember(const fp_table *table, const fp_record *record, fp_row *row, uint8_t result, uint8_t reason,
+                            double latency_ns) {
+    table->columns.history[record->slot].recent[row->remembered % FP_RECENT] = (fp_recent){
+        .at_cs = (uint32_t)(record->started_ns / NS_PER_CS),
+        .latency_s = (float)(latency_ns * 1e-9),
+        .detail = record->detail,
+        .result = result,
+        .reason = reason,
+    };
+    row->last_result = result;
+    row->last_reason = reason;
+    row->last_detail = record->detail;
     row->remembered = row->remembered < 2 * FP_RECENT - 1 ? (uint8_t)(row->remembered + 1) : FP_RECENT;
     row->last_started_ns = record->started_ns;
-    row->last_latency_ns = record->latency_ns;
-    if (result <= FP_DEGRADED) row->last_ok_ns = record->started_ns + record->latency_ns;
 }
 
 /* Four streaks in one word. A result keeps the ones it belongs to and clears the others; a byte that reaches 128 steps back. */
@@ -125,7 +135,7 @@ static void move(fp_table *table, fp_row *row, const fp_record *record, uint8_t 
         .detail = row->last_detail,
     };
     row->state = table->columns.state[record->slot] = to;
-    row->since_ns = at_ns;
+    table->columns.history[record->slot].since_ns = at_ns;
     if (++row->transitions == 0) table->past.transitions[table->columns.group[record->slot]] += CARRY;
     table->totals.transitions++;
 }
@@ -151,7 +161,7 @@ static inline uint32_t take_result(fp_table *table, const fp_record *record, pla
         count_scheduled(table, record, result, batch);
     if (++row->runs[result] == 0) table->past.runs[table->columns.group[record->slot]][result] += CARRY;
     if (result != FP_ERROR && (record->latency_ns || !is_passive(record))) measure(table, record, at);
-    remember(row, record, result, reason);
+    remember(table, record, row, result, reason, at.latency_ns);
     if (row->state == FP_PAUSED) return 0;
     row->streaks = next_streaks(row->streaks, result);
     const uint8_t to = next_state(row, result);
@@ -160,10 +170,10 @@ static inline uint32_t take_result(fp_table *table, const fp_record *record, pla
     return 1;
 }
 
-static void take_skipped(fp_table *table, fp_row *row, const fp_record *record) {
+static void take_skipped(fp_table *table, const fp_record *record) {
     const uint32_t runs = record->detail ? record->detail : 1;
     table->totals.skipped[record->reason] += runs;
-    row->skipped += runs;
+    table->columns.history[record->slot].skipped += runs;
 }
 
 /* -- a batch ------------------------------------------------------------------------------------------------------- */
@@ -182,11 +192,13 @@ uint32_t fp_table_ingest(fp_table *table, const fp_record *records, uint32_t n, 
     place places[AHEAD];
     tally batch = {0};
     uint32_t moved = 0;
-    for (uint32_t i = 0; i < AHEAD && i < n; i++) places[i] = prepare(table, &records[i]);
+    for (uint32_t i = 0; i < ROWS_FIRST && i < n; i++) ask_for_row(table, &records[i]);
+    for (uint32_t i = 0; i < AHEAD && i < n; i++) places[i] = find(table, &records[i]);
     for (uint32_t i = 0; i < n; i++) {
         const fp_record *record = &records[i];
         const place at = places[i % AHEAD];
-        if (i + AHEAD < n) places[i % AHEAD] = prepare(table, record + AHEAD);
+        if (i + ROWS_FIRST < n) ask_for_row(table, record + ROWS_FIRST);
+        if (i + AHEAD < n) places[i % AHEAD] = find(table, record + AHEAD);
 
         const bool is_result = result_of(record) < FP_RESULTS;
         if (!is_result && record->result != FP_EVENT_SKIPPED) continue;
@@ -195,7 +207,7 @@ uint32_t fp_table_ingest(fp_table *table, const fp_record *records, uint32_t n, 
         else if (is_result)
             moved += take_result(table, record, at, &batch, &out[moved]);
         else
-            take_skipped(table, at.row, record);
+            take_skipped(table, record);
     }
     add_up(&table->totals, &batch);
     return moved;

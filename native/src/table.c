@@ -51,6 +51,7 @@ static size_t list_arrays(fp_table *table, array *arrays) {
         {(void **)&columns->used, slots * 2 * sizeof *columns->used, false},
         {(void **)&columns->histogram, slots * FP_HIST_BUCKETS * sizeof *columns->histogram, true},
         {(void **)&columns->row, slots * sizeof *columns->row, true},
+        {(void **)&columns->history, slots * sizeof *columns->history, true},
         {(void **)&table->free_slots, slots * sizeof *table->free_slots, false},
         {(void **)&past->histogram, groups * sizeof *past->histogram, false},
         {(void **)&past->runs, groups * sizeof *past->runs, false},
@@ -147,7 +148,7 @@ void fp_table_begin_histogram_anew(fp_table *table, uint32_t slot) {
 static void set_state(fp_table *table, uint32_t slot, enum fp_state state, fp_ns now_ns) {
     fp_row *row = &table->columns.row[slot];
     row->state = table->columns.state[slot] = (uint8_t)state;
-    row->since_ns = now_ns;
+    table->columns.history[slot].since_ns = now_ns;
     row->streaks = 0;
 }
 
@@ -193,6 +194,7 @@ int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation) {
     fold_into_past(table, slot, table->columns.group[slot], false);
     clear_histogram(table, slot);
     memset(&table->columns.row[slot], 0, sizeof(fp_row));
+    memset(&table->columns.history[slot], 0, sizeof(fp_history));
     set_state(table, slot, FP_UNKNOWN, 0);
     set_unmeasured(table, slot);
     bump_generation(table, slot);

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_empty(const fp_row *row) {
-    fp_row blank = {.generation = row->generation, .measured = {HIST_SPAN_EMPTY.first, HIST_SPAN_EMPTY.last}};
+static bool is_empty(const fp_row *row, const fp_history *history) {
+    static const fp_history nothing;
+    const fp_row blank = {.generation = row->generation, .measured = {HIST_SPAN_EMPTY.first, HIST_SPAN_EMPTY.last}};
     /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): a row has no holes, and its double is a zero by memset, as here */
-    return memcmp(row, &blank, sizeof blank) == 0;
+    return memcmp(row, &blank, sizeof blank) == 0 && memcmp(history, &nothing, sizeof nothing) == 0;
 }
 
 static const char *check_mirrors(const fp_table *table, uint32_t slot) {
@@ -41,12 +42,12 @@ static const char *check_histogram(const fp_table *table, uint32_t slot) {
     return NULL;
 }
 
-static const char *check_recent(const fp_row *row) {
+static const char *check_recent(const fp_row *row, const fp_history *history) {
     if (row->remembered >= 2 * FP_RECENT) return "a memory's end is out of its ring";
     if ((row->last_result == NO_RESULT) != (row->remembered == 0))
         return "a last result and the memory disagree about there being one";
     if (row->remembered == 0) return NULL;
-    const fp_recent *last = &row->recent[(row->remembered - 1u) % FP_RECENT];
+    const fp_recent *last = &history->recent[(row->remembered - 1u) % FP_RECENT];
     if (last->result != row->last_result || last->reason != row->last_reason || last->detail != row->last_detail)
         return "the last result is not the newest remembered one";
     return NULL;
@@ -69,7 +70,7 @@ static const char *check_live(const fp_table *table, uint32_t slot) {
     if (row->last_result >= FP_RESULTS && row->last_result != NO_RESULT) return "a last result does not exist";
     if (row->rise < 1 || row->fall < 1) return "a probe without rise or fall";
     if (table->columns.group[slot] >= table->groups) return "a probe is of a group that does not exist";
-    const char *broken = check_recent(row);
+    const char *broken = check_recent(row, &table->columns.history[slot]);
     return broken ? broken : check_streaks(row);
 }
 
@@ -81,7 +82,7 @@ static const char *check_slots(const fp_table *table) {
         if (!broken && table->columns.generation[slot] & 1) {
             live++;
             broken = check_live(table, slot);
-        } else if (!broken && !is_empty(&table->columns.row[slot])) {
+        } else if (!broken && !is_empty(&table->columns.row[slot], &table->columns.history[slot])) {
             broken = "a free slot remembers something";
         }
         if (broken) return broken;

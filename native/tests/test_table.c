@@ -46,6 +46,10 @@ static const fp_row *row_of(const fp_table *table, uint32_t slot) {
     return &fp_table_columns(table)->row[slot];
 }
 
+static const fp_history *history_of(const fp_table *table, uint32_t slot) {
+    return &fp_table_columns(table)->history[slot];
+}
+
 /* -- slots --------------------------------------------------------------------------------------------------------- */
 
 static void a_table_without_slots_or_groups_is_refused(void) {
@@ -75,9 +79,10 @@ static void a_reused_slot_remembers_nothing(void) {
     CHECK_SOUND(fp_table_check(table));
     uint32_t slot, generation;
     CHECK_EQ(fp_table_add(table, &PLAIN, 11, &slot, &generation), 0);
-    const fp_row blank = {
-        .generation = 3, .rise = 2, .fall = 3, .last_result = 255, .measured = {255, 0}, .since_ns = 11, .state = FP_UNKNOWN};
+    const fp_row blank = {.generation = 3, .rise = 2, .fall = 3, .last_result = 255, .measured = {255, 0}, .state = FP_UNKNOWN};
+    const fp_history unwritten = {.since_ns = 11};
     CHECK(memcmp(row_of(table, 0), &blank, sizeof blank) == 0);
+    CHECK(memcmp(history_of(table, 0), &unwritten, sizeof unwritten) == 0);
     CHECK_SOUND(fp_table_check(table));
     fp_table_free(table);
 }
@@ -141,7 +146,7 @@ static void what_was_skipped_counts_by_reason_and_is_no_result(void) {
     take(table, skipped);
     CHECK_EQ(fp_table_totals(table)->skipped[FP_REASON_LATE], 42);
     CHECK_EQ(fp_table_totals(table)->skipped[FP_REASON_OVERLAP], 41);
-    CHECK_EQ(row_of(table, 0)->skipped, 83);
+    CHECK_EQ(history_of(table, 0)->skipped, 83);
     CHECK_EQ(row_of(table, 0)->last_result, 255);
     CHECK_EQ(fp_table_columns(table)->state[0], FP_UNKNOWN);
     fp_table_free(table);
@@ -157,7 +162,7 @@ static void passive_results_move_the_state_and_are_no_runs(void) {
     CHECK_EQ(totals->runs[FP_FAIL], 0);
     CHECK(totals->lag_max_s == 0);
     CHECK_EQ(row_of(table, 0)->runs[FP_FAIL], 1);
-    CHECK_EQ(row_of(table, 0)->recent[0].result, FP_FAIL);
+    CHECK_EQ(history_of(table, 0)->recent[0].result, FP_FAIL);
     fp_table_free(table);
 }
 
@@ -208,11 +213,12 @@ static void the_newest_results_are_remembered_in_a_ring(void) {
     }
     const fp_row *row = row_of(table, 0);
     CHECK_EQ(row->remembered % FP_RECENT, 3);
-    CHECK_EQ(row->recent[2].detail, 10);
-    CHECK_EQ(row->recent[2].latency_us, UINT32_MAX);
-    CHECK_EQ(row->recent[3].detail, 3);
-    CHECK_EQ(row->recent[3].at_cs, 3);
-    CHECK_EQ(row->recent[3].latency_us, 3);
+    const fp_recent *recent = history_of(table, 0)->recent;
+    CHECK_EQ(recent[2].detail, 10);
+    CHECK(recent[2].latency_s == 9223372036.854776f);
+    CHECK_EQ(recent[3].detail, 3);
+    CHECK_EQ(recent[3].at_cs, 3);
+    CHECK(recent[3].latency_s == 3e-6f);
     for (int i = 0; i < 100; i++) take_many(table, "o");
     CHECK_EQ(row->remembered % FP_RECENT, (FP_RECENT + 3 + 100) % FP_RECENT);
     CHECK(row->remembered >= FP_RECENT);
@@ -321,9 +327,8 @@ static void transitions_say_what_decided_and_when(void) {
     CHECK(moved[1].from == FP_HEALTHY && moved[1].to == FP_UNHEALTHY && moved[1].at_ns == 410);
     CHECK(moved[1].slot == 0 && moved[1].generation == 1 && moved[1].result == FP_FAIL);
     CHECK(moved[1].reason == FP_REASON_HTTP_STATUS && moved[1].detail == 503);
-    CHECK_EQ(row_of(table, 0)->since_ns, 410);
+    CHECK_EQ(history_of(table, 0)->since_ns, 410);
     CHECK_EQ(row_of(table, 0)->transitions, 2);
-    CHECK_EQ(row_of(table, 0)->last_ok_ns, 110);
     fp_table_free(table);
 }
 
@@ -333,14 +338,14 @@ static void a_paused_probe_counts_and_stays_paused(void) {
     CHECK_EQ(fp_table_pause(table, 0, 1, 50, true), 0);
     CHECK_EQ(take_many(table, "ffff"), FP_PAUSED);
     CHECK_EQ(row_of(table, 0)->runs[FP_FAIL], 4);
-    CHECK_EQ(row_of(table, 0)->since_ns, 50);
+    CHECK_EQ(history_of(table, 0)->since_ns, 50);
     CHECK_EQ(fp_table_pause(table, 0, 1, 60, true), 0);
-    CHECK_EQ(row_of(table, 0)->since_ns, 50); /* it was paused already */
+    CHECK_EQ(history_of(table, 0)->since_ns, 50); /* it was paused already */
     CHECK_EQ(fp_table_pause(table, 0, 1, 70, false), 0);
     CHECK_EQ(fp_table_columns(table)->state[0], FP_UNKNOWN);
-    CHECK_EQ(row_of(table, 0)->since_ns, 70);
+    CHECK_EQ(history_of(table, 0)->since_ns, 70);
     CHECK_EQ(fp_table_pause(table, 0, 1, 80, false), 0);
-    CHECK_EQ(row_of(table, 0)->since_ns, 70);
+    CHECK_EQ(history_of(table, 0)->since_ns, 70);
     CHECK_EQ(take_many(table, "o"), FP_HEALTHY);
     fp_table_free(table);
 }

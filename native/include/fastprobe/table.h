@@ -1,8 +1,9 @@
 /* table.h - the one table: every probe is a dense slot, and ingest is the one way results get in.
  *
- * A slot is an entry in each of a few arrays. What is scanned over all probes is a plain column (state, group, ...); what a
- * single result rewrites lies together in the slot's fp_row, because results arrive in random order and every array they touch
- * is a cache miss of its own. Both are columns to NumPy, which does not mind the stride.
+ * A slot is an entry in each of a few arrays. What is scanned over all probes is a plain column (state, group, ...); what every
+ * result rewrites lies together in the slot's fp_row, because results arrive in random order and every line they touch is a
+ * cache miss of its own: a row, a remembered result, a histogram's counter. All are columns to NumPy, which does not mind the
+ * stride.
  *
  * Arrays are reserved for `capacity` slots at once and never move, so a view taken once stays valid until fp_table_free.
  * Slots of removed probes are reused (LIFO); each reuse bumps the slot's generation, and records that carry an older one are
@@ -18,15 +19,15 @@ typedef struct fp_table fp_table;
 
 /* One remembered result: 12 bytes. */
 typedef struct fp_recent {
-    uint32_t at_cs;      /* started, in 10 ms units of the scheduling clock (wraps after 497 days of uptime) */
-    uint32_t latency_us; /* saturating */
+    uint32_t at_cs; /* started, in 10 ms units of the scheduling clock (wraps after 497 days of uptime) */
+    float latency_s;
     uint16_t detail;
     uint8_t result;
     uint8_t reason;
 } fp_recent;
 
-/* What results rewrite: three cache lines of a slot. A result touches the first two, and the third when its memory is there.
- * Counters are 32 bits wide and wrap; a wrap carries into the sums of the probe's group, which never go down. */
+/* What every result rewrites: one cache line. Counters are 32 bits wide and wrap; a wrap carries into the sums of the probe's
+ * group, which never go down. */
 typedef struct fp_row {
     uint32_t generation;        /* a copy of the column of this name, like state: both are written together */
     uint32_t degraded_above_us; /* 0 = off */
@@ -45,18 +46,16 @@ typedef struct fp_row {
     uint32_t transitions;
     double latency_sum_s; /* of the values in the histogram, timeouts at their own value */
     fp_ns last_started_ns;
+} fp_row;
+_Static_assert(sizeof(fp_row) == 64, "one cache line");
 
-    fp_ns last_latency_ns;
-    fp_ns last_ok_ns;            /* scheduling clock: when the last OK or DEGRADED result was known; 0 = never */
-    fp_recent recent[FP_RECENT]; /* a ring */
-
-    fp_ns since_ns; /* scheduling clock: entered the present state */
+/* What a result adds an entry to, and what changes seldom. */
+typedef struct fp_history {
+    fp_recent recent[FP_RECENT]; /* a ring; fp_row.remembered tells where it begins */
+    fp_ns since_ns;              /* scheduling clock: entered the present state */
     uint32_t skipped;
     uint32_t reserved;
-} fp_row;
-_Static_assert(sizeof(fp_row) == 192, "three cache lines");
-_Static_assert(offsetof(fp_row, last_latency_ns) == 64, "what decides is the first line");
-_Static_assert(offsetof(fp_row, recent) + 4 * sizeof(fp_recent) == 128, "no remembered result straddles two lines");
+} fp_history;
 
 /* The columns, each `capacity` long. Read-only to everyone but the table. */
 typedef struct fp_columns {
@@ -71,6 +70,7 @@ typedef struct fp_columns {
     fp_hist_count
         *histogram; /* capacity x FP_HIST_BUCKETS; when one is full, the row goes into its group's past and starts at zero */
     fp_row *row;
+    fp_history *history;
 } fp_columns;
 
 typedef struct fp_probe_config {

@@ -67,7 +67,7 @@ cdef extern from "fastprobe/table.h" nogil:
         pass
     ctypedef struct fp_recent:
         uint32_t at_cs
-        uint32_t latency_us
+        float latency_s
         uint16_t detail
         uint8_t result
         uint8_t reason
@@ -88,8 +88,7 @@ cdef extern from "fastprobe/table.h" nogil:
         uint32_t transitions
         double latency_sum_s
         fp_ns last_started_ns
-        fp_ns last_latency_ns
-        fp_ns last_ok_ns
+    ctypedef struct fp_history:
         fp_recent recent[8]
         fp_ns since_ns
         uint32_t skipped
@@ -104,6 +103,7 @@ cdef extern from "fastprobe/table.h" nogil:
         uint8_t *used
         uint16_t *histogram
         fp_row *row
+        fp_history *history
     ctypedef struct fp_probe_config:
         uint32_t group
         uint32_t interval_ms

@@ -36,7 +36,7 @@ TRANSITION: Final = np.dtype(
 )
 """fp_transition: what ingest hands out."""
 
-RECENT: Final = np.dtype([("at_cs", "<u4"), ("latency_us", "<u4"), ("detail", "<u2"), ("result", "u1"), ("reason", "u1")])
+RECENT: Final = np.dtype([("at_cs", "<u4"), ("latency_s", "<f4"), ("detail", "<u2"), ("result", "u1"), ("reason", "u1")])
 """fp_recent: one remembered result."""
 
 PASSIVE: Final = 0x80

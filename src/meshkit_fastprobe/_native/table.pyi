@@ -42,10 +42,10 @@ class Table:
     def ingest(self, records: NDArray[np.void], n: int, out: NDArray[np.void]) -> int:
         """Take the first n records; transitions go to out (layout.TRANSITION, at least n long); how many there are."""
     def column(self, name: str) -> NDArray[Any]:
-        """A read-only view of one column over all `capacity` slots: what fp_columns and fp_row hold, by their names.
+        """A read-only view of a column over all `capacity` slots: what fp_columns, fp_row and fp_history hold, by their names.
 
-        Also runs_ok .. runs_error. histogram, used, runs and recent have a row a slot; columns out of fp_row have its
-        stride. `row` is all of it, with dtype ROW. KeyError for another name.
+        Also runs_ok .. runs_error. histogram, used, runs and recent have a row a slot; columns out of a struct have its
+        stride. `row` is all of fp_row, with dtype ROW. KeyError for another name.
         """
     def totals(self) -> dict[str, Any]:
         """runs[5], passive, skipped[256], transitions, stale_records, lag[216], lag_sum_s, lag_max_s."""

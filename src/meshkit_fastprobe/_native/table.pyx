@@ -15,6 +15,7 @@ from meshkit_fastprobe._native.core cimport (
     FP_HIST_BUCKETS,
     FP_RECENT,
     fp_columns,
+    fp_history,
     fp_ns,
     fp_probe_config,
     fp_recent,
@@ -51,6 +52,17 @@ cdef enum:
 RESULT_NAMES = ("ok", "degraded", "fail", "timeout", "error")
 
 
+cdef object struct_dtype(dict fields, size_t nbytes):
+    return np.dtype(
+        {
+            "names": list(fields),
+            "formats": [format for format, _ in fields.values()],
+            "offsets": [offset for _, offset in fields.values()],
+            "itemsize": nbytes,
+        }
+    )
+
+
 cdef object row_dtype():
     """fp_row as NumPy sees it, from the compiler's own offsets."""
     cdef fp_row *row = NULL
@@ -67,23 +79,23 @@ cdef object row_dtype():
         "transitions": ("<u4", <size_t>&row.transitions),
         "latency_sum_s": ("<f8", <size_t>&row.latency_sum_s),
         "last_started_ns": ("<u8", <size_t>&row.last_started_ns),
-        "last_latency_ns": ("<u8", <size_t>&row.last_latency_ns),
-        "last_ok_ns": ("<u8", <size_t>&row.last_ok_ns),
-        "recent": ((RECENT, (FP_RECENT,)), <size_t>&row.recent),
-        "since_ns": ("<u8", <size_t>&row.since_ns),
-        "skipped": ("<u4", <size_t>&row.skipped),
     }
-    return np.dtype(
-        {
-            "names": list(fields),
-            "formats": [format for format, _ in fields.values()],
-            "offsets": [offset for _, offset in fields.values()],
-            "itemsize": sizeof(fp_row),
-        }
-    )
+    return struct_dtype(fields, sizeof(fp_row))
+
+
+cdef object history_dtype():
+    """fp_history as NumPy sees it."""
+    cdef fp_history *history = NULL
+    fields = {
+        "recent": ((RECENT, (FP_RECENT,)), <size_t>&history.recent),
+        "since_ns": ("<u8", <size_t>&history.since_ns),
+        "skipped": ("<u4", <size_t>&history.skipped),
+    }
+    return struct_dtype(fields, sizeof(fp_history))
 
 
 ROW = row_dtype()
+HISTORY = history_dtype()
 
 
 @cython.final
@@ -252,6 +264,8 @@ cdef class Table:
             return rows["runs"][:, RESULT_NAMES.index(result)]
         if name in ROW.names:
             return rows[name]
+        if name in HISTORY.names:
+            return self._view(columns.history, HISTORY)[name]
         raise KeyError(f"no column is named {name!r}")
 
     def totals(self):
@@ -299,14 +313,14 @@ cdef class Table:
 
     def recent(self, uint32_t slot):
         """A copy of the remembered results of one slot (layout.RECENT), oldest first."""
-        cdef const fp_row *row
+        cdef const fp_columns *columns = fp_table_columns(self._table)
         if slot >= self.capacity:
             raise IndexError(f"slot {slot} of a table of {self.capacity}")
-        row = &fp_table_columns(self._table).row[slot]
-        ring = np.frombuffer((<const char *>row.recent)[:sizeof(fp_recent) * FP_RECENT], RECENT)
-        if row.remembered < FP_RECENT:
-            return ring[:row.remembered].copy()
-        return np.roll(ring, -<int>(row.remembered % FP_RECENT))
+        cdef uint8_t remembered = columns.row[slot].remembered
+        ring = np.frombuffer((<const char *>columns.history[slot].recent)[:sizeof(fp_recent) * FP_RECENT], RECENT)
+        if remembered < FP_RECENT:
+            return ring[:remembered].copy()
+        return np.roll(ring, -<int>(remembered % FP_RECENT))
 
     def check(self):
         """None, or the name of the first broken invariant. Walks everything: for tests."""

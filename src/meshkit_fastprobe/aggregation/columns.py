@@ -16,7 +16,8 @@ STALE_INTERVALS: Final = 3
 
 RESULT_NAMES: Final = tuple(result.name.lower() for result in Result)
 _PLAIN: Final = ("state", "kind", "group")
-_OF_ROW: Final = ("last_result", "last_reason", "last_detail", "skipped", "transitions")
+_OF_ROW: Final = ("last_result", "last_reason", "last_detail", "transitions")
+_NS_DIGITS: Final = 9
 
 
 class Columns:
@@ -29,6 +30,9 @@ class Columns:
         row = table.column("row")
         self._row_type = row.dtype
         self._row_words = row.view(np.uint64).reshape(table.capacity, -1)
+        self._since_ns = table.column("since_ns")
+        self._skipped = table.column("skipped")
+        self._latency_s = table.column("recent")["latency_s"]
 
     def read(self, slots: NDArray[np.intp], now_ns: int, wall_s: float) -> dict[str, NDArray[Any]]:
         """Rows of these slots, in their order. now_ns and wall_s are the same moment on the two clocks."""
@@ -38,7 +42,8 @@ class Columns:
         columns.update((name, np.ascontiguousarray(rows["runs"][:, result])) for result, name in enumerate(RESULT_NAMES))
 
         interval_ms = self._plain["interval_ms"][slots]
-        since_ns = rows["since_ns"].astype(np.int64)
+        columns["skipped"] = self._skipped[slots]
+        since_ns = self._since_ns[slots].astype(np.int64)
         started_ns = rows["last_started_ns"].astype(np.int64)
         ran = columns["last_result"] != NO_RESULT
         silent_ns = now_ns - np.maximum(started_ns, since_ns)
@@ -46,7 +51,8 @@ class Columns:
         columns["stale"] = (silent_ns > STALE_INTERVALS * 1_000_000 * interval_ms.astype(np.int64)) & ~at_rest
         columns["since"] = wall_s - (now_ns - since_ns) * 1e-9
         columns["last_run"] = np.where(ran, wall_s - (now_ns - started_ns) * 1e-9, np.nan)
-        columns["last_latency_s"] = np.where(ran, rows["last_latency_ns"] * 1e-9, np.nan)
+        newest = (rows["remembered"].astype(np.intp) - 1) % self._latency_s.shape[1]
+        columns["last_latency_s"] = np.where(ran, self._latency_s[slots, newest].astype(float).round(_NS_DIGITS), np.nan)
         columns["interval_s"] = interval_ms * 1e-3
         columns["slot"] = slots.astype(np.uint32)
         return columns

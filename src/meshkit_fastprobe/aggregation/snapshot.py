@@ -235,10 +235,10 @@ class SnapshotBuilder:
                 result=Result(result),
                 reason=Reason(reason),
                 detail=detail,
-                latency_s=latency_us / 1e6,
+                latency_s=round(latency_s, 9),
                 message=describe(Result(result), Reason(reason), detail),
             )
-            for at_cs, latency_us, detail, result, reason in self._table.recent(registration.slot).tolist()
+            for at_cs, latency_s, detail, result, reason in self._table.recent(registration.slot).tolist()
         ]
 
     def views_of(
