@@ -178,7 +178,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     server None serves nothing. state_dir None keeps nothing on disk (and the local token in memory only).
     engine "thread" drives native probes in a thread of their own; "inline" steps the engine inside trio, on trio's clock: for
-    tests with a virtual clock.
+    tests with a virtual clock. native_lane False runs the native kinds on trio: slower, same answers; so it is anyway where the
+    platform has no epoll.
     """
 
     host: str
@@ -194,3 +195,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     first_run_window_s: float = 10.0
     window_frame_s: float = 5.0
     engine: str = "thread"
+    native_lane: bool = True

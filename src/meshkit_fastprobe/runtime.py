@@ -27,7 +27,7 @@ from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.errors import ConfigError, MissingExtraError, NotRunningError, SkippedError
 from meshkit_fastprobe.model import Lane, ProbeOptions, Reason, Result, Settings, State, Transition
-from meshkit_fastprobe.probes.base import Probe, lane_of
+from meshkit_fastprobe.probes.base import Probe, lane_of, runs_on_trio
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
 from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
@@ -68,6 +68,7 @@ class Diagnostics:
         """How many connections the native lane may hold, and why, once running."""
         self.started_ns = 0
         """When probes were last scheduled for the first time after entering, on the scheduling clock."""
+        self._native_lane = settings.native_lane
         self._clocks = HostClocks() if settings.engine == "thread" else TrioClocks()
         self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows)
         self._batch = RecordBatch(BATCH_RECORDS)
@@ -328,6 +329,7 @@ class Diagnostics:
         self._running = None
         self.address = None
         self._records_lost += running.engine.stats()["records_dropped"]
+        running.engine.close()  # now: a session is a knot of callbacks, which only the collector would undo
         self._pending = list(self.catalog)
         self._changes.close()
         flush_transitions()
@@ -373,20 +375,19 @@ class Diagnostics:
             [spec.name for spec in specs], [cast("Probe", spec.probe) for spec in specs], (spec.options for spec in specs)
         )
 
-    def _register(self, names: Sequence[str], probes: Iterable[Probe], options: Iterable[ProbeOptions]) -> None:
-        """All or none: names are checked before the first slot is taken."""
+    def _register(self, names: Sequence[str], probes: Sequence[Probe], options: Iterable[ProbeOptions]) -> None:
+        """All or none: names and kinds are checked before the first slot is taken."""
         self.catalog.refuse(names)
+        lanes = [self._lane(probe) for probe in probes]
         now_ns = self._clocks.schedule_ns()
-        added = [self._register_one(*new, now_ns) for new in zip(names, probes, options, strict=False)]
+        added = [self._register_one(*new, now_ns) for new in zip(names, probes, options, lanes, strict=False)]
         if self._running:
             self._running.place(added)
         else:
             self._pending.extend(added)
 
-    def _register_one(self, name: str, probe: Probe, options: ProbeOptions, now_ns: int) -> Registration:
+    def _register_one(self, name: str, probe: Probe, options: ProbeOptions, lane: Lane, now_ns: int) -> Registration:
         options = self._with_cluster(options)
-        lane = lane_of(type(probe))
-        assert lane is not None, "add() wraps callables, configuration checks kinds"
         group = self._group(probe, options)
         slot, generation = self.table.add(*self._columns(probe, options, lane, group), now_ns)
         registration = Registration(name, probe, options, lane, slot, generation, group)
@@ -394,6 +395,17 @@ class Diagnostics:
         if not options.enabled:
             self.table.pause(slot, generation, now_ns, True)
         return registration
+
+    def _lane(self, probe: Probe) -> Lane:
+        lane = lane_of(type(probe))
+        assert lane is not None, "add() wraps callables, configuration checks kinds"
+        if lane is Lane.NATIVE and not self._native_lane:
+            if not runs_on_trio(type(probe)):
+                raise ConfigError(
+                    f"probe kind {probe.kind!r}", "it needs the native lane, which is off", "turn it on, on Linux"
+                )
+            return Lane.TASK
+        return lane
 
     def _with_cluster(self, options: ProbeOptions) -> ProbeOptions:
         """The host's cluster where a probe names none. Probes that share options go on sharing them."""

@@ -37,6 +37,8 @@ class Engine:
     def start(self) -> None: ...
     def stop(self) -> None:
         """Stop and join the thread; calm when it does not run. The GIL is released while waiting."""
+    def close(self) -> None:
+        """Stop and give back descriptors and memory, now and not when the last reference goes. Nothing works after it."""
     def step(self, now_ns: int) -> int:
         """One bounded step; the time of the next deed, 0 for at once, -1 for none known."""
     def wait(self, until_ns: int) -> None:

@@ -96,27 +96,37 @@ cdef class Engine:
             raise OSError(-failed, os.strerror(-failed))
 
     def __dealloc__(self):
-        cdef size_t i
         if self._engine is not NULL:
             with nogil:
                 fp_engine_free(self._engine)
+        self._drop_gathered()
+
+    cdef void _drop_gathered(self) noexcept:
+        cdef size_t i
         for i in range(self._n):
             fp_target_free(self._gathered[self._first + i].target)
         PyMem_RawFree(self._gathered)
+        self._gathered = NULL
+        self._n = self._room = self._first = 0
+
+    cdef fp_engine *_live(self) except NULL:
+        if self._engine is NULL:
+            raise RuntimeError("this engine is closed")
+        return self._engine
 
     @property
     def notify_fd(self) -> int:
         """An eventfd, readable when records wait."""
-        return fp_engine_notify_fd(self._engine)
+        return fp_engine_notify_fd(self._live())
 
     @property
     def poll_fd(self) -> int:
         """Readable when step() has socket work."""
-        return fp_engine_poll_fd(self._engine)
+        return fp_engine_poll_fd(self._live())
 
     def start(self) -> None:
         """Run in a thread of its own."""
-        cdef int failed = fp_engine_start(self._engine)
+        cdef int failed = fp_engine_start(self._live())
         if failed == -EALREADY:
             raise RuntimeError("this engine is running already")
         if failed:
@@ -125,9 +135,19 @@ cdef class Engine:
 
     def stop(self) -> None:
         """Stop and join the thread; calm when it does not run. The GIL is released while waiting."""
+        cdef fp_engine *engine = self._live()
         with nogil:
-            fp_engine_stop(self._engine)
+            fp_engine_stop(engine)
         self.running = False
+
+    def close(self) -> None:
+        """Stop and give back descriptors and memory, now and not when the last reference goes. Nothing works after it."""
+        cdef fp_engine *engine = self._engine
+        self._engine = NULL
+        self.running = False
+        with nogil:
+            fp_engine_free(engine)
+        self._drop_gathered()
 
     cdef int _refuse_running(self) except -1:
         if self.running:
@@ -137,17 +157,19 @@ cdef class Engine:
     def step(self, uint64_t now_ns) -> int:
         """One bounded step; the time of the next deed, 0 for at once, -1 for none known."""
         cdef fp_ns next_ns
+        cdef fp_engine *engine = self._live()
         self._refuse_running()
         with nogil:
-            next_ns = fp_engine_step(self._engine, now_ns)
+            next_ns = fp_engine_step(engine, now_ns)
         return -1 if next_ns == FP_NEVER else next_ns
 
     def wait(self, int64_t until_ns) -> None:
         """Wait for sockets or commands, without the GIL."""
         cdef fp_ns until = moment(until_ns)
+        cdef fp_engine *engine = self._live()
         self._refuse_running()
         with nogil:
-            fp_engine_wait(self._engine, until)
+            fp_engine_wait(engine, until)
 
     cdef fp_command *_gather(self, uint8_t op, uint32_t slot, uint32_t generation) except NULL:
         cdef size_t room
@@ -244,7 +266,7 @@ cdef class Engine:
         """Post what was gathered; how many commands are still gathered."""
         cdef uint32_t taken
         if self._n:
-            taken = fp_engine_post(self._engine, self._gathered + self._first, <uint32_t>min(self._n, <size_t>0xffffffff))
+            taken = fp_engine_post(self._live(), self._gathered + self._first, <uint32_t>min(self._n, <size_t>0xffffffff))
             self._n -= taken
             self._first = self._first + taken if self._n else 0
             if not self._n and self._room > KEPT_COMMANDS:  # a mass registration has passed: its memory goes back
@@ -261,17 +283,17 @@ cdef class Engine:
             raise ValueError("out must be a non-empty array of layout.RECORD")
         raw = out.view("u1")
         n = <uint32_t>min(raw.shape[0] // <Py_ssize_t>sizeof(fp_record), 0xffffffff)
-        return fp_engine_drain(self._engine, <fp_record *>&raw[0], n)
+        return fp_engine_drain(self._live(), <fp_record *>&raw[0], n)
 
     def stats(self) -> dict[str, int]:
         """Counters of fp_engine_stats by name; each is current, together they are no snapshot."""
         cdef fp_engine_stats stats
-        fp_engine_stats_read(self._engine, &stats)
+        fp_engine_stats_read(self._live(), &stats)
         return stats
 
     def check(self) -> str | None:
         """None, or the first broken invariant. Only while not running."""
         cdef const char *broken
         self._refuse_running()
-        broken = fp_engine_check(self._engine)
+        broken = fp_engine_check(self._live())
         return None if broken is NULL else broken.decode()

@@ -1,4 +1,4 @@
-"""The response parser alone, for tests: bytes in, a list of events out."""
+"""The response parser alone, for the task lane and for tests: bytes in, a list of events out."""
 cimport cython
 from libc.stddef cimport size_t
 
@@ -57,6 +57,11 @@ cdef class Parser:
                 break
             events.append(self._event(event, body, body_len))
         return events
+
+    @property
+    def status(self) -> int:
+        """As far as it has been read; 0 before."""
+        return self._parser.status
 
     def eof(self) -> tuple:
         """The peer closed: what the response came to."""

@@ -2,7 +2,9 @@
 
 A kind belongs to exactly one lane, by what it implements:
 
-- `NativeProbe`: `compile(address)` gives a target for the C engine; the name in it is resolved by the runtime.
+- `NativeProbe`: `compile(address)` gives a target for the C engine; the name in it is resolved by the runtime. Where there is
+  no native lane (no epoll, or Settings.native_lane is off) the same probe runs on trio: by `interpret(address)`, or by a
+  `check()` of its own.
 - `AsyncProbe`: `async def check()` runs on trio in the task lane.
 - `SyncProbe`: `def check()` runs on a worker thread in the thread lane.
 
@@ -17,7 +19,7 @@ from collections.abc import Awaitable
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from meshkit_fastprobe._native.target import Target
-from meshkit_fastprobe.model import Lane, Outcome
+from meshkit_fastprobe.model import Lane, Outcome, Reason
 
 Endpoint: TypeAlias = tuple[str, int] | str
 """(host name or literal, port), or the path of a unix socket."""
@@ -37,6 +39,34 @@ class NativeProbe(Protocol):
 
     def compile(self, host: str, port: int) -> Target:
         """The native target at a literal IP address (or unix path, port 0)."""
+
+
+class OurLimit(Exception):  # noqa: N818 - it says nothing of the target, so it is no error of a check
+    """Raised by a check that could not ask because of this host's own limits: the run is skipped for this reason."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class AsyncTarget(Protocol):
+    """What a compiled target is to the engine: one probe at one address, asked on trio, with what it keeps between its runs."""
+
+    @property
+    def timed_out(self) -> Outcome:
+        """What it would mean if the run in flight ended now, by its timeout."""
+
+    def check(self) -> Awaitable[Outcome | None]:
+        """One run; never two at once. An outcome it gives although its timeout has passed is taken."""
+
+    def close(self) -> None:
+        """Let go of what was kept. No run is in flight, and none follows."""
+
+
+@runtime_checkable
+class PortableProbe(NativeProbe, Protocol):
+    def interpret(self, host: str, port: int) -> AsyncTarget:
+        """The same as `compile`, for the task lane: same results, same reasons."""
 
 
 @runtime_checkable
@@ -81,3 +111,8 @@ def lane_of(kind: type) -> Lane | None:
         if lane is not None:
             _lanes[kind] = lane
     return lane
+
+
+def runs_on_trio(kind: type) -> bool:
+    """Whether a native kind can run on the task lane as well."""
+    return hasattr(kind, "interpret") or inspect.iscoroutinefunction(getattr(kind, "check", None))

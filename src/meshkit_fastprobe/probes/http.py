@@ -14,7 +14,8 @@ from meshkit_fastprobe._native.target import HttpPlan, Target
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Reason, Result
-from meshkit_fastprobe.probes.base import Endpoint, NativeProbe
+from meshkit_fastprobe.probes.base import Endpoint, PortableProbe
+from meshkit_fastprobe.probes.http_on_trio import Exchange, HttpTarget
 from meshkit_fastprobe.probes.http_url import parse_url
 from meshkit_fastprobe.probes.registry import probe_kind
 
@@ -23,6 +24,7 @@ MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 MAX_EXPECTED_HEADERS: Final = 16
 MAX_BODY_CONTAINS_BYTES: Final = 1024
 MAX_PLANS: Final = 4096
+ANY_SUCCESS: Final = frozenset(range(200, 300))
 
 _plans: dict[tuple[Any, ...], HttpPlan] = {}
 """Requests that differ only in their host share one plan; bounded, the oldest goes first."""
@@ -105,6 +107,21 @@ class HttpProbe(msgspec.Struct, frozen=True, gc=False):
         except ValueError:  # of an address that was checked: the interface it is scoped to is gone
             return Target.unresolved(Result.FAIL, Reason.CONNECT_UNREACHABLE)
 
+    def interpret(self, host: str, port: int) -> HttpTarget:
+        url = parse_url(self.target)
+        # The engine's own words: what is sent does not depend on the lane. Only the address is another's business.
+        request = Target.http("127.0.0.1", 80, _plan(self, url.path), url.host_header).request()
+        exchange = Exchange(
+            request=request,
+            head=self.method == "HEAD",
+            status=frozenset(self.expect.status) or ANY_SUCCESS,
+            headers=tuple({name.lower().encode(): value.encode() for name, value in self.expect.headers.items()}.items()),
+            body_contains=self.expect.body_contains.encode(),
+            max_body_bytes=self.max_body_bytes,
+            keep_alive=self.keep_alive,
+        )
+        return HttpTarget(host, port, exchange)
+
 
 def _plan(probe: HttpProbe, path: str) -> HttpPlan:
     """The plan of a probe: found, or made, which checks all its values; so another probe with the same values costs a look."""
@@ -144,4 +161,4 @@ def _make_plan(probe: HttpProbe, path: str) -> HttpPlan:
         raise ConfigError("HttpProbe", str(error), "send less") from None
 
 
-_: type[NativeProbe] = HttpProbe
+_: type[PortableProbe] = HttpProbe

@@ -8,9 +8,10 @@ import msgspec
 
 from meshkit_fastprobe._native.target import Target
 from meshkit_fastprobe.model import Reason, Result
-from meshkit_fastprobe.probes.base import Endpoint, NativeProbe
+from meshkit_fastprobe.probes.base import Endpoint, PortableProbe
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.targets import split_host_port, unix_path
+from meshkit_fastprobe.probes.tcp_on_trio import TcpTarget
 
 
 @probe_kind()
@@ -33,6 +34,9 @@ class TcpProbe(msgspec.Struct, frozen=True, gc=False):
         except ValueError:  # of an address that was checked: the interface it is scoped to is gone
             return Target.unresolved(Result.FAIL, Reason.CONNECT_UNREACHABLE)
 
+    def interpret(self, host: str, port: int) -> TcpTarget:
+        return TcpTarget(host, port)
+
 
 def _endpoint(target: str) -> Endpoint:
     if target.startswith("unix:"):
@@ -40,4 +44,4 @@ def _endpoint(target: str) -> Endpoint:
     return split_host_port("TcpProbe.target", target)
 
 
-_: type[NativeProbe] = TcpProbe
+_: type[PortableProbe] = TcpProbe

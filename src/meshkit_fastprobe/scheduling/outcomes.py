@@ -25,8 +25,8 @@ _BY_ERRNO: Final = {
 
 def timed_out(probe: object) -> Outcome:
     """What the passing of its timeout says of a probe: a kind that knows better than TIMEOUT has a `timed_out` of its own."""
-    outcome: Outcome = getattr(type(probe), "timed_out", TIMED_OUT)
-    return outcome
+    outcome = getattr(probe, "timed_out", TIMED_OUT)
+    return outcome if isinstance(outcome, Outcome) else TIMED_OUT
 
 
 def from_return(value: object) -> Outcome:

@@ -7,7 +7,7 @@ batch, native targets compiled, names handed to the resolver, schedules changed 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
 import numpy as np
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from meshkit_fastprobe._native.engine import Engine
 from meshkit_fastprobe._native.target import Target
 from meshkit_fastprobe.model import Lane, Outcome
-from meshkit_fastprobe.probes.base import NativeProbe
+from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, NativeProbe, PortableProbe
 from meshkit_fastprobe.probes.catalog import Registration
+from meshkit_fastprobe.probes.fixed import FixedTarget
 from meshkit_fastprobe.probes.targets import is_literal
 from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, spread
 from meshkit_fastprobe.scheduling.resolver import Resolver
@@ -54,16 +55,28 @@ def place_phases(registrations: Sequence[Registration], now_ns: int, window_ns: 
 
 
 class Placement:
-    """Keeps the engine's view of every probe in step with the registrations."""
+    """Keeps the engine's view of every probe in step with the registrations.
 
-    def __init__(self, engine: Engine, resolver: Resolver, clock: Clock, first_window_s: float) -> None:
+    A native kind that runs on the task lane gets its target there, by `point`, and the engine holds its schedule alone.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        resolver: Resolver,
+        clock: Clock,
+        first_window_s: float,
+        point: Callable[[Registration, AsyncTarget], None],
+    ) -> None:
         self._engine = engine
+        self._point_lane = point
         self._resolver = resolver
         self._clock = clock
         self._first_window_ns = int(first_window_s * NS)
         self._by_host: defaultdict[str, dict[int, Registration]] = defaultdict(dict)
         self._paused: set[int] = set()
-        self._unplaced: set[int] = set()
+        self._unplaced: set[int] = set()  # waiting for the first answer about their name
+        self._asked_for: set[int] = set()  # of those: run_once wants them as soon as they are placed
 
     def place(self, registrations: list[Registration]) -> None:
         """Schedule probes that were just registered, all together so that their phases are even."""
@@ -73,23 +86,21 @@ class Placement:
         for registration, first_ns in zip(registrations, firsts.tolist(), strict=True):
             if not registration.options.enabled:
                 self._paused.add(registration.slot)
-            if registration.lane is not Lane.NATIVE:
+            endpoint = _endpoint_of(registration)
+            if endpoint is None:
                 self._add(registration, None, first_ns)
-                continue
-            endpoint = cast("NativeProbe", registration.probe).endpoint
-            host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
-            if isinstance(endpoint, str) or is_literal(host):
-                self._add(
-                    registration,
-                    cast("NativeProbe", registration.probe).compile(host, port),
-                    first_ns,
-                )
+            elif isinstance(endpoint, str) or is_literal(endpoint[0]):
+                host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
+                self._add(registration, self._target(registration, host, port), first_ns)
             else:
-                self._unplaced.add(registration.slot)
-                self._by_host[host][registration.slot] = registration
-                self._resolver.use(host)
-                if self._resolver.answer(host) is not None:
-                    self._point(registration, host)
+                self._await_name(registration, endpoint[0])
+
+    def _await_name(self, registration: Registration, host: str) -> None:
+        self._unplaced.add(registration.slot)
+        self._by_host[host][registration.slot] = registration
+        self._resolver.use(host)
+        if self._resolver.answer(host) is not None:
+            self._point(registration, host)
 
     def remove(self, registration: Registration) -> None:
         self._paused.discard(registration.slot)
@@ -97,9 +108,17 @@ class Placement:
         host = _name_of(registration)
         if host is not None and self._by_host[host].pop(registration.slot, None) is not None:
             self._unplaced.discard(registration.slot)
+            self._asked_for.discard(registration.slot)
             self._resolver.leave(host)
             if not self._by_host[host]:
                 del self._by_host[host]
+
+    def run(self, registration: Registration) -> None:
+        """One run now, or as soon as its name has been looked up."""
+        if registration.slot in self._unplaced:
+            self._asked_for.add(registration.slot)
+        else:
+            self._engine.run(registration.slot, registration.generation)
 
     def pause(self, registration: Registration) -> None:
         self._paused.add(registration.slot)
@@ -131,16 +150,31 @@ class Placement:
     def _point(self, registration: Registration, host: str) -> None:
         answer = self._resolver.answer(host)
         assert answer is not None, "asked before the resolver knew"
-        probe = cast("NativeProbe", registration.probe)
         if isinstance(answer, Outcome):
-            target = Target.unresolved(answer.result, answer.reason)
+            target = self._unresolved(registration, answer)
         else:
-            target = probe.compile(answer, cast("tuple[str, int]", probe.endpoint)[1])
+            target = self._target(registration, answer, cast("tuple[str, int]", _endpoint_of(registration))[1])
         if registration.slot in self._unplaced:
             self._unplaced.discard(registration.slot)
             self._add(registration, target, NEVER)
-        else:
+            if registration.slot in self._asked_for:
+                self._asked_for.discard(registration.slot)
+                self._engine.run(registration.slot, registration.generation)
+        elif target is not None:
             self._engine.retarget(registration.slot, registration.generation, target)
+
+    def _target(self, registration: Registration, host: str, port: int) -> Target | None:
+        """What the engine is to ask; None when the task lane asks."""
+        if registration.lane is Lane.NATIVE:
+            return cast("NativeProbe", registration.probe).compile(host, port)
+        self._point_lane(registration, cast("PortableProbe", registration.probe).interpret(host, port))
+        return None
+
+    def _unresolved(self, registration: Registration, outcome: Outcome) -> Target | None:
+        if registration.lane is Lane.NATIVE:
+            return Target.unresolved(outcome.result, outcome.reason)
+        self._point_lane(registration, FixedTarget(outcome))
+        return None
 
     def _add(self, registration: Registration, target: Target | None, first_ns: int) -> None:
         every_ns = interval_ns(registration)
@@ -165,9 +199,15 @@ class Placement:
         return now_ns + (registration.due_ns - now_ns) % every_ns
 
 
+def _endpoint_of(registration: Registration) -> Endpoint | None:
+    """Where a native kind connects; None for one that knows no addresses, or looks after them itself."""
+    probe = registration.probe
+    if registration.lane is Lane.NATIVE or (registration.lane is Lane.TASK and hasattr(type(probe), "interpret")):
+        return cast("NativeProbe", probe).endpoint
+    return None
+
+
 def _name_of(registration: Registration) -> str | None:
-    """The host name a native probe needs resolved, if any."""
-    if registration.lane is not Lane.NATIVE:
-        return None
-    endpoint = cast("NativeProbe", registration.probe).endpoint
-    return None if isinstance(endpoint, str) or is_literal(endpoint[0]) else endpoint[0]
+    """The host name that a probe needs resolved, if any."""
+    endpoint = _endpoint_of(registration)
+    return None if endpoint is None or isinstance(endpoint, str) or is_literal(endpoint[0]) else endpoint[0]

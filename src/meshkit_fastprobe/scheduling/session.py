@@ -57,9 +57,10 @@ class Session:
             on_ingested=self._on_ingested,
         )
         self._resolver = Resolver(settings.dns_ttl_s, self._on_resolved)
-        self._placement = Placement(engine, self._resolver, clocks, settings.first_run_window_s)
+        task_lane = TaskLane(engine, clocks, batch, self.pump.wake, settings.max_task_runs)
+        self._placement = Placement(engine, self._resolver, clocks, settings.first_run_window_s, task_lane.point)
         self._lanes: dict[Lane, PythonLane] = {
-            Lane.TASK: TaskLane(engine, clocks, batch, self.pump.wake, settings.max_task_runs),
+            Lane.TASK: task_lane,
             Lane.THREAD: ThreadLane(engine, clocks, batch, self.pump.wake, settings.max_thread_runs),
         }
 
@@ -112,7 +113,7 @@ class Session:
         """Wait for the next result of this probe; the reason when it was skipped instead."""
         waiter = _Waiter()
         self._waiters.setdefault(registration.slot, []).append(waiter)
-        self.engine.run(registration.slot, registration.generation)
+        self._placement.run(registration)
         self._flush_commands()
         await waiter.done.wait()
         return waiter.skipped

@@ -21,6 +21,7 @@ import trio
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.batch import RecordBatch
 from meshkit_fastprobe.model import Outcome, Reason
+from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.scheduling.outcomes import from_exception
 
@@ -48,7 +49,7 @@ class Clocks(Protocol):
 class Run:
     """One run of one probe, from its due notice to its record."""
 
-    __slots__ = ("due_ns", "ended", "registration", "scope", "started_mono_ns", "started_ns")
+    __slots__ = ("due_ns", "ended", "registration", "scope", "started_mono_ns", "started_ns", "target")
 
     def __init__(self, registration: Registration, due_ns: int) -> None:
         self.registration = registration
@@ -56,6 +57,7 @@ class Run:
         self.started_ns = 0  # 0 while queued
         self.started_mono_ns = 0
         self.scope: trio.CancelScope | None = None
+        self.target: AsyncTarget | None = None  # of a native kind on the task lane
         self.ended = False  # its record is written, or it will never have one
 
 

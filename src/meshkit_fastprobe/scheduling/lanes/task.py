@@ -7,9 +7,11 @@ from typing import cast
 
 import trio
 
+from meshkit_fastprobe._native.batch import RecordBatch
 from meshkit_fastprobe.model import Outcome, Reason
-from meshkit_fastprobe.probes.base import AsyncProbe
-from meshkit_fastprobe.scheduling.lanes.base import PythonLane, Run, log
+from meshkit_fastprobe.probes.base import AsyncProbe, AsyncTarget, OurLimit
+from meshkit_fastprobe.probes.catalog import Registration
+from meshkit_fastprobe.scheduling.lanes.base import Clocks, EngineCommands, PythonLane, Run, log
 from meshkit_fastprobe.scheduling.outcomes import from_return, timed_out
 
 AsyncCheck = Callable[[], Awaitable[Outcome | None]]
@@ -17,6 +19,37 @@ AsyncCheck = Callable[[], Awaitable[Outcome | None]]
 
 class TaskLane(PythonLane):
     """One cancel scope a worker, made anew only after it was used: entering one per run would cost as much as the run."""
+
+    def __init__(
+        self, engine: EngineCommands, clocks: Clocks, batch: RecordBatch, wake_ingest: Callable[[], None], max_runs: int
+    ) -> None:
+        super().__init__(engine, clocks, batch, wake_ingest, max_runs)
+        self._targets: dict[int, AsyncTarget] = {}  # by slot: native kinds, where there is no native lane
+
+    def point(self, registration: Registration, target: AsyncTarget) -> None:
+        """From its next run on, ask this target; a run in flight finishes on the old one."""
+        self._let_target_go(registration.slot)
+        self._targets[registration.slot] = target
+
+    def forget(self, registration: Registration) -> None:
+        super().forget(registration)
+        self._let_target_go(registration.slot)
+
+    def close(self) -> None:
+        super().close()
+        while self._targets:
+            self._targets.popitem()[1].close()
+
+    def _let_target_go(self, slot: int) -> None:
+        target = self._targets.pop(slot, None)
+        run = self._runs.get(slot)
+        if target is not None and (run is None or run.target is not target):
+            target.close()
+
+    def _release(self, run: Run) -> None:
+        super()._release(run)
+        if run.target is not None and self._targets.get(run.registration.slot) is not run.target:
+            run.target.close()  # replaced, or its probe removed, while it was being asked
 
     async def _work(self) -> None:
         while True:
@@ -33,16 +66,22 @@ class TaskLane(PythonLane):
             run = await self._next_run()
             run.scope = scope
             self._start(run)
+            run.target = self._targets.get(run.registration.slot)
+            probe = run.target or cast("AsyncProbe", run.registration.probe)
             try:
-                outcome = from_return(await cast("AsyncProbe", run.registration.probe).check())
+                outcome = from_return(await probe.check())
+            except OurLimit as limit:
+                self._skip(run, limit.reason)
+                continue
             except Exception as error:  # noqa: BLE001 - whatever a probe raises is its verdict
                 outcome = self._outcome_of(run.registration, error)
             except BaseException:  # cancelled, alone or in a group: by our timeout, or because the runtime stops
                 if scope.cancel_called:
-                    self._record(run, timed_out(run.registration.probe))
+                    self._record(run, timed_out(probe))
                 self._skip(run, Reason.SHUTTING_DOWN)
                 raise
-            self._record(run, timed_out(run.registration.probe) if scope.cancel_called else outcome)
+            # An answer that was read although the time is up was there in time: it is this host that came late.
+            self._record(run, outcome if run.target or not scope.cancel_called else timed_out(probe))
             self._release(run)
 
     def _overrun(self, run: Run) -> None:

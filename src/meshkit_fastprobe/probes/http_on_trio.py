@@ -1,0 +1,217 @@
+"""HTTP/1.1 on the task lane: what http.c does in the engine, with the engine's own parser.
+
+The two must come to the same verdict on the same bytes, so the order of judgement is the same: status, then headers, as soon as
+the headers are whole; the body's bound while it arrives; what it contains at its end.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+import msgspec
+import trio
+
+from meshkit_fastprobe._native.http1 import Parser
+from meshkit_fastprobe.model import Outcome, Reason, Result
+from meshkit_fastprobe.probes.base import AsyncTarget
+from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
+
+READ_BYTES: Final = 16 * 1024
+NOT_ANSWERED_IN_TIME: Final = Outcome(Result.TIMEOUT, Reason.RESPONSE_TIMEOUT)
+
+
+class Exchange(msgspec.Struct, frozen=True, gc=False):
+    """A request, and what is expected of its answer: the plan of an HttpProbe, header names in lower case."""
+
+    request: bytes
+    head: bool
+    status: frozenset[int]
+    headers: tuple[tuple[bytes, bytes], ...]
+    body_contains: bytes
+    max_body_bytes: int
+    keep_alive: bool
+
+
+class Broken(Exception):  # noqa: N818 - weather
+    """The connection ended before the answer did."""
+
+    def __init__(self, reason: Reason, error_number: int = 0) -> None:
+        super().__init__(str(reason))
+        self.outcome = Outcome(Result.FAIL, reason, detail=error_number)
+
+
+class Answer:
+    """One answer, judged while it arrives."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._parser = Parser(head=exchange.head)
+        self._fulfilled: set[tuple[bytes, bytes]] = set()
+        self._body_bytes = 0
+        self._tail = b""  # what may be the beginning of the text looked for
+        self._contains = not exchange.body_contains
+        self.begun = False
+        self.reusable = False
+
+    def take(self, data: bytes) -> Outcome | None:
+        """The verdict, once these bytes decide it."""
+        self.begun = True
+        for event in self._parser.feed(data):
+            verdict = self._judge(event)
+            if verdict is not None:
+                # Bytes after the answer belong to no request of ours: such a connection is not trusted again.
+                self.reusable = self.reusable and not self._parser.left
+                return verdict
+        return None
+
+    def end(self) -> Outcome | None:
+        """The verdict when the peer has closed; None when the answer was cut."""
+        done = self.begun and self._parser.eof()[0] == "done"
+        return self._whole() if done else None
+
+    def _judge(self, event: tuple[object, ...]) -> Outcome | None:  # noqa: PLR0911 - one return an event is the table it is
+        match event:
+            case ("status", _):
+                pass
+            case ("header", bytes(name), bytes(value)):
+                self._fulfilled.update(wanted for wanted in self._exchange.headers if wanted[0] == name and wanted[1] in value)
+            case ("headers_end",):
+                if self._parser.status not in self._exchange.status:
+                    return self._fail(Reason.HTTP_STATUS)
+                if len(self._fulfilled) != len(self._exchange.headers):
+                    return self._fail(Reason.HEADER_MISMATCH)
+            case ("body", bytes(piece)):
+                return self._body(piece)
+            case ("done", bool(keep_alive)):
+                self.reusable = keep_alive and self._exchange.keep_alive
+                return self._whole()
+            case ("too_large",):
+                return self._fail(Reason.HTTP_HEADER_LIMIT)
+            case _:
+                return self._fail(Reason.HTTP_PROTOCOL)
+        return None
+
+    def _body(self, piece: bytes) -> Outcome | None:
+        self._body_bytes += len(piece)
+        if self._body_bytes > self._exchange.max_body_bytes:
+            return self._fail(Reason.HTTP_BODY_LIMIT)
+        if not self._contains:
+            text = self._tail + piece
+            self._contains = self._exchange.body_contains in text
+            self._tail = text[max(0, len(text) - len(self._exchange.body_contains) + 1) :]
+        return None
+
+    def _whole(self) -> Outcome:
+        if self._contains:
+            return Outcome(detail=self._parser.status)
+        self.reusable = False
+        return self._fail(Reason.BODY_MISMATCH)
+
+    def _fail(self, reason: Reason) -> Outcome:
+        return Outcome(Result.FAIL, reason, detail=self._parser.status)
+
+
+class HttpTarget:
+    """Send the request, judge one answer; keep the connection for the next run where that was asked for."""
+
+    def __init__(self, host: str, port: int, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._kept: socket.socket | None = None
+        self._connected = False
+        try:
+            self._address: Address | None = Address(host, port)
+        except OSError:  # of an address that was checked: the interface it is scoped to is gone
+            self._address = None
+
+    @property
+    def timed_out(self) -> Outcome:
+        return NOT_ANSWERED_IN_TIME if self._connected else NOT_CONNECTED_IN_TIME
+
+    async def check(self) -> Outcome | None:
+        if self._address is None:
+            return UNREACHABLE
+        sock, self._kept = self._kept, None
+        if sock is not None and _still_quiet(sock):
+            answer = Answer(self._exchange)
+            try:
+                return await self._ask(sock, answer)
+            except Broken as broken:
+                if answer.begun:
+                    return broken.outcome
+                # Servers close idle connections when they like: once more, on a fresh one.
+        elif sock is not None:
+            sock.close()
+        return await self._ask_afresh(self._address)
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    async def _ask_afresh(self, address: Address) -> Outcome:
+        self._connected = False
+        connected = await connect(address)
+        if isinstance(connected, Outcome):
+            return connected
+        try:
+            return await self._ask(connected, Answer(self._exchange))
+        except Broken as broken:
+            return broken.outcome
+
+    async def _ask(self, sock: socket.socket, answer: Answer) -> Outcome:
+        self._connected = True
+        keep = False
+        try:
+            await _send(sock, self._exchange.request)
+            while True:
+                data = await _receive(sock)
+                verdict = answer.take(data) if data else answer.end()
+                if verdict is not None:
+                    break
+                if not data:
+                    raise Broken(Reason.RESPONSE_CLOSED)
+            keep = answer.reusable and bool(data)
+            return verdict
+        finally:
+            if keep:
+                self._kept = sock
+            else:
+                sock.close()
+
+
+def _still_quiet(sock: socket.socket) -> bool:
+    """A kept connection that has neither ended nor said what nobody asked for."""
+    try:
+        sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+async def _send(sock: socket.socket, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[sock.send(rest) :]
+        except BlockingIOError:
+            await trio.lowlevel.wait_writable(sock)
+        except OSError as error:
+            raise Broken(Reason.RESPONSE_RESET, error.errno or 0) from None
+
+
+async def _receive(sock: socket.socket) -> bytes:
+    """Some bytes, or none when the peer has closed. Waits first: nothing is there so soon after the request."""
+    while True:
+        await trio.lowlevel.wait_readable(sock)
+        try:
+            return sock.recv(READ_BYTES)
+        except BlockingIOError:
+            continue
+        except OSError as error:
+            raise Broken(Reason.RESPONSE_RESET, error.errno or 0) from None
+
+
+_: type[AsyncTarget] = HttpTarget

@@ -1,0 +1,37 @@
+"""TCP on the task lane: what tcp.c does in the engine."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from meshkit_fastprobe.model import Outcome
+from meshkit_fastprobe.probes.base import AsyncTarget
+from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
+
+
+class TcpTarget:
+    """A connection that stands is the answer."""
+
+    __slots__ = ("_address",)
+    timed_out: ClassVar[Outcome] = NOT_CONNECTED_IN_TIME
+
+    def __init__(self, host: str, port: int) -> None:
+        try:
+            self._address: Address | None = Address(host, port)
+        except OSError:  # of an address that was checked: the interface it is scoped to is gone
+            self._address = None
+
+    async def check(self) -> Outcome | None:
+        if self._address is None:
+            return UNREACHABLE
+        connected = await connect(self._address)
+        if isinstance(connected, Outcome):
+            return connected
+        connected.close()
+        return None
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+_: type[AsyncTarget] = TcpTarget
