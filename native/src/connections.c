@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,15 +47,18 @@ static fp_connection *take_last(fp_engine *engine, fp_list *list) {
     return connection;
 }
 
-static fp_list *warm_list(fp_engine *engine, uint8_t family) {
-    return &engine->free_warm[family == AF_INET6];
+/* A list may hold sockets of several routes whose hashes fell together: who takes one looks whether it fits. */
+static fp_list *warm_list(fp_engine *engine, uint8_t family, const fp_route *route) {
+    if (!route) return &engine->free_warm[family == AF_INET6];
+    return &engine->free_warm[2 + (uintptr_t)route / _Alignof(max_align_t) % (FP_WARM_LISTS - 2)];
 }
 
 /* -- the pool ------------------------------------------------------------------------------------------------------------- */
 
 void fp_connections_init(fp_engine *engine) {
     const fp_list empty = {FP_NONE, FP_NONE};
-    engine->free_cold = engine->free_warm[0] = engine->free_warm[1] = engine->resting = engine->line = empty;
+    engine->free_cold = engine->resting = engine->line = empty;
+    for (uint32_t list = 0; list < FP_WARM_LISTS; list++) engine->free_warm[list] = empty;
     for (uint32_t i = engine->config.connections; i-- > 0;) {
         engine->connections[i].fd = -1;
         engine->connections[i].slot = FP_NONE;
@@ -62,9 +67,9 @@ void fp_connections_init(fp_engine *engine) {
 }
 
 void fp_connections_close(fp_engine *engine) {
-    for (int warm = 0; warm < 2; warm++) {
+    for (uint32_t list = 0; list < FP_WARM_LISTS; list++) {
         fp_connection *connection;
-        while ((connection = take_last(engine, &engine->free_warm[warm]))) {
+        while ((connection = take_last(engine, &engine->free_warm[list]))) {
             fp_connection_drop_socket(connection);
             append(engine, &engine->free_cold, connection);
         }
@@ -72,8 +77,10 @@ void fp_connections_close(fp_engine *engine) {
 }
 
 bool fp_connections_free(const fp_engine *engine) {
-    return engine->free_cold.first != FP_NONE || engine->free_warm[0].first != FP_NONE ||
-           engine->free_warm[1].first != FP_NONE || engine->resting.first != FP_NONE;
+    if (engine->free_cold.first != FP_NONE || engine->resting.first != FP_NONE) return true;
+    for (uint32_t list = 0; list < FP_WARM_LISTS; list++)
+        if (engine->free_warm[list].first != FP_NONE) return true;
+    return false;
 }
 
 static fp_connection *evict_oldest(fp_engine *engine) {
@@ -87,22 +94,25 @@ static fp_connection *evict_oldest(fp_engine *engine) {
 
 fp_connection *fp_connection_take(fp_engine *engine, const fp_target *target) {
     fp_connection *connection = NULL;
-    if (target->family != AF_UNIX) connection = take_last(engine, warm_list(engine, target->family));
+    if (target->family != AF_UNIX) connection = take_last(engine, warm_list(engine, target->family, target->route));
     if (!connection) connection = take_last(engine, &engine->free_cold);
-    for (int warm = 0; !connection && warm < 2; warm++) {
-        connection = take_last(engine, &engine->free_warm[warm]); /* of the other family */
-        if (connection) fp_connection_drop_socket(connection);
-    }
+    for (uint32_t list = 0; !connection && list < FP_WARM_LISTS; list++)
+        connection = take_last(engine, &engine->free_warm[list]); /* of the other family, or of a route */
+    if (connection && connection->fd >= 0 && (connection->family != target->family || connection->route != target->route))
+        fp_connection_drop_socket(connection);
     return connection ? connection : evict_oldest(engine);
 }
 
 static void give_back(fp_engine *engine, fp_connection *connection) {
     fp_target_free(connection->orphan);
+    free(connection->seen); /* a run that was abandoned */
+    connection->seen = NULL;
     connection->orphan = NULL;
     connection->target = NULL;
     connection->slot = FP_NONE;
     connection->phase = FP_CONNECTION_FREE;
-    append(engine, connection->fd < 0 ? &engine->free_cold : warm_list(engine, connection->family), connection);
+    append(engine, connection->fd < 0 ? &engine->free_cold : warm_list(engine, connection->family, connection->route),
+           connection);
 }
 
 /* -- sockets -------------------------------------------------------------------------------------------------------------- */
@@ -119,8 +129,19 @@ static int fresh_socket(fp_engine *engine, fp_connection *connection) {
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset_on_close, sizeof reset_on_close);
     connection->fd = fd;
     connection->family = connection->target->family;
+    connection->route = connection->target->route;
+    fp_route_hold(connection->route);
     fp_count(&engine->counters.connections_opened, 1);
-    return 0;
+    int error = connection->route ? fp_route_take(connection->route, fd, connection->family) : 0;
+    if (error) fp_connection_drop_socket(connection);
+    return error;
+}
+
+/* Must be said before each connect: a disconnect forgets it. The kernel then waits with the handshake's last acknowledgement
+ * for data to send along, for 40 ms and more, and the reset comes first. */
+static void withhold_last_ack(const fp_connection *connection) {
+    const int off = 0;
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
 }
 
 /* A fresh socket is registered only now: one that fails at once, as refused ones on loopback do, needs no registration. */
@@ -136,9 +157,11 @@ static int connect_fresh(fp_engine *engine, fp_connection *connection) {
 
 int fp_connection_open(fp_engine *engine, fp_connection *connection) {
     bool fresh = connection->fd < 0;
+    connection->phase = FP_CONNECTION_FREE;
     int error = fresh ? fresh_socket(engine, connection) : 0;
     if (error) return error;
     connection->phase = FP_CONNECTION_CONNECTING;
+    if (connection->target->half) withhold_last_ack(connection);
     connection->began_ns = fp_engine_latency_clock(engine);
     if (fresh) return connect_fresh(engine, connection);
     fp_count(&engine->counters.connections_reused, 1);
@@ -147,6 +170,8 @@ int fp_connection_open(fp_engine *engine, fp_connection *connection) {
 
 void fp_connection_drop_socket(fp_connection *connection) {
     if (connection->fd >= 0) close(connection->fd);
+    fp_route_release(connection->route);
+    connection->route = NULL;
     connection->fd = -1;
     connection->serial++;
 }

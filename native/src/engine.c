@@ -35,6 +35,7 @@ static int make_parts(fp_engine *engine, fp_ns now_ns) {
     int error = fp_wheel_new(&engine->wheel, 2 * config->capacity, config->tick_ns, now_ns);
     if (!error) error = fp_ring_new(&engine->commands, config->command_ring, sizeof(fp_command));
     if (!error) error = fp_ring_new(&engine->records, config->record_ring, sizeof(fp_record));
+    if (!error) error = fp_ring_new(&engine->traces, FP_TRACE_RING, sizeof(fp_trace));
     if (!error) error = fp_poll_new(&engine->poll);
     if (error) return error;
     engine->slots = fp_reserve(engine->slots_bytes);
@@ -95,6 +96,7 @@ void fp_engine_free(fp_engine *engine) {
     fp_release(engine->slots, engine->slots_bytes);
     fp_release(engine->connections, engine->connections_bytes);
     fp_poll_free(engine->poll);
+    fp_engine_free_traces(engine);
     fp_ring_free(engine->records);
     fp_ring_free(engine->commands);
     fp_wheel_free(engine->wheel);
@@ -237,6 +239,8 @@ void fp_engine_stats_read(const fp_engine *engine, fp_engine_stats *out) {
     FP_READ(records_dropped);
     FP_READ(commands_stale);
     FP_READ(clock_jumps);
+    FP_READ(syn_retransmissions);
+    FP_READ(traces_dropped);
     FP_READ(cpu_ns);
 #undef FP_READ
 }

@@ -18,13 +18,15 @@ static bool list_length(const fp_engine *engine, const fp_list *list, uint8_t ph
 static const char *check_connections(const fp_engine *engine, uint32_t *in_use) {
     uint32_t pooled = 0, resting = 0;
     CHECK_THAT(list_length(engine, &engine->free_cold, FP_CONNECTION_FREE, &pooled), "cold list");
-    CHECK_THAT(list_length(engine, &engine->free_warm[0], FP_CONNECTION_FREE, &pooled), "warm IPv4 list");
-    CHECK_THAT(list_length(engine, &engine->free_warm[1], FP_CONNECTION_FREE, &pooled), "warm IPv6 list");
+    for (uint32_t list = 0; list < FP_WARM_LISTS; list++)
+        CHECK_THAT(list_length(engine, &engine->free_warm[list], FP_CONNECTION_FREE, &pooled), "warm list");
     CHECK_THAT(list_length(engine, &engine->resting, FP_CONNECTION_RESTING, &resting), "resting list");
     for (uint32_t i = 0; i < engine->config.connections; i++) {
         const fp_connection *connection = &engine->connections[i];
         if (connection->phase == FP_CONNECTION_FREE) {
-            CHECK_THAT(connection->slot == FP_NONE && !connection->orphan, "a free connection belongs to nobody");
+            CHECK_THAT(connection->slot == FP_NONE && !connection->orphan && !connection->seen,
+                       "a free connection belongs to nobody");
+            CHECK_THAT(connection->fd >= 0 || !connection->route, "a route is held by a socket");
             continue;
         }
         CHECK_THAT(connection->slot < engine->slots_used && engine->slots[connection->slot].connection == i,
@@ -68,6 +70,8 @@ const char *fp_engine_check(const fp_engine *engine) {
     CHECK_THAT(in_use == running, "connections in use are runs in flight");
     CHECK_THAT(atomic_load(&engine->counters.in_flight) == running, "in_flight is counted right");
     CHECK_THAT(atomic_load(&engine->counters.waiting) == waiting, "waiting is counted right");
-    if ((broken = fp_ring_check(engine->commands)) || (broken = fp_ring_check(engine->records))) return broken;
+    if ((broken = fp_ring_check(engine->commands)) || (broken = fp_ring_check(engine->records)) ||
+        (broken = fp_ring_check(engine->traces)))
+        return broken;
     return fp_wheel_check(engine->wheel);
 }

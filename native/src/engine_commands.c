@@ -86,7 +86,7 @@ static void retarget(fp_engine *engine, uint32_t slot, fp_target *target) {
     s->target = target;
 }
 
-static void run_now(fp_engine *engine, uint32_t slot) {
+static void run_now(fp_engine *engine, uint32_t slot, uint16_t flags) {
     fp_slot *s = &engine->slots[slot];
     if (s->state == FP_SLOT_DELAYED) fp_engine_settle(engine, slot); /* the run that was about to start is this one */
     if (s->state != FP_SLOT_IDLE) {
@@ -94,6 +94,7 @@ static void run_now(fp_engine *engine, uint32_t slot) {
         return;
     }
     s->due_ns = engine->now_ns;
+    s->explain = flags & FP_RUN_EXPLAIN;
     if (s->lane == FP_LANE_NATIVE)
         fp_line_join(
             engine, slot); /* served in this step, if a connection is free: a thousand commands must not be a thousand starts */
@@ -134,7 +135,7 @@ static void apply(fp_engine *engine, const fp_command *command) {
         retarget(engine, slot, command->target);
         break;
     case FP_CMD_RUN:
-        run_now(engine, slot);
+        run_now(engine, slot, command->flags);
         break;
     case FP_CMD_FINISH:
         if (in_python) fp_engine_settle(engine, slot);

@@ -6,6 +6,7 @@
  *   engine_runs.c      a native run from its start to its record
  *   engine_line.c      the line of runs that wait for a connection
  *   engine_records.c   records up, and when to wake the reader
+ *   engine_traces.c    the phases of runs that did not pass or are to be explained
  *   connections.c      the pool: sockets, their reuse, idle keep-alive ones
  *   probes/            one state machine a file, behind probe.h
  */
@@ -23,6 +24,8 @@
 #define FP_NONE          UINT32_MAX
 #define FP_STEP_MAX      64u    /* most that events_per_step may be */
 #define FP_SCRATCH_BYTES 16384u /* one read; also holds any request */
+#define FP_TRACE_RING    4096u  /* traces that wait to be drained */
+#define FP_WARM_LISTS    16u    /* of disconnected sockets: one a family, the rest by route */
 #define FP_LATE_NS       (5 * FP_NS_PER_S)
 #define FP_LEAST_WAIT_NS FP_NS_PER_S /* a due run waits in line for at least this long */
 
@@ -44,7 +47,8 @@ typedef struct fp_slot {
     uint32_t line_previous;
     uint8_t lane;
     uint8_t state; /* fp_slot_state */
-    uint16_t reserved;
+    bool explain;  /* the next run is to be explained */
+    uint8_t reserved;
 } fp_slot;
 _Static_assert(sizeof(fp_slot) == 48, "there may be a million of these");
 
@@ -66,11 +70,20 @@ typedef struct fp_connection {
     uint8_t family;
     bool kept;     /* this run found the connection open */
     bool answered; /* this run has seen a byte */
+    bool retried;  /* this run found the connection open, and dead */
+    bool explained;
     const fp_target *target;
-    fp_target *orphan;     /* the slot's old target, replaced during this run, freed after it */
-    fp_ns started_ns;      /* scheduling clock */
-    fp_ns deadline_ns;     /* likewise */
-    fp_ns began_ns;        /* latency clock: just before the first packet */
+    fp_target *orphan;   /* the slot's old target, replaced during this run, freed after it */
+    fp_ns started_ns;    /* scheduling clock */
+    fp_ns deadline_ns;   /* likewise */
+    fp_ns began_ns;      /* latency clock: just before the first packet */
+    fp_ns connected_ns;  /* likewise: the connection stood; 0: not yet, or it was kept */
+    fp_ns first_byte_ns; /* likewise, of the answer */
+    fp_ns measured_ns;   /* the latency to report, where the kind knows better than the clock at the verdict; else 0 */
+    fp_route *route;     /* of the socket; a reference of the connection's own */
+    fp_seen *seen;       /* of an explained run */
+    uint32_t rtt_us;     /* of the handshake as the kernel saw it; 0: not asked */
+    uint32_t retransmissions;
     uint32_t sent;         /* bytes of the request */
     uint32_t matched;      /* of the needle */
     uint32_t expectations; /* bits of the headers seen */
@@ -85,7 +98,7 @@ typedef struct fp_list {
 
 typedef struct fp_counters { /* written by the engine alone, read by anybody */
     _Atomic uint64_t steps, expiries, runs_started, runs_finished, connections_opened, connections_reused, retries, in_flight,
-        waiting, records_dropped, commands_stale, clock_jumps, cpu_ns;
+        waiting, records_dropped, commands_stale, clock_jumps, syn_retransmissions, traces_dropped, cpu_ns;
 } fp_counters;
 
 struct fp_engine {
@@ -94,6 +107,7 @@ struct fp_engine {
     fp_poll *poll;
     fp_ring *commands;
     fp_ring *records;
+    fp_ring *traces;
     fp_slot *slots;
     fp_connection *connections;
     size_t slots_bytes;
@@ -103,8 +117,8 @@ struct fp_engine {
     uint64_t random;
     bool late; /* sorting out what a jump of the clock has left overdue */
 
-    fp_list free_cold;    /* connections without a socket */
-    fp_list free_warm[2]; /* with a disconnected one, by family: IPv4, IPv6 */
+    fp_list free_cold;                /* connections without a socket */
+    fp_list free_warm[FP_WARM_LISTS]; /* with a disconnected one: IPv4, IPv6, and those with a route by its hash */
     fp_list resting;
     fp_list line; /* slots that wait for a connection */
 
@@ -169,14 +183,27 @@ bool fp_engine_report(fp_engine *engine, const fp_record *record); /* false when
 void fp_engine_skip(fp_engine *engine, uint32_t slot, fp_ns at_ns, uint8_t reason, uint32_t count);
 bool fp_engine_tell_reader(fp_engine *engine); /* true when the telling is still to come: see news_since_ns */
 
+/* engine_traces.c */
+typedef struct fp_kernel_view {
+    uint32_t rtt_us;
+    uint32_t retransmissions;
+} fp_kernel_view;
+bool fp_connection_ask_kernel(const fp_connection *connection, fp_kernel_view *out); /* false: it does not say */
+void fp_trace_begin(fp_connection *connection);                                      /* this run is to be explained */
+void fp_trace_connected(const fp_connection *connection);
+void fp_trace_received(const fp_connection *connection, const char *bytes, size_t length);
+void fp_trace_run(fp_engine *engine, fp_connection *connection, const fp_record *record);
+void fp_trace_unconnected(fp_engine *engine, const fp_record *record, bool explained);
+void fp_engine_free_traces(fp_engine *engine);
+
 /* connections.c */
 void fp_connections_init(fp_engine *engine);
 void fp_connections_close(fp_engine *engine); /* every socket of an idle pool */
 bool fp_connections_free(const fp_engine *engine);
 fp_connection *fp_connection_take(fp_engine *engine,
                                   const fp_target *target); /* NULL: none free; evicts the oldest resting one */
-int fp_connection_open(fp_engine *engine,
-                       fp_connection *connection); /* 0 connected, -EINPROGRESS, or what socket/connect said */
+/* 0 connected, -EINPROGRESS, or what connect said; what kept a socket from being made when the phase is FREE afterwards. */
+int fp_connection_open(fp_engine *engine, fp_connection *connection);
 void fp_connection_release(fp_engine *engine, fp_connection *connection); /* reset, and back to the pool */
 void fp_connection_drop_socket(fp_connection *connection);                /* reset; the run keeps the connection */
 void fp_connection_rest(fp_engine *engine, fp_connection *connection);

@@ -32,16 +32,19 @@ static void leave(fp_engine *engine, fp_connection *connection, enum fp_afterwar
 void fp_run_end(fp_engine *engine, fp_connection *connection, uint8_t result, uint8_t reason, uint16_t detail,
                 enum fp_afterwards afterwards) {
     const fp_slot *s = &engine->slots[connection->slot];
-    fp_engine_report(engine, &(fp_record){
-                                 .slot = connection->slot,
-                                 .generation = s->generation,
-                                 .started_ns = connection->started_ns,
-                                 .latency_ns = fp_engine_latency_clock(engine) - connection->began_ns,
-                                 .lag_us = lag_us(s, connection->started_ns),
-                                 .detail = detail,
-                                 .result = result,
-                                 .reason = reason,
-                             });
+    const fp_record record = {
+        .slot = connection->slot,
+        .generation = s->generation,
+        .started_ns = connection->started_ns,
+        .latency_ns =
+            connection->measured_ns ? connection->measured_ns : fp_engine_latency_clock(engine) - connection->began_ns,
+        .lag_us = lag_us(s, connection->started_ns),
+        .detail = detail,
+        .result = result,
+        .reason = reason,
+    };
+    if (result != FP_OK || connection->explained) fp_trace_run(engine, connection, &record);
+    fp_engine_report(engine, &record);
     fp_count(&engine->counters.runs_finished, 1);
     leave(engine, connection, afterwards);
 }
@@ -50,6 +53,12 @@ void fp_run_end(fp_engine *engine, fp_connection *connection, uint8_t result, ui
 static void give_up(fp_engine *engine, fp_connection *connection, uint8_t reason) {
     fp_engine_skip(engine, connection->slot, engine->slots[connection->slot].due_ns, reason, 1);
     leave(engine, connection, FP_RESET);
+}
+
+static void begin(fp_connection *connection) {
+    connection->kept = connection->answered = false;
+    connection->connected_ns = connection->first_byte_ns = connection->measured_ns = 0;
+    connection->rtt_us = connection->retransmissions = 0;
 }
 
 /* -- connecting ----------------------------------------------------------------------------------------------------------- */
@@ -107,19 +116,33 @@ static void connect_failed(fp_engine *engine, fp_connection *connection, int err
     uint8_t ours = own_exhaustion(error, connection->target);
     if (ours != FP_REASON_NONE)
         give_up(engine, connection, ours);
-    else if (error == EAFNOSUPPORT || error == EPROTONOSUPPORT)
-        fp_run_end(engine, connection, FP_ERROR, FP_REASON_UNSUPPORTED, (uint16_t)error, FP_RESET);
     else
         fp_run_end(engine, connection, error == ETIMEDOUT ? FP_TIMEOUT : FP_FAIL, connect_reason(error), (uint16_t)error,
                    FP_RESET);
 }
 
+/* There is no socket, or not one as the route wants it. */
+static void socket_failed(fp_engine *engine, fp_connection *connection, int error) {
+    uint8_t ours = error == EADDRNOTAVAIL || error == ENODEV ? FP_REASON_SOURCE : own_exhaustion(error, connection->target);
+    if (ours != FP_REASON_NONE)
+        give_up(engine, connection, ours);
+    else
+        fp_run_end(engine, connection, FP_ERROR, FP_REASON_UNSUPPORTED, (uint16_t)error, FP_RESET);
+}
+
+static void connected(fp_engine *engine, fp_connection *connection) {
+    connection->connected_ns = fp_engine_latency_clock(engine);
+    if (connection->explained) fp_trace_connected(connection);
+    kind_of(connection->target)->connected(engine, connection);
+}
+
 static void open_fresh(fp_engine *engine, fp_connection *connection) {
-    connection->kept = false;
-    connection->answered = false;
+    begin(connection);
     int error = fp_connection_open(engine, connection);
     if (error == 0)
-        kind_of(connection->target)->connected(engine, connection);
+        connected(engine, connection);
+    else if (connection->phase == FP_CONNECTION_FREE)
+        socket_failed(engine, connection, -error);
     else if (error != -EINPROGRESS)
         connect_failed(engine, connection, -error);
 }
@@ -131,6 +154,7 @@ void fp_run_fail(fp_engine *engine, fp_connection *connection, uint8_t reason, i
     }
     fp_count(&engine->counters.retries, 1);
     fp_connection_drop_socket(connection);
+    connection->retried = true;
     open_fresh(engine, connection);
 }
 
@@ -145,23 +169,27 @@ static fp_ns deadline_of(const fp_engine *engine, uint32_t slot) {
 }
 
 static void unresolved(fp_engine *engine, uint32_t slot) {
-    const fp_slot *s = &engine->slots[slot];
-    fp_engine_report(engine, &(fp_record){
-                                 .slot = slot,
-                                 .generation = s->generation,
-                                 .started_ns = engine->now_ns,
-                                 .lag_us = lag_us(s, engine->now_ns),
-                                 .result = s->target->result,
-                                 .reason = s->target->reason,
-                             });
+    fp_slot *s = &engine->slots[slot];
+    const fp_record record = {
+        .slot = slot,
+        .generation = s->generation,
+        .started_ns = engine->now_ns,
+        .lag_us = lag_us(s, engine->now_ns),
+        .result = s->target->result,
+        .reason = s->target->reason,
+    };
+    fp_trace_unconnected(engine, &record, s->explain);
+    s->explain = false;
+    fp_engine_report(engine, &record);
     fp_count(&engine->counters.runs_started, 1);
     fp_count(&engine->counters.runs_finished, 1);
 }
 
 static void continue_on(fp_engine *engine, fp_connection *connection) {
     fp_connection_wake(engine, connection);
+    begin(connection);
     connection->kept = true;
-    connection->answered = false;
+    if (connection->explained) fp_trace_connected(connection);
     connection->began_ns = fp_engine_latency_clock(engine);
     fp_count(&engine->counters.connections_reused, 1);
     kind_of(connection->target)->connected(engine, connection);
@@ -185,6 +213,9 @@ void fp_run_start(fp_engine *engine, uint32_t slot) {
     connection->target = s->target;
     connection->started_ns = engine->now_ns;
     connection->deadline_ns = deadline_of(engine, slot);
+    connection->explained = connection->retried = false;
+    if (s->explain) fp_trace_begin(connection);
+    s->explain = false;
     fp_count(&engine->counters.runs_started, 1);
     fp_count(&engine->counters.in_flight, 1);
     fp_engine_arm(engine, fp_run_timer(slot), connection->deadline_ns, 0);
@@ -197,7 +228,6 @@ void fp_run_start(fp_engine *engine, uint32_t slot) {
 /* -- on the way ----------------------------------------------------------------------------------------------------------- */
 
 static void connecting_event(fp_engine *engine, fp_connection *connection, uint32_t ready) {
-    const fp_probe_kind *kind = kind_of(connection->target);
     if (ready & FP_BROKEN) {
         int error = 0;
         socklen_t size = sizeof error;
@@ -206,10 +236,10 @@ static void connecting_event(fp_engine *engine, fp_connection *connection, uint3
         return; /* a hang-up without an error says nothing: if it stays silent, the deadline speaks */
     }
     if (!(ready & FP_WRITABLE)) return;
-    kind->connected(engine, connection);
+    connected(engine, connection);
     /* A peer that speaks first: its bytes came with the same edge, and no other will announce them. */
     if (connection->phase == FP_CONNECTION_READING && ready & (FP_READABLE | FP_PEER_CLOSED))
-        kind->ready(engine, connection, ready);
+        kind_of(connection->target)->ready(engine, connection, ready);
 }
 
 void fp_run_event(fp_engine *engine, fp_connection *connection, uint32_t ready) {

@@ -37,7 +37,7 @@ static int make(fp_target **target, uint8_t kind, const struct sockaddr *address
     if (!made) return -ENOMEM;
     made->kind = kind;
     made->family = (uint8_t)address->sa_family;
-    made->address_len = (uint16_t)address_len;
+    made->address_len = (uint8_t)address_len;
     made->host_len = (uint16_t)host_len;
     memcpy(made->storage, address, address_len);
     memcpy(made->storage + address_len, host, host_len);
@@ -74,9 +74,15 @@ int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason) {
     return 0;
 }
 
+void fp_target_half_handshake(fp_target *target) {
+    assert(target && target->kind == FP_TARGET_TCP && target->family != AF_UNIX);
+    target->half = true;
+}
+
 void fp_target_free(fp_target *target) {
     if (!target) return;
     fp_http_plan_release(target->plan);
+    fp_route_release(target->route);
     free(target);
 }
 

@@ -1,25 +1,41 @@
 /* target_internal.h - targets and plans from within: what the engine and its probes read. Immutable once made.
  *
  * There may be a million targets and a handful of plans, so a target holds its address, its Host header and nothing that
- * another target of the same plan would hold too: 32 bytes and the host for IPv4. */
+ * another target of the same plan would hold too: 40 bytes and the host for IPv4. */
 #ifndef FASTPROBE_TARGET_INTERNAL_H
 #define FASTPROBE_TARGET_INTERNAL_H
 #include "fastprobe/target.h"
 #include "needle.h"
 #include <stdatomic.h>
 
+struct fp_route {
+    _Atomic uint32_t references;
+    uint32_t mark;
+    uint8_t tos;
+    uint8_t source_len;             /* 0: none */
+    char interface[16];             /* terminated; "": any */
+    struct sockaddr_storage source; /* port 0 */
+};
+
 enum fp_target_kind { FP_TARGET_TCP = 1, FP_TARGET_HTTP = 2, FP_TARGET_UNRESOLVED = 3 };
 
 struct fp_target {
-    fp_http_plan *plan;   /* HTTP: one reference; otherwise NULL */
-    uint8_t kind;         /* fp_target_kind */
-    uint8_t result;       /* UNRESOLVED: what every run comes to */
-    uint8_t reason;       /* UNRESOLVED: and why */
-    uint8_t family;       /* AF_INET, AF_INET6, AF_UNIX; 0 when unresolved */
-    uint16_t address_len; /* as connect() wants it: an abstract unix name ends where it ends */
+    fp_http_plan *plan;  /* HTTP: one reference; otherwise NULL */
+    fp_route *route;     /* one reference, or NULL: as the kernel likes */
+    uint8_t kind;        /* fp_target_kind */
+    uint8_t result;      /* UNRESOLVED: what every run comes to */
+    uint8_t reason;      /* UNRESOLVED: and why */
+    uint8_t family;      /* AF_INET, AF_INET6, AF_UNIX; 0 when unresolved */
+    uint8_t address_len; /* as connect() wants it: an abstract unix name ends where it ends */
+    bool half;           /* TCP: reset instead of the handshake's last acknowledgement */
     uint16_t host_len;
     char storage[]; /* the sockaddr, then host_len bytes of Host header; 8-byte aligned by the members before it */
 };
+
+void fp_route_hold(fp_route *route); /* another reference; NULL is no route */
+/* Make a fresh socket of this family take the route. 0, or -errno: EADDRNOTAVAIL and ENODEV when this host does not have what
+ * the route wants, EPERM when this process may not. */
+int fp_route_take(const fp_route *route, int fd, int family);
 
 static inline const struct sockaddr *fp_target_address(const fp_target *target) {
     return (const struct sockaddr *)(const void *)target->storage;

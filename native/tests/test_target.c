@@ -319,7 +319,7 @@ static void an_unresolved_target_is_a_verdict(void) {
 static void a_million_targets_are_small(void) {
     const fp_http_plan_spec spec = get("/healthz");
     fp_target *target = new_target(new_plan(&spec), "10.11.12.13:8080");
-    CHECK_EQ(fp_target_bytes(target), 32 + 16);
+    CHECK_EQ(fp_target_bytes(target), 40 + 16);
     fp_target_free(target);
 }
 

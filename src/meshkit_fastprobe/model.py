@@ -75,6 +75,7 @@ class Reason(enum.IntEnum):
     MEMORY = 105
     SHUTTING_DOWN = 106
     DROPPED = 107
+    SOURCE = 108
 
     def __str__(self) -> str:
         return self.name.lower()

@@ -47,7 +47,7 @@ def test_a_tcp_target_sends_nothing() -> None:
     ],
 )
 def test_literal_addresses_and_unix_paths_are_taken(host: str, port: int, address_bytes: int) -> None:
-    assert Target.tcp(host, port).nbytes == 16 + address_bytes
+    assert Target.tcp(host, port).nbytes == 24 + address_bytes
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_all_statuses_may_be_expected() -> None:
 
 
 def test_an_unresolved_target_fails_or_errs_with_a_reason() -> None:
-    assert Target.unresolved(Result.FAIL, Reason.DNS_NXDOMAIN).nbytes == 16
+    assert Target.unresolved(Result.FAIL, Reason.DNS_NXDOMAIN).nbytes == 24
     for result, reason in ((Result.OK, Reason.DNS_NXDOMAIN), (Result.FAIL, 99)):
         with pytest.raises(ValueError, match="not a failure"):
             Target.unresolved(result, reason)

@@ -1,6 +1,6 @@
 /* base.h - words shared by every structure of the core.
  *
- * Reading order of this library: base, clock, wheel, histogram, table, ring, http1, target, engine.
+ * Reading order of this library: base, clock, wheel, histogram, table, ring, http1, target, trace, engine.
  *
  * House rules
  *   - Functions return 0 or a negative errno. Mistakes of the caller (a null handle, an id out of range) are asserted: they are
@@ -79,7 +79,8 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(104, PORTS, "ports", "this host is out of ephemeral ports")                                                              \
     X(105, MEMORY, "memory", "the kernel is out of socket buffers")                                                            \
     X(106, SHUTTING_DOWN, "shutting_down", "the runtime is stopping")                                                          \
-    X(107, DROPPED, "dropped", "a notice was lost to a full ring")
+    X(107, DROPPED, "dropped", "a notice was lost to a full ring")                                                             \
+    X(108, SOURCE, "source", "this host does not have the source address or interface")
 
 enum fp_reason {
 #define FP_REASON_ENUM(number, name, text, message) FP_REASON_##name = number,

@@ -13,6 +13,7 @@
 #define FASTPROBE_ENGINE_H
 #include "fastprobe/base.h"
 #include "fastprobe/target.h"
+#include "fastprobe/trace.h"
 
 typedef struct fp_engine fp_engine;
 
@@ -32,15 +33,17 @@ enum fp_command_op {
     FP_CMD_REMOVE,   /* slot disappears; a run in flight is abandoned without a record */
     FP_CMD_SCHEDULE, /* change due_ns (FP_NEVER pauses), interval_ns, timeout_ns, jitter_ns; a run in flight goes on */
     FP_CMD_TARGET,   /* replace the native target; a run in flight finishes on the old one */
-    FP_CMD_RUN,      /* one run now, schedule untouched; SKIPPED(overlap) when one is in flight */
+    FP_CMD_RUN,      /* one run now, schedule untouched, flags; SKIPPED(overlap) when one is in flight */
     FP_CMD_FINISH,   /* task or thread lane: the run is over, its deadline is off */
     FP_CMD_DEADLINE, /* task or thread lane: (re-)arm the deadline of the run in flight at due_ns */
 };
 
+enum fp_run_flag { FP_RUN_EXPLAIN = 1 /* native: a trace with everything seen follows the record */ };
+
 typedef struct fp_command {
     uint8_t op;
     uint8_t lane;
-    uint16_t reserved;
+    uint16_t flags; /* RUN: fp_run_flag */
     uint32_t slot;
     uint32_t generation; /* must match the slot's (except ADD): else the command is dropped and counted as stale */
     uint32_t jitter_ms;  /* each scheduled start is delayed by a uniform random 0..jitter */
@@ -63,8 +66,10 @@ typedef struct fp_engine_stats { /* each word is read atomically, the whole is n
     uint64_t waiting;         /* native, due but without a connection, now */
     uint64_t records_dropped; /* up-ring full */
     uint64_t commands_stale;
-    uint64_t clock_jumps; /* wheel found more than 5 s late */
-    uint64_t cpu_ns;      /* of the engine thread, updated every 1,024 steps or so; 0 when stepped */
+    uint64_t clock_jumps;         /* wheel found more than 5 s late */
+    uint64_t syn_retransmissions; /* of TCP probes whose handshake came about all the same */
+    uint64_t traces_dropped;      /* trace ring full */
+    uint64_t cpu_ns;              /* of the engine thread, updated every 1,024 steps or so; 0 when stepped */
 } fp_engine_stats;
 
 int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns); /* -EINVAL, -ENOMEM, -EMFILE */
@@ -90,6 +95,10 @@ uint32_t fp_engine_post(fp_engine *engine, const fp_command *commands, uint32_t 
 int fp_engine_notify_fd(const fp_engine *engine); /* an eventfd, readable when records wait */
 /* Take up to n records. Clears the notification first, so nothing is missed. */
 uint32_t fp_engine_drain(fp_engine *engine, fp_record *out, uint32_t n);
+
+/* Take up to n traces (trace.h); those of records already drained are there. The reader is not woken for them alone: their
+ * record does that. Each is the caller's to fp_trace_free. */
+uint32_t fp_engine_drain_traces(fp_engine *engine, fp_trace *out, uint32_t n);
 
 void fp_engine_stats_read(const fp_engine *engine, fp_engine_stats *out);
 const char *fp_engine_check(const fp_engine *engine); /* only while not started */

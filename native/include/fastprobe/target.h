@@ -1,7 +1,9 @@
-/* target.h - what the native lane probes: an address, and for HTTP a plan shared by many targets.
+/* target.h - what the native lane probes: an address, for HTTP a plan, and perhaps a route; the latter two shared by many
+ * targets.
  *
- * Both are made on any thread and immutable afterwards. A target belongs to whoever holds it; handing it to the engine in a
- * command passes ownership. Plans are counted (atomically): each target holds one reference, fp_http_plan_release drops one. */
+ * All are made on any thread and immutable once the engine has the target. A target belongs to whoever holds it; handing it to
+ * the engine in a command passes ownership. Plans and routes are counted (atomically): each target holds one reference, and
+ * fp_http_plan_release and fp_route_release drop one. */
 #ifndef FASTPROBE_TARGET_H
 #define FASTPROBE_TARGET_H
 #include "fastprobe/base.h"
@@ -9,6 +11,7 @@
 
 typedef struct fp_target fp_target;
 typedef struct fp_http_plan fp_http_plan;
+typedef struct fp_route fp_route;
 
 typedef struct fp_http_header {
     const char *name;  /* lower-case for expectations */
@@ -46,6 +49,25 @@ void fp_http_plan_release(fp_http_plan *plan);
 int fp_target_tcp(fp_target **target, const struct sockaddr *address, socklen_t address_len);
 int fp_target_http(fp_target **target, const struct sockaddr *address, socklen_t address_len, fp_http_plan *plan,
                    const char *host_header);
+
+/* How packets leave this host towards a target. Zero and NULL leave the choice to the kernel. */
+typedef struct fp_route_spec {
+    const struct sockaddr *source; /* AF_INET or AF_INET6; its port is not looked at */
+    socklen_t source_len;
+    const char *interface; /* SO_BINDTODEVICE: 1..15 bytes */
+    uint32_t mark;         /* SO_MARK: takes CAP_NET_ADMIN, else every run is ERROR(unsupported) with EPERM */
+    uint8_t tos;           /* IP_TOS, IPV6_TCLASS */
+} fp_route_spec;
+int fp_route_new(fp_route **route, const fp_route_spec *spec); /* -EINVAL, -ENOMEM */
+void fp_route_release(fp_route *route);
+
+/* Before the engine has the target, and not for a unix address: take this way. One reference of the target's own. A source of
+ * the other family than the target's address is -EINVAL. */
+int fp_target_route(fp_target *target, fp_route *route);
+/* Before the engine has the target, TCP only: end the handshake with a reset instead of its last acknowledgement. The target's
+ * kernel has answered; its accept queue and its process never hear of it. */
+void fp_target_half_handshake(fp_target *target);
+
 /* A target whose name does not resolve: every run ends at once with this result (FP_FAIL or FP_ERROR) and reason. */
 int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason);
 void fp_target_free(fp_target *target);

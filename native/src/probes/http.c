@@ -126,7 +126,9 @@ static void read_response(fp_engine *engine, fp_connection *connection, uint32_t
             peer_closed(engine, connection);
             return;
         }
+        if (!connection->answered) connection->first_byte_ns = fp_engine_latency_clock(engine);
         connection->answered = true;
+        if (connection->seen) fp_trace_received(connection, engine->scratch, (size_t)got);
         if (!take(engine, connection, engine->scratch, (size_t)got, closing)) return;
         /* A short read emptied the socket, and what comes next is a new edge; unless the end was announced with this one. */
         if ((size_t)got < sizeof engine->scratch && !closing) return;

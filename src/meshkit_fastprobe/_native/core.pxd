@@ -7,7 +7,9 @@ cdef extern from "<stdbool.h>":
 cdef extern from "<sys/socket.h>":
     ctypedef unsigned int socklen_t
     struct sockaddr:
-        pass
+        unsigned short sa_family
+    struct sockaddr_storage:
+        unsigned short ss_family
 
 cdef extern from "fastprobe/base.h" nogil:
     ctypedef uint64_t fp_ns
@@ -267,6 +269,18 @@ cdef extern from "fastprobe/target.h" nogil:
     int fp_target_tcp(fp_target **target, const sockaddr *address, socklen_t address_len)
     int fp_target_http(fp_target **target, const sockaddr *address, socklen_t address_len, fp_http_plan *plan,
                        const char *host_header)
+    ctypedef struct fp_route:
+        pass
+    ctypedef struct fp_route_spec:
+        const sockaddr *source
+        socklen_t source_len
+        const char *interface
+        uint32_t mark
+        uint8_t tos
+    int fp_route_new(fp_route **route, const fp_route_spec *spec)
+    void fp_route_release(fp_route *route)
+    int fp_target_route(fp_target *target, fp_route *route)
+    void fp_target_half_handshake(fp_target *target)
     int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason)
     void fp_target_free(fp_target *target)
     enum:
@@ -274,7 +288,58 @@ cdef extern from "fastprobe/target.h" nogil:
     size_t fp_target_request(const fp_target *target, char *out, size_t size)
     size_t fp_target_bytes(const fp_target *target)
 
+cdef extern from "fastprobe/trace.h" nogil:
+    enum:
+        FP_TRACE_EXPLAINED
+        FP_TRACE_KEPT
+        FP_TRACE_RETRIED
+        FP_TRACE_HALF
+    const uint32_t FP_UNREACHED
+    ctypedef struct fp_seen:
+        sockaddr_storage local
+        sockaddr_storage peer
+        uint32_t head_len
+        char head[4096]
+    ctypedef struct fp_trace:
+        uint32_t slot
+        uint32_t generation
+        fp_ns started_ns
+        fp_ns latency_ns
+        uint32_t lag_us
+        uint16_t detail
+        uint8_t result
+        uint8_t reason
+        uint32_t connect_us
+        uint32_t first_byte_us
+        uint32_t total_us
+        uint32_t rtt_us
+        uint32_t body_bytes
+        uint16_t status
+        uint8_t retransmissions
+        uint8_t flags
+        fp_seen *seen
+    void fp_trace_free(fp_trace *trace)
+
+cdef extern from "fastprobe/failures.h" nogil:
+    enum:
+        FP_FAILURES_KEPT
+    ctypedef struct fp_failure:
+        uint8_t flags
+    ctypedef struct fp_failures:
+        pass
+    int fp_failures_new(fp_failures **failures, uint32_t capacity, uint32_t probes)
+    void fp_failures_free(fp_failures *failures)
+    void fp_failures_take_trace(fp_failures *failures, const fp_trace *trace)
+    void fp_failures_take_records(fp_failures *failures, const fp_record *records, uint32_t n)
+    void fp_failures_forget(fp_failures *failures, uint32_t slot)
+    uint32_t fp_failures_read(const fp_failures *failures, uint32_t slot, uint32_t generation, fp_failure *out)
+    uint32_t fp_failures_probes(const fp_failures *failures)
+    uint64_t fp_failures_evicted(const fp_failures *failures)
+    const char *fp_failures_check(const fp_failures *failures)
+
 cdef extern from "fastprobe/engine.h" nogil:
+    enum:
+        FP_RUN_EXPLAIN
     ctypedef struct fp_engine:
         pass
     ctypedef struct fp_engine_config:
@@ -297,7 +362,7 @@ cdef extern from "fastprobe/engine.h" nogil:
     ctypedef struct fp_command:
         uint8_t op
         uint8_t lane
-        uint16_t reserved
+        uint16_t flags
         uint32_t slot
         uint32_t generation
         uint32_t jitter_ms
@@ -319,6 +384,8 @@ cdef extern from "fastprobe/engine.h" nogil:
         uint64_t records_dropped
         uint64_t commands_stale
         uint64_t clock_jumps
+        uint64_t syn_retransmissions
+        uint64_t traces_dropped
         uint64_t cpu_ns
     int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns)
     void fp_engine_free(fp_engine *engine)
@@ -329,6 +396,7 @@ cdef extern from "fastprobe/engine.h" nogil:
     int fp_engine_poll_fd(const fp_engine *engine)
     uint32_t fp_engine_post(fp_engine *engine, const fp_command *commands, uint32_t n)
     int fp_engine_notify_fd(const fp_engine *engine)
+    uint32_t fp_engine_drain_traces(fp_engine *engine, fp_trace *out, uint32_t n)
     uint32_t fp_engine_drain(fp_engine *engine, fp_record *out, uint32_t n)
     void fp_engine_stats_read(const fp_engine *engine, fp_engine_stats *out)
     const char *fp_engine_check(const fp_engine *engine)

@@ -1,8 +1,9 @@
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.target import Target
 
 @final
@@ -62,13 +63,15 @@ class Engine:
     ) -> None:
         """Change when; due_ns -1 pauses."""
     def retarget(self, slot: int, generation: int, target: Target) -> None: ...
-    def run(self, slot: int, generation: int) -> None: ...
+    def run(self, slot: int, generation: int, *, explain: bool = False) -> None: ...
     def finish(self, slot: int, generation: int) -> None: ...
     def deadline(self, slot: int, generation: int, due_ns: int) -> None: ...
     def flush(self) -> int:
         """Post what was gathered; how many commands are still gathered."""
     def drain(self, out: NDArray[np.void]) -> int:
         """Take records (layout.RECORD) up to the length of out; clears the notification first."""
+    def drain_traces(self, failures: Failures) -> list[dict[str, Any]]:
+        """Take the traces there are: failures are remembered, runs that were to be explained are returned (see trace.h)."""
     def stats(self) -> dict[str, int]: ...
     def check(self) -> str | None:
         """None, or the first broken invariant. Only while not running."""

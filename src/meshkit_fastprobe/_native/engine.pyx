@@ -14,12 +14,15 @@ from meshkit_fastprobe._native.core cimport (
     FP_CMD_SCHEDULE,
     FP_CMD_TARGET,
     FP_NEVER,
+    FP_RUN_EXPLAIN,
+    FP_TRACE_EXPLAINED,
     fp_clock_schedule,
     fp_command,
     fp_engine,
     fp_engine_check,
     fp_engine_config,
     fp_engine_drain,
+    fp_engine_drain_traces,
     fp_engine_free,
     fp_engine_new,
     fp_engine_notify_fd,
@@ -31,14 +34,22 @@ from meshkit_fastprobe._native.core cimport (
     fp_engine_step,
     fp_engine_stop,
     fp_engine_wait,
+    fp_failures_take_trace,
     fp_ns,
     fp_record,
     fp_target,
     fp_target_free,
+    fp_trace,
+    fp_trace_free,
+    sockaddr,
+    sockaddr_storage,
+    socklen_t,
 )
+from meshkit_fastprobe._native.failures cimport Failures
 from meshkit_fastprobe._native.target cimport Target
 
 import os
+from typing import Any
 
 from meshkit_fastprobe._native.layout import RECORD
 from meshkit_fastprobe.errors import CapacityError
@@ -46,10 +57,64 @@ from meshkit_fastprobe.errors import CapacityError
 
 cdef enum:
     KEPT_COMMANDS = 4096
+    TRACE_BATCH = 64
 
 
 cdef inline fp_ns moment(int64_t ns) noexcept:
     return FP_NEVER if ns < 0 else <fp_ns>ns
+
+
+cdef extern from "<netdb.h>" nogil:
+    enum:
+        NI_NUMERICHOST
+        NI_NUMERICSERV
+    int getnameinfo(const sockaddr *, socklen_t, char *, socklen_t, char *, socklen_t, int)
+
+cdef extern from "<sys/socket.h>" nogil:
+    enum:
+        AF_INET
+        AF_INET6
+
+
+cdef str address_text(const sockaddr_storage *address):
+    """host:port, [v6]:port; empty for what is neither."""
+    cdef char host[64]
+    cdef char port[8]
+    if address.ss_family not in (AF_INET, AF_INET6):
+        return ""
+    if getnameinfo(<const sockaddr *>address, sizeof(sockaddr_storage), host, sizeof(host), port, sizeof(port),
+                   NI_NUMERICHOST | NI_NUMERICSERV):
+        return ""
+    return f"[{host.decode()}]:{port.decode()}" if address.ss_family == AF_INET6 else f"{host.decode()}:{port.decode()}"
+
+
+cdef dict trace_as_dict(const fp_trace *trace):
+    told = {
+        "slot": trace.slot,
+        "generation": trace.generation,
+        "started_ns": trace.started_ns,
+        "latency_ns": trace.latency_ns,
+        "lag_us": trace.lag_us,
+        "detail": trace.detail,
+        "result": trace.result,
+        "reason": trace.reason,
+        "connect_us": trace.connect_us,
+        "first_byte_us": trace.first_byte_us,
+        "total_us": trace.total_us,
+        "rtt_us": trace.rtt_us,
+        "body_bytes": trace.body_bytes,
+        "status": trace.status,
+        "retransmissions": trace.retransmissions,
+        "flags": trace.flags,
+        "local": "",
+        "peer": "",
+        "head": b"",
+    }
+    if trace.seen is not NULL:
+        told["local"] = address_text(&trace.seen.local)
+        told["peer"] = address_text(&trace.seen.peer)
+        told["head"] = trace.seen.head[:trace.seen.head_len]
+    return told
 
 
 @cython.final
@@ -191,7 +256,7 @@ cdef class Engine:
         self._n += 1
         command.op = op
         command.lane = 0
-        command.reserved = 0
+        command.flags = 0
         command.slot = slot
         command.generation = generation
         command.jitter_ms = 0
@@ -250,9 +315,9 @@ cdef class Engine:
         cdef fp_target *taken = target.take()
         self._gather(FP_CMD_TARGET, slot, generation).target = taken
 
-    def run(self, uint32_t slot, uint32_t generation) -> None:
+    def run(self, uint32_t slot, uint32_t generation, *, bint explain=False) -> None:
         """One run now, schedule untouched."""
-        self._gather(FP_CMD_RUN, slot, generation)
+        self._gather(FP_CMD_RUN, slot, generation).flags = FP_RUN_EXPLAIN if explain else 0
 
     def finish(self, uint32_t slot, uint32_t generation) -> None:
         """A Python lane's run is over."""
@@ -284,6 +349,20 @@ cdef class Engine:
         raw = out.view("u1")
         n = <uint32_t>min(raw.shape[0] // <Py_ssize_t>sizeof(fp_record), 0xffffffff)
         return fp_engine_drain(self._live(), <fp_record *>&raw[0], n)
+
+    def drain_traces(self, Failures failures not None) -> list[dict[str, Any]]:
+        """Take the traces there are: failures are remembered, runs that were to be explained are returned."""
+        cdef fp_trace traces[TRACE_BATCH]
+        cdef uint32_t n = TRACE_BATCH, i
+        explained = []
+        while n == TRACE_BATCH:
+            n = fp_engine_drain_traces(self._engine, traces, TRACE_BATCH)
+            for i in range(n):
+                fp_failures_take_trace(failures._failures, &traces[i])
+                if traces[i].flags & FP_TRACE_EXPLAINED:
+                    explained.append(trace_as_dict(&traces[i]))
+                fp_trace_free(&traces[i])
+        return explained
 
     def stats(self) -> dict[str, int]:
         """Counters of fp_engine_stats by name; each is current, together they are no snapshot."""

@@ -39,6 +39,31 @@ TRANSITION: Final = np.dtype(
 RECENT: Final = np.dtype([("at_cs", "<u4"), ("latency_s", "<f4"), ("detail", "<u2"), ("result", "u1"), ("reason", "u1")])
 """fp_recent: one remembered result."""
 
+FAILURE: Final = np.dtype(
+    [
+        ("started_ns", "<u8"),
+        ("latency_us", "<u4"),
+        ("connect_us", "<u4"),
+        ("first_byte_us", "<u4"),
+        ("rtt_us", "<u4"),
+        ("detail", "<u2"),
+        ("status", "<u2"),
+        ("result", "u1"),
+        ("reason", "u1"),
+        ("retransmissions", "u1"),
+        ("flags", "u1"),
+    ]
+)
+"""fp_failure: one remembered failure."""
+
+UNREACHED: Final = 0xFFFFFFFF
+"""In a column of microseconds: the run did not come to this phase."""
+
+TRACE_EXPLAINED: Final = 1
+TRACE_KEPT: Final = 2
+TRACE_RETRIED: Final = 4
+TRACE_HALF: Final = 8
+
 PASSIVE: Final = 0x80
 EVENT_DUE: Final = 16
 EVENT_DEADLINE: Final = 17

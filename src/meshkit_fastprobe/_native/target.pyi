@@ -20,17 +20,24 @@ class HttpPlan:
         """ValueError, in words for a person, for what a request must not hold; expect_headers' names are in lower case."""
 
 @final
+class Route:
+    """How packets leave this host; shared by any number of targets. Empty and 0 leave the choice to the kernel."""
+
+    def __new__(cls, *, source: str = "", interface: str = "", mark: int = 0, tos: int = 0) -> Route:
+        """source: an IP address. ValueError for what cannot be."""
+
+@final
 class Target:
     """A native target at a literal address; spent once it is handed to an engine."""
 
     @staticmethod
-    def tcp(host: str, port: int) -> Target:
+    def tcp(host: str, port: int, *, half: bool = False, route: Route | None = None) -> Target:
         """host: an IP address ("fe80::1%eth0" too), or the path of a unix socket ("@name" for an abstract one) with port 0.
 
-        ValueError for anything else.
+        half ends the handshake with a reset instead of its last acknowledgement. ValueError for anything else.
         """
     @staticmethod
-    def http(host: str, port: int, plan: HttpPlan, host_header: str) -> Target:
+    def http(host: str, port: int, plan: HttpPlan, host_header: str, *, route: Route | None = None) -> Target:
         """The same, asked with the plan's request."""
     @staticmethod
     def unresolved(result: int, reason: int) -> Target:

@@ -12,10 +12,15 @@ from meshkit_fastprobe._native.core cimport (
     fp_http_plan_problem,
     fp_http_plan_release,
     fp_http_plan_spec,
+    fp_route_new,
+    fp_route_release,
+    fp_route_spec,
     fp_target_bytes,
     fp_target_free,
+    fp_target_half_handshake,
     fp_target_http,
     fp_target_request,
+    fp_target_route,
     fp_target_tcp,
     fp_target_unresolved,
     sockaddr,
@@ -189,6 +194,34 @@ cdef class HttpPlan:
 
 
 @cython.final
+cdef class Route:
+    """How packets leave this host; shared by any number of targets."""
+
+    def __cinit__(self, *, str source="", str interface="", uint32_t mark=0, uint8_t tos=0):
+        cdef any_address address
+        cdef bytes name = c_text("the interface", interface)
+        cdef fp_route_spec spec
+        memset(&spec, 0, sizeof(spec))
+        if source:
+            if source.startswith(("/", "@")):
+                raise ValueError(f"{source!r} is not an IP address")
+            spec.source_len = parse_address(source, 1, &address)  # the port is not looked at
+            spec.source = &address.generic
+        if interface:
+            spec.interface = name
+        spec.mark = mark
+        spec.tos = tos
+        cdef int failed = fp_route_new(&self._route, &spec)
+        if failed == -ENOMEM:
+            raise MemoryError
+        if failed != 0:
+            raise ValueError(f"{interface!r} is not the name of an interface: 1 to 15 bytes")
+
+    def __dealloc__(self):
+        fp_route_release(self._route)
+
+
+@cython.final
 cdef class Target:
     """A native target at a literal address; spent once it is handed to an engine."""
 
@@ -208,18 +241,28 @@ cdef class Target:
         self._target = NULL
         return taken
 
+    cdef int _by(self, Route route) except -1:
+        if route is not None and fp_target_route(self._target, route._route) != 0:
+            raise ValueError("the source is an address of the other family than the target, or the target is a unix socket")
+        return 0
+
     @staticmethod
-    def tcp(str host, int port) -> Target:
+    def tcp(str host, int port, *, bint half=False, Route route=None) -> Target:
         """host: an IP address, or the path of a unix socket ("@name" for an abstract one) with port 0."""
         cdef any_address address
         cdef socklen_t length = parse_address(host, port, &address)
         cdef Target target = Target.__new__(Target)
         if fp_target_tcp(&target._target, &address.generic, length) != 0:
             raise MemoryError
+        target._by(route)
+        if half:
+            if address.generic.sa_family == AF_UNIX:
+                raise ValueError("a unix socket has no handshake to end half way")
+            fp_target_half_handshake(target._target)
         return target
 
     @staticmethod
-    def http(str host, int port, HttpPlan plan not None, str host_header) -> Target:
+    def http(str host, int port, HttpPlan plan not None, str host_header, *, Route route=None) -> Target:
         """The same, asked with the plan's request."""
         cdef any_address address
         cdef socklen_t length = parse_address(host, port, &address)
@@ -230,6 +273,7 @@ cdef class Target:
             raise MemoryError
         if failed != 0:
             raise ValueError(f"{host_header!r} cannot be a Host header: 1 to 300 visible ASCII characters")
+        target._by(route)
         return target
 
     @staticmethod
