@@ -15,8 +15,6 @@ from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.model import Lane, Reason, Result, State
 
 CAPACITY, GROUPS = 6, 3
-FULL = 65_535
-"""What a counter of a histogram holds before its row begins anew."""
 CONFIG_NAMES = ("group", "interval_ms", "timeout_ms", "degraded_above_us", "kind", "lane", "rise", "fall")
 
 configs = st.tuples(
@@ -149,15 +147,6 @@ class TableMachine(RuleBasedStateMachine):
         taken["started_ns"], taken["latency_ns"] = self.now_ns, 1_000_000
         self.compare(taken)
 
-    @precondition(lambda self: self.probes)
-    @rule(data=st.data(), times=st.integers(FULL - 1, FULL + 2))
-    def fill_a_counter(self, data: st.DataObject, times: int) -> None:
-        slot = data.draw(st.sampled_from(sorted(self.probes)))
-        taken = np.zeros(times, layout.RECORD)
-        taken["slot"], taken["generation"] = slot, self.probes[slot].generation
-        taken["started_ns"], taken["latency_ns"] = self.now_ns, 2_000_000
-        self.compare(taken)
-
     def compare(self, taken: np.ndarray) -> None:
         out = np.zeros(len(taken), layout.TRANSITION)
         n = self.table.ingest(taken, len(taken), out)
@@ -204,8 +193,6 @@ class TableMachine(RuleBasedStateMachine):
         if result is Result.ERROR or (passive and not latency_ns):
             return
         bucket = layout.HIST_OVERFLOW if result is Result.TIMEOUT else histogram.bucket(latency_ns)
-        if probe.buckets[bucket] == FULL:
-            probe.buckets.clear()
         probe.buckets[bucket] += 1
         self.group_buckets[group, bucket] += 1
 
