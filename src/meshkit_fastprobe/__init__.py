@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.http import HttpExpect, HttpProbe
     from meshkit_fastprobe.probes.registry import ProbeRegistry, probe_kind
     from meshkit_fastprobe.probes.tcp import TcpProbe
+    from meshkit_fastprobe.probes.via import Via
     from meshkit_fastprobe.runtime import Diagnostics, ReloadSummary, load_config
 
 _HOMES = {
@@ -48,6 +49,7 @@ _HOMES = {
     "probes.http": ("HttpExpect", "HttpProbe"),
     "probes.registry": ("ProbeRegistry", "probe_kind"),
     "probes.tcp": ("TcpProbe",),
+    "probes.via": ("Via",),
     "runtime": ("Diagnostics", "ReloadSummary", "load_config"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -84,6 +86,7 @@ __all__ = [
     "Totals",
     "Transition",
     "UnknownProbeError",
+    "Via",
     "load_config",
     "probe_kind",
 ]

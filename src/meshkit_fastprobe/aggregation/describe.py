@@ -9,7 +9,7 @@ from meshkit_fastprobe._native.clock import reasons
 from meshkit_fastprobe.model import Reason, Result
 
 _MESSAGES: Final = {number: message for number, _, message in reasons()}
-_WITH_ERRNO: Final = frozenset({Reason.CONNECT_FAILED, Reason.CONNECT_UNREACHABLE})
+_WITH_ERRNO: Final = frozenset({Reason.CONNECT_FAILED, Reason.CONNECT_UNREACHABLE, Reason.UNSUPPORTED})
 """Reasons that gather several errors of the operating system: its name for the error says which."""
 
 

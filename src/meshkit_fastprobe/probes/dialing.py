@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from typing import Any, Final
 
 import trio
 
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import OurLimit
+from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """struct linger. A closed check leaves no TIME_WAIT behind, which would end the ephemeral ports at 28,000 checks a minute."""
@@ -34,6 +36,10 @@ _TARGETS: Final = {
     errno.EADDRNOTAVAIL: Reason.CONNECT_UNREACHABLE,
 }
 
+_QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
+_NO_PORT: Final = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24 if sys.platform == "linux" else None)
+"""The port is chosen at connect(), when the peer is known. Python names the option from 3.12 on."""
+
 UNREACHABLE: Final = Outcome(Result.FAIL, Reason.CONNECT_UNREACHABLE)
 NOT_CONNECTED_IN_TIME: Final = Outcome(Result.TIMEOUT, Reason.CONNECT_TIMEOUT)
 
@@ -56,8 +62,11 @@ class Address:
             self.sockaddr = socket.getaddrinfo(host, port, self.family, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)[0][4]
 
 
-async def connect(address: Address) -> socket.socket | Outcome:
-    """A connected socket that does not block, or why the target has none for us. OurLimit when that is our own fault."""
+async def connect(address: Address, via: Via = ANY_WAY, *, half: bool = False) -> socket.socket | Outcome:
+    """A connected socket that does not block, or why the target has none for us. OurLimit when that is our own fault.
+
+    half: where the kernel can, the handshake's last acknowledgement waits for data, so that a close in time comes before it.
+    """
     try:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
     except OSError as error:
@@ -66,6 +75,13 @@ async def connect(address: Address) -> socket.socket | Outcome:
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        refusal = _take(sock, via)
+        if refusal is not None:
+            sock.close()
+            await trio.lowlevel.checkpoint()
+            return refusal
+        if half and _QUICKACK is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 0)
         error_number = sock.connect_ex(address.sockaddr)
         # A unix socket connects at once or not at all: there EAGAIN is a full backlog, and no word would ever follow.
         if error_number in _PENDING and address.family in {socket.AF_INET, socket.AF_INET6}:
@@ -80,6 +96,32 @@ async def connect(address: Address) -> socket.socket | Outcome:
         sock.close()
         raise
     return sock
+
+
+def _take(sock: socket.socket, via: Via) -> Outcome | None:
+    """Make a fresh socket leave this way; an outcome when this process may not. OurLimit when the host has no such source."""
+    if via == ANY_WAY:
+        return None
+    v6 = sock.family == socket.AF_INET6
+    try:
+        if via.mark:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, via.mark)
+        if via.interface:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, via.interface.encode())
+        if via.tos:
+            level, option = (socket.IPPROTO_IPV6, socket.IPV6_TCLASS) if v6 else (socket.IPPROTO_IP, socket.IP_TOS)
+            sock.setsockopt(level, option, via.tos)
+        if via.source:
+            if _NO_PORT is not None:
+                sock.setsockopt(socket.IPPROTO_IP, _NO_PORT, 1)
+            sock.bind(Address(via.source, 0).sockaddr)
+    except AttributeError:  # this platform has no such option
+        return Outcome(Result.ERROR, Reason.UNSUPPORTED, detail=errno.ENOPROTOOPT)
+    except OSError as error:
+        if error.errno in {errno.EADDRNOTAVAIL, errno.ENODEV} or isinstance(error, socket.gaierror):
+            raise OurLimit(Reason.SOURCE) from None
+        return Outcome(Result.ERROR, Reason.UNSUPPORTED, detail=error.errno or 0)
+    return None
 
 
 def _refused(error_number: int, address: Address) -> Outcome:

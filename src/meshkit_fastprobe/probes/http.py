@@ -18,6 +18,7 @@ from meshkit_fastprobe.probes.base import Endpoint, PortableProbe
 from meshkit_fastprobe.probes.http_on_trio import Exchange, HttpTarget
 from meshkit_fastprobe.probes.http_url import parse_url
 from meshkit_fastprobe.probes.registry import probe_kind
+from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 DEFAULT_MAX_BODY_BYTES: Final = 64 * 1024
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
@@ -88,9 +89,12 @@ class HttpProbe(msgspec.Struct, frozen=True, gc=False):
     expect: HttpExpect = ANY_2XX
     keep_alive: bool = False
     max_body_bytes: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_BODY_BYTES})] = DEFAULT_MAX_BODY_BYTES
+    via: Via = ANY_WAY
 
     def __post_init__(self) -> None:
-        _plan(self, parse_url(self.target).path)
+        url = parse_url(self.target)
+        _plan(self, url.path)
+        self.via.check("HttpProbe", url.endpoint)
 
     def __hash__(self) -> int:
         return hash((self.target, self.method))
@@ -103,7 +107,7 @@ class HttpProbe(msgspec.Struct, frozen=True, gc=False):
         url = parse_url(self.target)
         plan = _plan(self, url.path)
         try:
-            return Target.http(host, port, plan, url.host_header)
+            return Target.http(host, port, plan, url.host_header, route=self.via.route())
         except ValueError:  # of an address that was checked: the interface it is scoped to is gone
             return Target.unresolved(Result.FAIL, Reason.CONNECT_UNREACHABLE)
 
@@ -120,7 +124,7 @@ class HttpProbe(msgspec.Struct, frozen=True, gc=False):
             max_body_bytes=self.max_body_bytes,
             keep_alive=self.keep_alive,
         )
-        return HttpTarget(host, port, exchange)
+        return HttpTarget(host, port, exchange, self.via)
 
 
 def _plan(probe: HttpProbe, path: str) -> HttpPlan:

@@ -16,6 +16,7 @@ from meshkit_fastprobe._native.http1 import Parser
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
+from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 READ_BYTES: Final = 16 * 1024
 NOT_ANSWERED_IN_TIME: Final = Outcome(Result.TIMEOUT, Reason.RESPONSE_TIMEOUT)
@@ -115,7 +116,8 @@ class Answer:
 class HttpTarget:
     """Send the request, judge one answer; keep the connection for the next run where that was asked for."""
 
-    def __init__(self, host: str, port: int, exchange: Exchange) -> None:
+    def __init__(self, host: str, port: int, exchange: Exchange, via: Via = ANY_WAY) -> None:
+        self._via = via
         self._exchange = exchange
         self._kept: socket.socket | None = None
         self._connected = False
@@ -151,7 +153,7 @@ class HttpTarget:
 
     async def _ask_afresh(self, address: Address) -> Outcome:
         self._connected = False
-        connected = await connect(address)
+        connected = await connect(address, self._via)
         if isinstance(connected, Outcome):
             return connected
         try:

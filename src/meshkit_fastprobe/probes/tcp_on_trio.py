@@ -7,15 +7,18 @@ from typing import ClassVar
 from meshkit_fastprobe.model import Outcome
 from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
+from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 
 class TcpTarget:
     """A connection that stands is the answer."""
 
-    __slots__ = ("_address",)
+    __slots__ = ("_address", "_half", "_via")
     timed_out: ClassVar[Outcome] = NOT_CONNECTED_IN_TIME
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, via: Via = ANY_WAY, *, half: bool = False) -> None:
+        self._via = via
+        self._half = half
         try:
             self._address: Address | None = Address(host, port)
         except OSError:  # of an address that was checked: the interface it is scoped to is gone
@@ -24,7 +27,7 @@ class TcpTarget:
     async def check(self) -> Outcome | None:
         if self._address is None:
             return UNREACHABLE
-        connected = await connect(self._address)
+        connected = await connect(self._address, self._via, half=self._half)
         if isinstance(connected, Outcome):
             return connected
         connected.close()

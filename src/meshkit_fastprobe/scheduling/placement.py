@@ -20,8 +20,9 @@ from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, NativeProbe, Po
 from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.probes.fixed import FixedTarget
 from meshkit_fastprobe.probes.targets import is_literal
+from meshkit_fastprobe.probes.via import Ip, Via
 from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, spread
-from meshkit_fastprobe.scheduling.resolver import Resolver
+from meshkit_fastprobe.scheduling.resolver import Name, Resolver
 
 NS: Final = 1_000_000_000
 PLACING_NS: Final = 10_000
@@ -73,7 +74,7 @@ class Placement:
         self._resolver = resolver
         self._clock = clock
         self._first_window_ns = int(first_window_s * NS)
-        self._by_host: defaultdict[str, dict[int, Registration]] = defaultdict(dict)
+        self._by_name: defaultdict[Name, dict[int, Registration]] = defaultdict(dict)
         self._paused: set[int] = set()
         self._unplaced: set[int] = set()  # waiting for the first answer about their name
         self._asked_for: set[int] = set()  # of those: run_once wants them as soon as they are placed
@@ -93,25 +94,25 @@ class Placement:
                 host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
                 self._add(registration, self._target(registration, host, port), first_ns)
             else:
-                self._await_name(registration, endpoint[0])
+                self._await_name(registration, Name(endpoint[0], _ip_of(registration)))
 
-    def _await_name(self, registration: Registration, host: str) -> None:
+    def _await_name(self, registration: Registration, name: Name) -> None:
         self._unplaced.add(registration.slot)
-        self._by_host[host][registration.slot] = registration
-        self._resolver.use(host)
-        if self._resolver.answer(host) is not None:
-            self._point(registration, host)
+        self._by_name[name][registration.slot] = registration
+        self._resolver.use(name)
+        if self._resolver.answer(name) is not None:
+            self._point(registration, name)
 
     def remove(self, registration: Registration) -> None:
         self._paused.discard(registration.slot)
         self._engine.remove(registration.slot, registration.generation)
-        host = _name_of(registration)
-        if host is not None and self._by_host[host].pop(registration.slot, None) is not None:
+        name = _name_of(registration)
+        if name is not None and self._by_name[name].pop(registration.slot, None) is not None:
             self._unplaced.discard(registration.slot)
             self._asked_for.discard(registration.slot)
-            self._resolver.leave(host)
-            if not self._by_host[host]:
-                del self._by_host[host]
+            self._resolver.leave(name)
+            if not self._by_name[name]:
+                del self._by_name[name]
 
     def run(self, registration: Registration) -> None:
         """One run now, or as soon as its name has been looked up."""
@@ -142,13 +143,13 @@ class Placement:
             jitter_ms=round(registration.options.jitter_s * 1000),
         )
 
-    def changed(self, host: str) -> None:
+    def changed(self, name: Name) -> None:
         """The resolver has a new answer: point every probe of this name at it."""
-        for registration in list(self._by_host.get(host, {}).values()):
-            self._point(registration, host)
+        for registration in list(self._by_name.get(name, {}).values()):
+            self._point(registration, name)
 
-    def _point(self, registration: Registration, host: str) -> None:
-        answer = self._resolver.answer(host)
+    def _point(self, registration: Registration, name: Name) -> None:
+        answer = self._resolver.answer(name)
         assert answer is not None, "asked before the resolver knew"
         if isinstance(answer, Outcome):
             target = self._unresolved(registration, answer)
@@ -207,7 +208,15 @@ def _endpoint_of(registration: Registration) -> Endpoint | None:
     return None
 
 
-def _name_of(registration: Registration) -> str | None:
+def _ip_of(registration: Registration) -> Ip:
+    """Which addresses of its target's name a probe wants."""
+    via = getattr(registration.probe, "via", None)
+    return via.wanted if isinstance(via, Via) else "any"
+
+
+def _name_of(registration: Registration) -> Name | None:
     """The host name that a probe needs resolved, if any."""
     endpoint = _endpoint_of(registration)
-    return None if endpoint is None or isinstance(endpoint, str) or is_literal(endpoint[0]) else endpoint[0]
+    if endpoint is None or isinstance(endpoint, str) or is_literal(endpoint[0]):
+        return None
+    return Name(endpoint[0], _ip_of(registration))

@@ -21,7 +21,7 @@ from meshkit_fastprobe.scheduling.lanes.task import TaskLane
 from meshkit_fastprobe.scheduling.lanes.thread import ThreadLane
 from meshkit_fastprobe.scheduling.placement import Placement
 from meshkit_fastprobe.scheduling.pump import Pump, Records
-from meshkit_fastprobe.scheduling.resolver import Resolver
+from meshkit_fastprobe.scheduling.resolver import Name, Resolver
 
 Clocks = HostClocks | TrioClocks
 
@@ -122,8 +122,8 @@ class Session:
         if self.engine.flush():
             self.pump.wake()
 
-    def _on_resolved(self, host: str) -> None:
-        self._placement.changed(host)
+    def _on_resolved(self, name: Name) -> None:
+        self._placement.changed(name)
         self._flush_commands()
 
     def _on_notices(self, records: NDArray[np.void]) -> None:

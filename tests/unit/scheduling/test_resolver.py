@@ -8,7 +8,7 @@ import trio
 
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.scheduling import resolver as module
-from meshkit_fastprobe.scheduling.resolver import Resolver, choose, lookup
+from meshkit_fastprobe.scheduling.resolver import Name, Resolver, choose, lookup
 
 NXDOMAIN = Outcome(Result.FAIL, Reason.DNS_NXDOMAIN)
 UNREACHABLE = Outcome(Result.ERROR, Reason.DNS_FAILURE)
@@ -103,6 +103,6 @@ async def test_a_failed_lookup_is_tried_again_soon(monkeypatch, mock_clock):
 
 
 async def test_localhost_resolves_for_real():
-    found = await lookup("localhost")
+    found = await lookup(Name("localhost"))
     assert isinstance(found, list)
     assert {"127.0.0.1", "::1"} & set(found)
