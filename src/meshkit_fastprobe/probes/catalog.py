@@ -5,37 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
-import msgspec
-
+from meshkit_fastprobe._native.registration import Registration
 from meshkit_fastprobe.errors import CapacityError, DuplicateNameError, UnknownProbeError
-from meshkit_fastprobe.model import Lane, ProbeOptions
-from meshkit_fastprobe.probes.base import Probe
+
+__all__ = ["MAX_GROUPS", "Catalog", "Groups", "Registration", "Tags"]
 
 MAX_GROUPS: Final = 16384
 """Distinct tag sets that keep windows of their own; later ones share group 0, and say so in the log."""
 
 Tags: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...]]
 """cluster, namespace, kind, sorted labels: one base group each."""
-
-
-class Registration(msgspec.Struct, gc=False, eq=False):
-    """One probe as registered. gc=False: a hundred thousand must not burden the collector, and nothing in here refers back."""
-
-    name: str
-    probe: Probe
-    options: ProbeOptions
-    lane: Lane
-    slot: int
-    generation: int
-    group: int
-    due_ns: int = -1
-    """The phase: some due time of this probe on the scheduling clock."""
-    message: str = ""
-    """What the last Python-lane result said; native results are described by reason and detail."""
-
-    @property
-    def kind(self) -> str:
-        return self.probe.kind
 
 
 class Groups:

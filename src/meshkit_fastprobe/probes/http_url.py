@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -26,6 +27,7 @@ class Url(NamedTuple):
     path: str
 
 
+@lru_cache(maxsize=4)  # where a probe connects and what it says are asked one after the other
 def parse_url(target: str) -> Url:
     """Take a URL apart; ConfigError for one that no HTTP probe can use."""
     usual = _usual.fullmatch(target)

@@ -6,11 +6,12 @@ batch, native targets compiled, names handed to the resolver, schedules changed 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
 import numpy as np
+import trio
 from numpy.typing import NDArray
 
 from meshkit_fastprobe._native.engine import Engine
@@ -27,6 +28,8 @@ from meshkit_fastprobe.scheduling.resolver import Name, Resolver
 NS: Final = 1_000_000_000
 PLACING_NS: Final = 10_000
 """What placing one probe of a batch costs, roughly."""
+PLACED_AT_ONCE: Final = 256
+"""Probes placed between two turns of the event loop: some 3 ms, so that a million do not hold it for ten seconds."""
 
 
 class Clock(Protocol):
@@ -55,6 +58,30 @@ def place_phases(registrations: Sequence[Registration], now_ns: int, window_ns: 
     return first
 
 
+class _Batch:
+    """Probes on their way to the engine, in the order in which they first run. Arrays: there may be a million."""
+
+    def __init__(self, registrations: list[Registration], firsts: NDArray[np.int64]) -> None:
+        due = np.fromiter((one.due_ns for one in registrations), np.int64, len(registrations))
+        self._order = np.argsort(np.where(firsts == NEVER, due, np.minimum(due, firsts)), kind="stable")
+        self._registrations = registrations
+        self._firsts = firsts
+        self._taken = 0
+
+    @property
+    def left(self) -> int:
+        return len(self._order) - self._taken
+
+    def take(self, n: int) -> list[tuple[Registration, int]]:
+        """The next n, with their extra first runs."""
+        picked = self._order[self._taken : self._taken + n]
+        self._taken += len(picked)
+        return [
+            (self._registrations[index], first_ns)
+            for index, first_ns in zip(picked, self._firsts[picked].tolist(), strict=True)
+        ]
+
+
 class Placement:
     """Keeps the engine's view of every probe in step with the registrations.
 
@@ -68,33 +95,65 @@ class Placement:
         clock: Clock,
         first_window_s: float,
         point: Callable[[Registration, AsyncTarget], None],
+        is_current: Callable[[Registration], bool],
+        flush: Callable[[], None],
     ) -> None:
         self._engine = engine
+        self._is_current = is_current
+        self._flush = flush
         self._point_lane = point
         self._resolver = resolver
         self._clock = clock
         self._first_window_ns = int(first_window_s * NS)
         self._by_name: defaultdict[Name, dict[int, Registration]] = defaultdict(dict)
         self._paused: set[int] = set()
-        self._unplaced: set[int] = set()  # waiting for the first answer about their name
+        self._unplaced: set[int] = set()  # the engine does not know these yet: in the queue, or their name is looked up
+        self._queue: deque[_Batch] = deque()
+        self._queued = trio.Event()
         self._asked_for: set[int] = set()  # of those: run_once wants them as soon as they are placed
 
     def place(self, registrations: list[Registration]) -> None:
-        """Schedule probes that were just registered, all together so that their phases are even."""
+        """Schedule probes that were just registered, all together so that their phases are even.
+
+        Of a large batch only the phases are settled at once; the engine is told by `run`, first of those that are due first.
+        """
         # What falls due while the rest of a large batch is still being placed would start late, and all at once.
         now_ns = self._clock.schedule_ns() + len(registrations) * PLACING_NS
         firsts = place_phases(registrations, now_ns, self._first_window_ns)
-        for registration, first_ns in zip(registrations, firsts.tolist(), strict=True):
-            if not registration.options.enabled:
-                self._paused.add(registration.slot)
-            endpoint = _endpoint_of(registration)
-            if endpoint is None:
-                self._add(registration, None, first_ns)
-            elif isinstance(endpoint, str) or is_literal(endpoint[0]):
-                host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
-                self._add(registration, self._target(registration, host, port), first_ns)
+        self._paused.update(one.slot for one in registrations if not one.options.enabled)
+        if len(registrations) <= PLACED_AT_ONCE:
+            for registration, first_ns in zip(registrations, firsts.tolist(), strict=True):
+                self._place_one(registration, first_ns)
+            self._flush()
+            return
+        self._unplaced.update(one.slot for one in registrations)
+        self._queue.append(_Batch(registrations, firsts))
+        self._queued.set()
+
+    async def run(self) -> None:
+        """Tell the engine of large batches, a little at each turn of the event loop."""
+        while True:
+            await self._queued.wait()
+            for registration, first_ns in self._queue[0].take(PLACED_AT_ONCE):
+                if self._is_current(registration):
+                    self._place_one(registration, first_ns)
+            self._flush()
+            if not self._queue[0].left:
+                self._queue.popleft()
+            if self._queue:
+                await trio.lowlevel.checkpoint()
             else:
-                self._await_name(registration, Name(endpoint[0], _ip_of(registration)))
+                self._queued = trio.Event()
+
+    def _place_one(self, registration: Registration, first_ns: int) -> None:
+        endpoint = _endpoint_of(registration)
+        if endpoint is None:
+            self._add(registration, None, first_ns)
+        elif isinstance(endpoint, str) or is_literal(endpoint[0]):
+            host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
+            self._add(registration, self._target(registration, host, port), first_ns)
+        else:
+            self._await_name(registration, Name(endpoint[0], _ip_of(registration)))
 
     def _await_name(self, registration: Registration, name: Name) -> None:
         self._unplaced.add(registration.slot)
@@ -104,18 +163,21 @@ class Placement:
             self._point(registration, name)
 
     def remove(self, registration: Registration) -> None:
-        self._paused.discard(registration.slot)
-        self._engine.remove(registration.slot, registration.generation)
+        slot = registration.slot
+        self._paused.discard(slot)
+        self._asked_for.discard(slot)
+        if slot in self._unplaced:
+            self._unplaced.discard(slot)
+        else:
+            self._engine.remove(slot, registration.generation)
         name = _name_of(registration)
-        if name is not None and self._by_name[name].pop(registration.slot, None) is not None:
-            self._unplaced.discard(registration.slot)
-            self._asked_for.discard(registration.slot)
+        if name is not None and self._by_name.get(name, {}).pop(slot, None) is not None:
             self._resolver.leave(name)
             if not self._by_name[name]:
                 del self._by_name[name]
 
-    def run(self, registration: Registration) -> None:
-        """One run now, or as soon as its name has been looked up."""
+    def run_now(self, registration: Registration) -> None:
+        """One run now, or as soon as the engine knows the probe."""
         if registration.slot in self._unplaced:
             self._asked_for.add(registration.slot)
         else:
@@ -156,11 +218,7 @@ class Placement:
         else:
             target = self._target(registration, answer, cast("tuple[str, int]", _endpoint_of(registration))[1])
         if registration.slot in self._unplaced:
-            self._unplaced.discard(registration.slot)
             self._add(registration, target, NEVER)
-            if registration.slot in self._asked_for:
-                self._asked_for.discard(registration.slot)
-                self._engine.run(registration.slot, registration.generation)
         elif target is not None:
             self._engine.retarget(registration.slot, registration.generation, target)
 
@@ -190,6 +248,10 @@ class Placement:
             jitter_ms=round(registration.options.jitter_s * 1000),
             target=target,
         )
+        self._unplaced.discard(registration.slot)
+        if registration.slot in self._asked_for:
+            self._asked_for.discard(registration.slot)
+            self._engine.run(registration.slot, registration.generation)
 
     def _next_due(self, registration: Registration, every_ns: int) -> int:
         if registration.slot in self._paused:

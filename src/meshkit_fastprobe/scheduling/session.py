@@ -58,7 +58,15 @@ class Session:
         )
         self._resolver = Resolver(settings.dns_ttl_s, self._on_resolved)
         task_lane = TaskLane(engine, clocks, batch, self.pump.wake, settings.max_task_runs)
-        self._placement = Placement(engine, self._resolver, clocks, settings.first_run_window_s, task_lane.point)
+        self._placement = Placement(
+            engine,
+            self._resolver,
+            clocks,
+            settings.first_run_window_s,
+            point=task_lane.point,
+            is_current=lambda one: catalog.at(one.slot) is one,
+            flush=self._flush_commands,
+        )
         self._lanes: dict[Lane, PythonLane] = {
             Lane.TASK: task_lane,
             Lane.THREAD: ThreadLane(engine, clocks, batch, self.pump.wake, settings.max_thread_runs),
@@ -73,6 +81,7 @@ class Session:
         else:
             nursery.start_soon(self.pump.run_inline, self._clocks.schedule_ns)
         nursery.start_soon(self.pump.run_flusher)
+        nursery.start_soon(self._placement.run)
         nursery.start_soon(self._resolver.run)
         nursery.start_soon(self._keep_windows)
 
@@ -86,7 +95,6 @@ class Session:
 
     def place(self, registrations: list[Registration]) -> None:
         self._placement.place(registrations)
-        self._flush_commands()
 
     def remove(self, registration: Registration) -> None:
         self._placement.remove(registration)
@@ -113,7 +121,7 @@ class Session:
         """Wait for the next result of this probe; the reason when it was skipped instead."""
         waiter = _Waiter()
         self._waiters.setdefault(registration.slot, []).append(waiter)
-        self._placement.run(registration)
+        self._placement.run_now(registration)
         self._flush_commands()
         await waiter.done.wait()
         return waiter.skipped
