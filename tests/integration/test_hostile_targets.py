@@ -1,0 +1,259 @@
+"""Targets that mean harm: whatever they send, a run ends with a reason in its time, and the engine keeps nothing of it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+import meshkit_fastprobe as fp
+from meshkit_fastprobe import HttpProbe, Reason, Result, TcpProbe
+
+pytestmark = pytest.mark.integration
+
+Misbehave = Callable[[trio.SocketStream], Awaitable[None]]
+RESET = struct.pack("ii", 1, 0)
+LIMIT_S = 0.6
+
+
+@asynccontextmanager
+async def target(misbehave: Misbehave, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    async def handle(stream: trio.SocketStream) -> None:
+        async with stream:
+            try:
+                await misbehave(stream)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+
+    async with trio.open_nursery() as nursery:
+        [listener] = await trio.open_tcp_listeners(0, host=host)
+        nursery.start_soon(trio.serve_listeners, handle, [listener])
+        port = listener.socket.getsockname()[1]
+        yield f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        nursery.cancel_scope.cancel()
+
+
+async def twice(probe: fp.Probe) -> fp.ProbeView:
+    """Run it two times, the second on whatever the first left; the engine must come out clean."""
+    diag = fp.Diagnostics(fp.Settings(host="test", max_probes=4))
+    diag.add(probe, name="it", interval="1h", initial_delay="1h", timeout=LIMIT_S)
+    async with diag:
+        with trio.fail_after(60):
+            first, second = await diag.run_once("it"), await diag.run_once("it")
+            engine = diag._running.engine
+            while engine.stats()["in_flight"]:
+                await trio.sleep(0.01)
+        assert (first.result, first.reason) == (second.result, second.reason)
+        stats = engine.stats()
+        assert (stats["runs_started"], stats["runs_finished"]) == (2, 2)
+        engine.stop()
+        assert engine.check() is None
+    return second
+
+
+async def request(stream: trio.SocketStream) -> None:
+    received = b""
+    while not received.endswith(b"\r\n\r\n"):
+        more = await stream.receive_some()
+        if not more:
+            raise trio.BrokenResourceError
+        received += more
+
+
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def reset(stream: trio.SocketStream) -> None:
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+async def endless_headers(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        await stream.send_all(b"x-more: and more\r\n" * 64)
+
+
+async def endless_header(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\nx-long: ")
+    while True:
+        await stream.send_all(b"long " * 1024)
+
+
+async def endless_body(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        await stream.send_all(b"and so on " * 4096)
+
+
+async def endless_chunks(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        await stream.send_all(b"1\r\nx\r\n" * 1024)
+
+
+async def endless_interim(stream: trio.SocketStream) -> None:
+    await request(stream)
+    while True:
+        await stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n" * 64)
+
+
+async def endless_trailers(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n")
+    while True:
+        await stream.send_all(b"x-more: and more\r\n" * 64)
+
+
+async def a_byte_now_and_then(stream: trio.SocketStream) -> None:
+    await request(stream)
+    for byte in b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n":
+        await stream.send_all(bytes([byte]))
+        await trio.sleep(0.1)
+
+
+async def bytes_of_a_body_now_and_then(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+    while True:
+        await stream.send_all(b"x")
+        await trio.sleep(0.1)
+
+
+async def an_answer_before_the_question(stream: trio.SocketStream) -> None:
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    await trio.sleep_forever()
+
+
+async def reset_at_once(stream: trio.SocketStream) -> None:
+    reset(stream)
+
+
+async def reset_after_the_question(stream: trio.SocketStream) -> None:
+    await request(stream)
+    reset(stream)
+
+
+async def reset_within_the_status_line(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 2")
+    await trio.sleep(0.05)
+    reset(stream)
+
+
+async def reset_within_the_body(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
+    await trio.sleep(0.05)
+    reset(stream)
+
+
+async def a_chunk_without_end(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff1\r\nx")
+    await trio.sleep_forever()
+
+
+async def a_chunk_size_that_is_no_number(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-1\r\nx")
+    await trio.sleep_forever()
+
+
+async def two_lengths(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok!")
+    await trio.sleep_forever()
+
+
+async def nul_bytes(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(bytes(4096))
+    await trio.sleep_forever()
+
+
+async def a_redirect_to_itself(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n")
+
+
+HOSTILE = [
+    (endless_headers, Reason.HTTP_HEADER_LIMIT),
+    (endless_header, Reason.HTTP_HEADER_LIMIT),
+    (endless_body, Reason.HTTP_BODY_LIMIT),
+    (endless_chunks, Reason.HTTP_BODY_LIMIT),
+    (endless_interim, Reason.HTTP_HEADER_LIMIT),
+    (endless_trailers, Reason.HTTP_HEADER_LIMIT),
+    (a_byte_now_and_then, Reason.RESPONSE_TIMEOUT),
+    (bytes_of_a_body_now_and_then, Reason.RESPONSE_TIMEOUT),
+    (reset_after_the_question, Reason.RESPONSE_RESET),
+    (reset_within_the_status_line, Reason.RESPONSE_RESET),
+    (reset_within_the_body, Reason.RESPONSE_RESET),
+    (a_chunk_without_end, Reason.HTTP_PROTOCOL),
+    (a_chunk_size_that_is_no_number, Reason.HTTP_PROTOCOL),
+    (two_lengths, Reason.HTTP_PROTOCOL),
+    (nul_bytes, Reason.HTTP_PROTOCOL),
+    (a_redirect_to_itself, Reason.HTTP_STATUS),
+]
+
+
+@pytest.mark.parametrize("keep_alive", [False, True], ids=["new", "keep-alive"])
+@pytest.mark.parametrize(("misbehave", "reason"), HOSTILE, ids=[misbehave.__name__ for misbehave, _ in HOSTILE])
+async def test_a_hostile_answer_becomes_its_reason(misbehave: Misbehave, reason: Reason, keep_alive: bool):
+    async with target(misbehave) as address:
+        view = await twice(HttpProbe(f"http://{address}/", keep_alive=keep_alive, max_body_bytes=100_000))
+    assert view.reason is reason
+    assert view.result is (Result.TIMEOUT if reason is Reason.RESPONSE_TIMEOUT else Result.FAIL)
+
+
+async def test_who_resets_at_once_was_reached_but_gave_no_answer():
+    """The handshake is done by the kernel before the server can mind, so it is the answer that is missing."""
+    async with target(reset_at_once) as address:
+        view = await twice(HttpProbe(f"http://{address}/"))
+    assert view.result is Result.FAIL
+    assert view.reason in {Reason.RESPONSE_RESET, Reason.CONNECT_RESET}
+    assert view.detail == errno.ECONNRESET
+
+
+async def test_an_answer_before_the_question_is_taken_as_the_answer_or_as_a_breach():
+    async with target(an_answer_before_the_question) as address:
+        view = await twice(HttpProbe(f"http://{address}/"))
+    assert view.reason in {Reason.NONE, Reason.HTTP_PROTOCOL}
+
+
+async def test_a_tcp_check_minds_nothing_that_is_sent():
+    async with target(an_answer_before_the_question) as address:
+        view = await twice(TcpProbe(address))
+    assert view.result is Result.OK
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this kernel has no IPv6")
+async def test_hostile_over_ipv6_is_the_same():
+    async with target(endless_headers, host="::1") as address:
+        assert (await twice(HttpProbe(f"http://{address}/"))).reason is Reason.HTTP_HEADER_LIMIT
+        assert (await twice(TcpProbe(address))).result is Result.OK
+
+
+async def test_a_hundred_hostile_targets_leave_no_descriptor_behind():
+    async with target(endless_body) as address:
+        diag = fp.Diagnostics(fp.Settings(host="test", max_probes=200, first_run_window_s=0.2))
+        for probe in range(100):
+            diag.add(HttpProbe(f"http://{address}/{probe}", keep_alive=True, max_body_bytes=1000), interval=60, timeout=5)
+        before = descriptors()
+        async with diag:
+            with trio.fail_after(60):
+                while diag.snapshot().totals.fail < 100:
+                    await trio.sleep(0.05)
+        with trio.fail_after(60):
+            while descriptors() > before:  # the target's ends go when it hears of it
+                await trio.sleep(0.01)
