@@ -22,7 +22,20 @@ if TYPE_CHECKING:
         SkippedError,
         UnknownProbeError,
     )
-    from meshkit_fastprobe.model import Lane, Outcome, ProbeOptions, Reason, Result, ServerSettings, Settings, State, Transition
+    from meshkit_fastprobe.model import (
+        Explanation,
+        Lane,
+        Outcome,
+        Phases,
+        ProbeOptions,
+        Reason,
+        Result,
+        RunReport,
+        ServerSettings,
+        Settings,
+        State,
+        Transition,
+    )
     from meshkit_fastprobe.probes.dns import DnsProbe
     from meshkit_fastprobe.probes.http import HttpExpect, HttpProbe
     from meshkit_fastprobe.probes.registry import ProbeRegistry, probe_kind
@@ -44,7 +57,20 @@ _HOMES = {
         "SkippedError",
         "UnknownProbeError",
     ),
-    "model": ("Lane", "Outcome", "ProbeOptions", "Reason", "Result", "ServerSettings", "Settings", "State", "Transition"),
+    "model": (
+        "Explanation",
+        "Lane",
+        "Outcome",
+        "Phases",
+        "ProbeOptions",
+        "Reason",
+        "Result",
+        "RunReport",
+        "ServerSettings",
+        "Settings",
+        "State",
+        "Transition",
+    ),
     "probes.dns": ("DnsProbe",),
     "probes.http": ("HttpExpect", "HttpProbe"),
     "probes.registry": ("ProbeRegistry", "probe_kind"),
@@ -62,6 +88,7 @@ __all__ = [
     "Diagnostics",
     "DnsProbe",
     "DuplicateNameError",
+    "Explanation",
     "FastprobeError",
     "Group",
     "HttpExpect",
@@ -70,6 +97,7 @@ __all__ = [
     "MissingExtraError",
     "NotRunningError",
     "Outcome",
+    "Phases",
     "ProbeOptions",
     "ProbeRegistry",
     "ProbeView",
@@ -77,6 +105,7 @@ __all__ = [
     "RecentResult",
     "ReloadSummary",
     "Result",
+    "RunReport",
     "ServerSettings",
     "Settings",
     "SkippedError",

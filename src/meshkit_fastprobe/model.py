@@ -90,10 +90,24 @@ class Lane(enum.IntEnum):
     PASSIVE = 3
 
 
+class Phases(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """When a run reached what, in seconds since just before its first packet; None for what it did not come to.
+
+    resolve_s stands apart: names are looked up beside the runs, and only an explained run looks one up for itself.
+    """
+
+    resolve_s: float | None = None
+    connect_s: float | None = None
+    tls_s: float | None = None
+    first_byte_s: float | None = None
+    total_s: float | None = None
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a probe found. Return one, return None for a pass, or raise for a failure.
 
     latency_s overrides what the lane measured around the call: for probes that know better which part was the target's.
+    phases and facts (name and value, for people) are shown when the run is explained.
     """
 
     result: Result = Result.OK
@@ -101,6 +115,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     message: str = ""
     detail: int = 0
     latency_s: float | None = None
+    phases: Phases | None = None
+    facts: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def ok(cls, message: str = "", *, latency_s: float | None = None) -> Outcome:
@@ -161,6 +177,44 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     reason: Reason
     message: str
     at: float
+
+
+class RunReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, more closely than a RecentResult. `at`: wall-clock seconds when it began."""
+
+    at: float
+    result: Result
+    reason: Reason
+    detail: int
+    message: str
+    latency_s: float
+    phases: Phases
+    round_trip_s: float | None = None
+    """The kernel's round trip: of the handshake, or smoothed since."""
+    retransmissions: int = 0
+    status: int = 0
+    """Of HTTP; 0 when none came."""
+    connection: str = ""
+    """"new", "kept" from the run before, "retried" on a new one because the kept one was dead; "" when there was none."""
+
+
+class Explanation(RunReport, frozen=True, kw_only=True):
+    """One run that was made to be explained."""
+
+    name: str
+    kind: str
+    lane: Lane
+    target: str
+    lag_s: float
+    addresses: tuple[str, ...] = ()
+    """Of the target's name, in the order in which they are tried; empty when the target is an address."""
+    local: str = ""
+    peer: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Of the answer, in its order; the values of cookies are left out."""
+    body_bytes: int = 0
+    facts: tuple[tuple[str, str], ...] = ()
+    """What a kind of the Python lanes has to say besides."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ import trio
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.batch import RecordBatch
 from meshkit_fastprobe._native.engine import Engine
+from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.injection import InjectionPoint
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.describe import describe
@@ -26,7 +27,7 @@ from meshkit_fastprobe.config.load import load, refresh, target_files_changed
 from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.errors import ConfigError, MissingExtraError, NotRunningError, SkippedError
-from meshkit_fastprobe.model import Lane, ProbeOptions, Reason, Result, Settings, State, Transition
+from meshkit_fastprobe.model import Explanation, Lane, ProbeOptions, Reason, Result, RunReport, Settings, State, Transition
 from meshkit_fastprobe.probes.base import Probe, lane_of, runs_on_trio
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
@@ -34,6 +35,7 @@ from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
 from meshkit_fastprobe.scheduling.changes import Changes, ChangeStream
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
+from meshkit_fastprobe.scheduling.explaining import FAILING_PROBES, of_failures
 from meshkit_fastprobe.scheduling.pump import Records
 from meshkit_fastprobe.scheduling.session import Session
 from meshkit_fastprobe.telemetry.logs import flush_transitions, log_transition
@@ -59,6 +61,7 @@ class Diagnostics:
         self.settings = settings
         self.catalog = Catalog(settings.max_probes)
         self.table = Table(settings.max_probes, MAX_GROUPS)
+        self._failures = Failures(settings.max_probes, FAILING_PROBES)
         self.windows = Windows(self.table, self.catalog.groups, settings.window_frame_s)
         self.address: str | None = None
         """Where the endpoints listen, once they do."""
@@ -121,6 +124,7 @@ class Diagnostics:
         registration = self.catalog[name]
         self.catalog.drop(registration)
         self.table.remove(registration.slot, registration.generation)
+        self._failures.forget(registration.slot)
         if self._running:
             self._running.remove(registration)
         else:
@@ -238,6 +242,12 @@ class Diagnostics:
         now_ns = self._clocks.schedule_ns()
         return self._builder.recent(self.catalog[name], now_ns, self._clocks.wall_s(now_ns))
 
+    def failures(self, name: str) -> list[RunReport]:
+        """The last failures of one probe, oldest first, however long ago: at most eight, of the probes that failed last."""
+        registration = self.catalog[name]
+        now_ns = self._clocks.schedule_ns()
+        return of_failures(self._failures.read(registration.slot, registration.generation), now_ns, self._clocks.wall_s(now_ns))
+
     def now_ns(self) -> int:
         """Now on the scheduling clock, on which `due_ns` of registrations lies."""
         return self._clocks.schedule_ns()
@@ -276,6 +286,19 @@ class Diagnostics:
             raise SkippedError(name, str(skipped))
         now_ns = self._clocks.schedule_ns()
         return self._builder.view(registration, now_ns, self._clocks.wall_s(now_ns))
+
+    async def explain(self, name: str) -> Explanation:
+        """Run a probe now, besides its schedule, and tell all that can be told of that run. It counts like any other.
+
+        NotRunningError outside `async with`; SkippedError when our own limits kept it from running.
+        """
+        registration = self.catalog[name]
+        if self._running is None:
+            raise NotRunningError("explain needs a running Diagnostics; use `async with diag:`")
+        told = await self._running.explain(registration)
+        if isinstance(told, Reason):
+            raise SkippedError(name, str(told))
+        return told
 
     async def __aenter__(self) -> Diagnostics:
         if self._context is not None:
@@ -367,6 +390,7 @@ class Diagnostics:
             table=self.table,
             windows=self.windows,
             batch=self._batch,
+            failures=self._failures,
             on_transitions=self._on_transitions,
         )
 

@@ -47,8 +47,8 @@ class Client:
     def get(self, path: str, params: Params) -> list[Answer]:
         return self._ask("GET", path, params)
 
-    def post(self, path: str) -> list[Answer]:
-        return self._ask("POST", path, [])
+    def post(self, path: str, params: Params | None = None) -> list[Answer]:
+        return self._ask("POST", path, params or [])
 
     def get_all(self, path: str, params: Params, limit: int) -> list[Answer]:
         """Follow page tokens until `limit` items of each host have come."""

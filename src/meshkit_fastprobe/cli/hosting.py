@@ -68,11 +68,21 @@ def run(
 def once(
     config: ConfigFile,
     output: Annotated[Form, typer.Option("-o", "--output", help="table, wide, json, yaml or name.")] = Form.table,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="NAME", help="Run this probe alone, and tell how it went.")
+    ] = None,
 ) -> int:
     """Run every probe of a configuration file once. Exit 0 when all pass, 1 when one does not."""
     import trio
 
-    from meshkit_fastprobe.cli.once import run_all_once, show_once
+    from meshkit_fastprobe.cli.once import explain_once, run_all_once, show_once
+
+    if explain is not None:
+        from meshkit_fastprobe.cli.writing import show_explained
+
+        told = trio.run(explain_once, config, explain)
+        show_explained([told], output)
+        return Exit.WELL if told["result"] in {"ok", "degraded"} else Exit.UNHEALTHY
 
     items = trio.run(run_all_once, config)
     return show_once(items, output)

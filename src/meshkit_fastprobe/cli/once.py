@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import typer
 from rich.progress import Progress
 
 from meshkit_fastprobe.cli import tables, words
-from meshkit_fastprobe.cli.exits import Exit
-from meshkit_fastprobe.cli.items import Item, probe_item
+from meshkit_fastprobe.cli.exits import CliError, Exit
+from meshkit_fastprobe.cli.items import Item, explanation_item, probe_item
 from meshkit_fastprobe.cli.output import Form, write_document
 from meshkit_fastprobe.errors import SkippedError
 from meshkit_fastprobe.runtime import Diagnostics, load_config
@@ -23,12 +24,7 @@ MAX_AT_ONCE = 256
 
 async def run_all_once(path: Path) -> list[Item]:
     """Run each probe once, many at a time; items in the order of their names."""
-    config = load_config(path)
-    diag = Diagnostics.from_config(
-        msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, server=None))
-    )
-    for registration in list(diag.catalog):
-        diag.pause(registration.name)  # nothing runs by itself: each probe runs when it is asked to
+    diag = _quiet(path)
     items: dict[str, Item] = {}
     limiter = trio.CapacityLimiter(MAX_AT_ONCE)
     console = tables.console(stderr=True)
@@ -44,6 +40,34 @@ async def run_all_once(path: Path) -> list[Item]:
             for registration in list(diag.catalog):
                 nursery.start_soon(run_one, registration.name)
     return [items[name] for name in sorted(items)]
+
+
+async def explain_once(path: Path, name: str) -> Item:
+    """Run one probe of the file, and tell how it went."""
+    diag = _quiet(path)
+    if name not in diag.catalog.by_name:
+        near = get_close_matches(name, diag.catalog.by_name, 1)
+        raise CliError(
+            f"{path} has no probe named {name!r}",
+            f"did you mean {near[0]}?" if near else f"fastprobe config show {path}",
+            Exit.USAGE,
+        )
+    async with diag:
+        try:
+            return explanation_item(await diag.explain(name))
+        except SkippedError as error:
+            raise CliError(str(error), "nothing is wrong with the target: try again in a moment", Exit.UNHEALTHY) from None
+
+
+def _quiet(path: Path) -> Diagnostics:
+    """The probes of a file, none of which runs by itself."""
+    config = load_config(path)
+    diag = Diagnostics.from_config(
+        msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, server=None))
+    )
+    for registration in list(diag.catalog):
+        diag.pause(registration.name)
+    return diag
 
 
 async def _once(diag: Diagnostics, name: str) -> Item:

@@ -156,13 +156,16 @@ def probes_show(
         elif output is Form.name:
             typer.echo(name)
         else:
-            from meshkit_fastprobe.cli import tables
+            from meshkit_fastprobe.cli import explained, tables
 
             console = tables.console()
             for item in items:
                 console.print(tables.probe_details(item, time.time()))
                 console.print()
                 console.print(tables.recent_table(item, time.time()))
+                if item.get("failures"):
+                    console.print()
+                    console.print(explained.failures_table(item["failures"], time.time()))
         return _code(answers, items)
 
     return _repeat(look, watch=watch)

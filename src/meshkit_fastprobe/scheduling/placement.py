@@ -22,8 +22,9 @@ from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.probes.fixed import FixedTarget
 from meshkit_fastprobe.probes.targets import is_literal
 from meshkit_fastprobe.probes.via import Ip, Via
+from meshkit_fastprobe.scheduling.explaining import Lookup
 from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, spread
-from meshkit_fastprobe.scheduling.resolver import Name, Resolver
+from meshkit_fastprobe.scheduling.resolver import Name, Resolver, lookup
 
 NS: Final = 1_000_000_000
 PLACING_NS: Final = 10_000
@@ -176,12 +177,21 @@ class Placement:
             if not self._by_name[name]:
                 del self._by_name[name]
 
-    def run_now(self, registration: Registration) -> None:
+    def run_now(self, registration: Registration, *, explain: bool = False) -> None:
         """One run now, or as soon as the engine knows the probe."""
         if registration.slot in self._unplaced:
             self._asked_for.add(registration.slot)
         else:
-            self._engine.run(registration.slot, registration.generation)
+            self._engine.run(registration.slot, registration.generation, explain=explain)
+
+    async def look_up(self, registration: Registration) -> Lookup | None:
+        """Ask for the name of a target once more, beside what is in use; None when it has none."""
+        name = _name_of(registration)
+        if name is None:
+            return None
+        began_s = trio.current_time()
+        found = await lookup(name)
+        return Lookup(tuple(found) if isinstance(found, list) else (), trio.current_time() - began_s)
 
     def pause(self, registration: Registration) -> None:
         self._paused.add(registration.slot)

@@ -8,7 +8,7 @@ which waits one coalescing period for company. Either way ingest sees batches, n
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import trio
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.batch import RecordBatch
 from meshkit_fastprobe._native.engine import Engine
+from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.table import Table
 
 DRAIN_RECORDS: Final = 8192
@@ -37,19 +38,23 @@ class Pump:
         engine: Engine,
         table: Table,
         batch: RecordBatch,
+        failures: Failures,
         *,
         notify_s: float,
         on_notices: Callable[[Records], None],
         on_transitions: Callable[[Records], None],
         on_ingested: Callable[[Records], None],
+        on_explained: Callable[[dict[str, Any]], None],
     ) -> None:
         self._engine = engine
         self._table = table
         self._batch = batch
+        self._failures = failures
         self._notify_s = notify_s
         self._on_notices = on_notices
         self._on_transitions = on_transitions
         self._on_ingested = on_ingested
+        self._on_explained = on_explained
         self._records: Records = np.zeros(DRAIN_RECORDS, layout.RECORD)
         self._transitions: Records = np.zeros(max(DRAIN_RECORDS, batch.capacity), layout.TRANSITION)
         self._wanted = trio.Event()
@@ -90,6 +95,8 @@ class Pump:
         for _ in range(DRAINS_IN_ONE_GO):
             n = self._engine.drain(self._records)
             if n:
+                for trace in self._engine.drain_traces(self._failures):  # a trace comes before its record
+                    self._on_explained(trace)
                 self._take(self._records, n)
                 self._hand_on_notices(n)
             if n < DRAIN_RECORDS:
@@ -106,6 +113,7 @@ class Pump:
         """Ingest the batch and post gathered commands."""
         n = self._batch.size
         if n:
+            self._failures.take(self._batch.array, n)
             self._take(self._batch.array, n)
             self._batch.clear()
         if self._engine.flush():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import trio
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.batch import RecordBatch
 from meshkit_fastprobe._native.engine import Engine
+from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.windows import Windows
-from meshkit_fastprobe.model import Lane, Reason, Settings
+from meshkit_fastprobe.model import Explanation, Lane, Reason, Settings
 from meshkit_fastprobe.probes.catalog import Catalog, Registration
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
+from meshkit_fastprobe.scheduling.explaining import Record, of_outcome, of_trace
 from meshkit_fastprobe.scheduling.lanes.base import PythonLane
 from meshkit_fastprobe.scheduling.lanes.task import TaskLane
 from meshkit_fastprobe.scheduling.lanes.thread import ThreadLane
@@ -24,6 +27,9 @@ from meshkit_fastprobe.scheduling.pump import Pump, Records
 from meshkit_fastprobe.scheduling.resolver import Name, Resolver
 
 Clocks = HostClocks | TrioClocks
+
+EXPLAIN_ATTEMPTS = 3
+"""Runs made until one was made to be explained, not joined: then what its record says has to do."""
 
 
 class Session:
@@ -39,6 +45,7 @@ class Session:
         table: Table,
         windows: Windows,
         batch: RecordBatch,
+        failures: Failures,
         on_transitions: Callable[[Records], None],
     ) -> None:
         self.engine = engine
@@ -47,14 +54,17 @@ class Session:
         self._catalog = catalog
         self._windows = windows
         self._waiters: dict[int, list[_Waiter]] = {}
+        self._traces: dict[int, dict[str, Any]] = {}  # of runs that are to be explained, until their record comes
         self.pump = Pump(
             engine,
             table,
             batch,
+            failures,
             notify_s=settings.notify_s,
             on_notices=self._on_notices,
             on_transitions=on_transitions,
             on_ingested=self._on_ingested,
+            on_explained=self._on_explained,
         )
         self._resolver = Resolver(settings.dns_ttl_s, self._on_resolved)
         task_lane = TaskLane(engine, clocks, batch, self.pump.wake, settings.max_task_runs)
@@ -119,12 +129,39 @@ class Session:
 
     async def run_once(self, registration: Registration) -> Reason | None:
         """Wait for the next result of this probe; the reason when it was skipped instead."""
+        return (await self._run(registration, explain=False)).skipped
+
+    async def explain(self, registration: Registration) -> Explanation | Reason:
+        """Make a run of this probe and wait for all that can be told of it; the reason when it was skipped instead.
+
+        A native run that was in flight already tells little: then another is made.
+        """
+        lookup = await self._placement.look_up(registration)
+        lane = self._lanes.get(registration.lane)
+        if lane is not None:
+            lane.explain(registration.slot)
+        try:
+            for attempt in range(EXPLAIN_ATTEMPTS):
+                waiter = await self._run(registration, explain=True)
+                if waiter.skipped is not None:
+                    return waiter.skipped
+                if waiter.trace is not None or lane is not None or attempt == EXPLAIN_ATTEMPTS - 1:
+                    break
+        finally:
+            outcome = None if lane is None else lane.explained(registration.slot)
+        assert waiter.record is not None, "a run that was not skipped has a record"
+        at = self._clocks.wall_s(waiter.record[2])
+        if waiter.trace is None:
+            return of_outcome(registration, outcome, waiter.record, at, lookup)
+        return of_trace(registration, waiter.trace, waiter.record, at, lookup)
+
+    async def _run(self, registration: Registration, *, explain: bool) -> _Waiter:
         waiter = _Waiter()
         self._waiters.setdefault(registration.slot, []).append(waiter)
-        self._placement.run_now(registration)
+        self._placement.run_now(registration, explain=explain)
         self._flush_commands()
         await waiter.done.wait()
-        return waiter.skipped
+        return waiter
 
     def _flush_commands(self) -> None:
         if self.engine.flush():
@@ -160,8 +197,16 @@ class Session:
                 continue
             if result == layout.EVENT_SKIPPED and reason in {Reason.OVERLAP, Reason.LATE}:
                 continue  # the run in flight will tell
-            for waiter in self._waiters.pop(int(record["slot"]), []):
+            told: Record = record.item()
+            trace = self._traces.pop(told[0], None)
+            for waiter in self._waiters.pop(told[0], []):
+                waiter.record = told
+                waiter.trace = trace if trace is not None and trace["started_ns"] == told[2] else None
                 waiter.end(reason if result == layout.EVENT_SKIPPED else None)
+
+    def _on_explained(self, trace: dict[str, Any]) -> None:
+        if trace["slot"] in self._waiters:
+            self._traces[trace["slot"]] = trace
 
     async def _keep_windows(self) -> None:
         while True:
@@ -172,11 +217,13 @@ class Session:
 class _Waiter:
     """Somebody waits for the next result of one probe."""
 
-    __slots__ = ("done", "skipped")
+    __slots__ = ("done", "record", "skipped", "trace")
 
     def __init__(self) -> None:
         self.done = trio.Event()
         self.skipped: Reason | None = None
+        self.record: Record | None = None
+        self.trace: dict[str, Any] | None = None
 
     def end(self, skipped: Reason | None) -> None:
         self.skipped = skipped

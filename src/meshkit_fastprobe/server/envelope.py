@@ -13,19 +13,16 @@ import msgspec
 
 from meshkit_fastprobe.aggregation.groups import Group
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult
-from meshkit_fastprobe.model import Reason
+from meshkit_fastprobe.model import Reason, RunReport
 from meshkit_fastprobe.server.context import Request
 from meshkit_fastprobe.server.negotiation import JSON, MSGPACK, MSGPACK_NAMES, choose
 from meshkit_fastprobe.server.reply import Reply
+from meshkit_fastprobe.server.reports import Body, ExplanationItem, ReportItem, report_item
 
 SCHEMA_VERSION: Final = 1
 
 _json = msgspec.json.Encoder()
 _msgpack = msgspec.msgpack.Encoder()
-
-
-class Body(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True, gc=False):
-    """Fields with a default are absent while they say nothing."""
 
 
 class RecentItem(Body):
@@ -64,10 +61,12 @@ class ProbeItem(Body):
     p50_seconds: float | None = None
     p90_seconds: float | None = None
     p99_seconds: float | None = None
-    beyond_range: list[str] = []
+    beyond_range: list[str] = msgspec.field(default_factory=list)
     """Quantiles that lie among the timeouts, or above the largest bucket, and have no number."""
     recent: list[RecentItem] | None = None
     """Oldest first; in the view of a single probe."""
+    failures: list[ReportItem] | None = None
+    """Likewise, with their phases, however long ago."""
 
 
 class GroupItem(Body):
@@ -84,7 +83,7 @@ class GroupItem(Body):
     p50_seconds: float | None = None
     p90_seconds: float | None = None
     p99_seconds: float | None = None
-    beyond_range: list[str] = []
+    beyond_range: list[str] = msgspec.field(default_factory=list)
     window: str | None = None
 
 
@@ -94,6 +93,7 @@ class Envelope(Body):
     host: str
     item: ProbeItem | None = None
     items: list[ProbeItem] | list[GroupItem] | None = None
+    explanation: ExplanationItem | None = None
     next_page_token: str | None = None
 
 
@@ -108,7 +108,7 @@ def rfc3339(wall_s: float) -> str:
     return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def probe_item(view: ProbeView, recent: list[RecentResult] | None = None) -> ProbeItem:
+def probe_item(view: ProbeView, recent: list[RecentResult] | None = None, failures: list[RunReport] | None = None) -> ProbeItem:
     result, reason = view.result, view.reason
     numbers, beyond = _quantiles(view)
     return ProbeItem(
@@ -136,6 +136,7 @@ def probe_item(view: ProbeView, recent: list[RecentResult] | None = None) -> Pro
         last_run=None if view.last_run is None else rfc3339(view.last_run),
         success_ratio=_finite(view.success_ratio),
         recent=None if recent is None else [_recent_item(one) for one in recent],
+        failures=[report_item(one, rfc3339(one.at)) for one in failures] if failures else None,
         beyond_range=beyond,
         **numbers,
     )

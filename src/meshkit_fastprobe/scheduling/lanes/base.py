@@ -78,6 +78,7 @@ class PythonLane(ABC):
         self._workers = 0
         self._nursery: trio.Nursery | None = None
         self._last_log_s: dict[str, float] = {}
+        self._explaining: dict[int, Outcome | None] = {}  # by slot: what the next run says, for whom asks
 
     @property
     def in_flight(self) -> int:
@@ -98,6 +99,14 @@ class PythonLane(ABC):
         run = Run(registration, due_ns)
         self._runs[registration.slot] = run
         self._queue.append(run)
+
+    def explain(self, slot: int) -> None:
+        """Keep what the next run of this slot says."""
+        self._explaining[slot] = None
+
+    def explained(self, slot: int) -> Outcome | None:
+        """What it said."""
+        return self._explaining.pop(slot, None)
 
     def dispatch(self) -> None:
         """Wake or start as many workers as there are queued runs."""
@@ -180,6 +189,8 @@ class PythonLane(ABC):
         else:
             latency_ns = max(0, int(outcome.latency_s * 1e9))
         registration.message = outcome.message
+        if registration.slot in self._explaining:
+            self._explaining[registration.slot] = outcome
         self._append(
             registration,
             run.started_ns,

@@ -10,13 +10,15 @@ import numpy as np
 import trio
 
 from meshkit_fastprobe.errors import NotRunningError, SkippedError, UnknownProbeError
+from meshkit_fastprobe.model import Explanation
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, ProbeItem, envelope_reply, probe_item, rfc3339
 from meshkit_fastprobe.server.filters import FILTERS, Filters
 from meshkit_fastprobe.server.paging import make_token, read_token
 from meshkit_fastprobe.server.problems import NOT_READY, RUN_SKIPPED, UNKNOWN_PROBE, Problem
-from meshkit_fastprobe.server.query import whole_number
+from meshkit_fastprobe.server.query import TRUTH, whole_number, word_of
 from meshkit_fastprobe.server.reply import Reply
+from meshkit_fastprobe.server.reports import explanation_item
 
 DEFAULT_PAGE: Final = 100
 MAX_PAGE: Final = 10_000
@@ -57,10 +59,14 @@ async def show_probe(context: Context, request: Request) -> Reply:
 
 
 async def run_probe(context: Context, request: Request) -> Reply:
-    """Run now, and answer when the result is there."""
-    request.query()
+    """Run now, and answer when the result is there; explain=true tells how it went."""
+    explain = request.query("explain").one("explain", word_of("explain", TRUTH), False)
+    told: Explanation | None = None
     try:
-        await context.host.run_once(request.name)
+        if explain:
+            told = await context.host.explain(request.name)
+        else:
+            await context.host.run_once(request.name)
     except UnknownProbeError:
         raise _unknown(request.name) from None
     except SkippedError as error:
@@ -68,7 +74,7 @@ async def run_probe(context: Context, request: Request) -> Reply:
         raise Problem(RUN_SKIPPED, f"the run was skipped: {error.reason}", hint, headers={"retry-after": "1"}) from None
     except NotRunningError:
         raise Problem(NOT_READY, "probes are not being run", "start the runtime first") from None
-    return _one(context, request)
+    return _one(context, request, told)
 
 
 async def pause_probe(context: Context, request: Request) -> Reply:
@@ -89,13 +95,19 @@ async def resume_probe(context: Context, request: Request) -> Reply:
     return _one(context, request)
 
 
-def _one(context: Context, request: Request) -> Reply:
+def _one(context: Context, request: Request, told: Explanation | None = None) -> Reply:
     host = context.host
     try:
-        item = probe_item(host.view(request.name), host.recent(request.name))
+        item = probe_item(host.view(request.name), host.recent(request.name), host.failures(request.name))
     except UnknownProbeError:
         raise _unknown(request.name) from None
-    envelope = Envelope(schema_version=SCHEMA_VERSION, generated_at=rfc3339(time.time()), host=host.settings.host, item=item)
+    envelope = Envelope(
+        schema_version=SCHEMA_VERSION,
+        generated_at=rfc3339(time.time()),
+        host=host.settings.host,
+        item=item,
+        explanation=None if told is None else explanation_item(told, rfc3339(told.at)),
+    )
     return envelope_reply(request, envelope)
 
 

@@ -1,0 +1,34 @@
+"""What people read of a run, from what the engine told."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshkit_fastprobe._native import layout
+from meshkit_fastprobe._native.failures import Failures
+from meshkit_fastprobe.model import Reason, Result
+from meshkit_fastprobe.scheduling.explaining import headers_of, of_failures
+
+
+def test_headers_are_those_of_the_final_answer_and_cookies_keep_their_values() -> None:
+    head = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nServer:  t \r\nset-Cookie: sid=secret\r\n\r\n"
+    assert headers_of(head) == (("Server", "t"), ("set-Cookie", "(not shown)"))
+
+
+def test_a_head_that_was_cut_is_told_as_far_as_it_came() -> None:
+    assert headers_of(b"HTTP/1.1 200 OK\r\nServer: t\r\nX-Lo") == (("Server", "t"),)
+    assert headers_of(b"") == ()
+
+
+def test_a_phase_that_was_not_reached_has_no_time() -> None:
+    failures = Failures(8, 2)
+    records = np.zeros(1, layout.RECORD)
+    records[0] = (3, 1, 2_000_000_000, 5_000_000, 0, 0, Result.TIMEOUT, Reason.TIMEOUT)
+    failures.take(records, 1)
+    (told,) = of_failures(failures.read(3, 1), 5_000_000_000, 1000.0)
+    assert (told.at, told.latency_s, told.result) == (997.0, 0.005, Result.TIMEOUT)
+    assert (told.phases.connect_s, told.phases.first_byte_s, told.round_trip_s) == (None, None, None)
+
+
+def test_the_layout_is_as_large_as_the_core_writes_it() -> None:
+    assert layout.FAILURE.itemsize == 32
