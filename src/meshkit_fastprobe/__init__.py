@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.http import HttpExpect, HttpProbe
     from meshkit_fastprobe.probes.registry import ProbeRegistry, probe_kind
     from meshkit_fastprobe.probes.tcp import TcpProbe
+    from meshkit_fastprobe.probes.tls import TlsProbe
+    from meshkit_fastprobe.probes.tls_settings import Tls
     from meshkit_fastprobe.probes.via import Via
     from meshkit_fastprobe.runtime import Diagnostics, ReloadSummary, load_config
 
@@ -75,6 +77,8 @@ _HOMES = {
     "probes.http": ("HttpExpect", "HttpProbe"),
     "probes.registry": ("ProbeRegistry", "probe_kind"),
     "probes.tcp": ("TcpProbe",),
+    "probes.tls": ("TlsProbe",),
+    "probes.tls_settings": ("Tls",),
     "probes.via": ("Via",),
     "runtime": ("Diagnostics", "ReloadSummary", "load_config"),
 }
@@ -112,6 +116,8 @@ __all__ = [
     "Snapshot",
     "State",
     "TcpProbe",
+    "Tls",
+    "TlsProbe",
     "Totals",
     "Transition",
     "UnknownProbeError",

@@ -58,6 +58,11 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(22, TLS_HOSTNAME, "tls_hostname", "the certificate is for another name")                                                 \
     X(23, TLS_EXPIRED, "tls_expired", "the certificate has expired")                                                           \
     X(24, TLS_EXPIRING, "tls_expiring", "the certificate expires soon")                                                        \
+    X(25, TLS_VERSION, "tls_version", "the target speaks no TLS version that is accepted")                                     \
+    X(26, TLS_ALPN, "tls_alpn", "no expected application protocol was agreed on")                                              \
+    X(27, TLS_CLIENT_CERTIFICATE, "tls_client_certificate", "the target refuses our certificate, or wants one")                \
+    X(28, TLS_NOT_YET_VALID, "tls_not_yet_valid", "the certificate is not valid yet")                                          \
+    X(29, TLS_FILES, "tls_files", "certificate or key files of this host cannot be used")                                      \
     X(30, HTTP_STATUS, "http_status", "unexpected HTTP status")                                                                \
     X(31, HTTP_PROTOCOL, "http_protocol", "malformed HTTP response")                                                           \
     X(32, HTTP_HEADER_LIMIT, "http_header_limit", "response headers larger than the limit")                                    \
@@ -72,6 +77,17 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(52, EXCEPTION, "exception", "the probe raised an exception")                                                             \
     X(53, REPORTED, "reported", "reported by the caller")                                                                      \
     X(54, UNSUPPORTED, "unsupported", "this probe cannot run on this host")                                                    \
+    X(60, HTTP_REDIRECT, "http_redirect", "redirected further than is followed")                                               \
+    X(61, HTTP_DOWNGRADE, "http_downgrade", "passed, but not over the HTTP version that was asked for")                        \
+    X(62, GRPC_STATUS, "grpc_status", "the call ended with an error status")                                                   \
+    X(63, GRPC_NOT_SERVING, "grpc_not_serving", "the service says that it is not serving")                                     \
+    X(64, GRPC_UNKNOWN_SERVICE, "grpc_unknown_service", "the target does not know the service")                                \
+    X(65, GRPC_PROTOCOL, "grpc_protocol", "malformed gRPC response")                                                           \
+    X(66, STREAM_SILENT, "stream_silent", "the stream stands, but nothing came in time")                                       \
+    X(67, STREAM_RESUME, "stream_resume", "the stream did not resume where it ended")                                          \
+    X(70, EXEC_STATUS, "exec_status", "the command ended with another exit status")                                            \
+    X(71, EXEC_SIGNAL, "exec_signal", "the command was ended by a signal")                                                     \
+    X(72, EXEC_FAILED, "exec_failed", "the command could not be started")                                                      \
     X(100, OVERLAP, "overlap", "the previous run had not finished")                                                            \
     X(101, SATURATED, "saturated", "no free worker or connection in time")                                                     \
     X(102, LATE, "late", "the moment had passed (suspended or stopped process)")                                               \

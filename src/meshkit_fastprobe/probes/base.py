@@ -6,6 +6,8 @@ A kind belongs to exactly one lane, by what it implements:
   no native lane (no epoll, or Settings.native_lane is off) the same probe runs on trio: by `interpret(address)`, or by a
   `check()` of its own.
 - `AsyncProbe`: `async def check()` runs on trio in the task lane.
+- `TrioProbe`: `interpret(address)` alone: on trio in the task lane as well, with its name resolved by the runtime, and with
+  something to keep between runs.
 - `SyncProbe`: `def check()` runs on a worker thread in the thread lane.
 
 Construction has no side effects. `check` returns an Outcome or None, or raises; it needs no timeout of its own. A kind that
@@ -70,6 +72,21 @@ class PortableProbe(NativeProbe, Protocol):
 
 
 @runtime_checkable
+class TrioProbe(Protocol):
+    kind: ClassVar[str]
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where to connect."""
+
+    def interpret(self, host: str, port: int) -> AsyncTarget:
+        """What asks at a literal IP address (or unix path, port 0)."""
+
+
+@runtime_checkable
 class AsyncProbe(Protocol):
     kind: ClassVar[str]
 
@@ -90,7 +107,7 @@ class SyncProbe(Protocol):
     def check(self) -> Outcome | None: ...
 
 
-Probe: TypeAlias = NativeProbe | AsyncProbe | SyncProbe
+Probe: TypeAlias = NativeProbe | TrioProbe | AsyncProbe | SyncProbe
 
 _lanes: dict[type, Lane] = {}
 
@@ -106,6 +123,8 @@ def lane_of(kind: type) -> Lane | None:
         check = getattr(kind, "check", None)
         if hasattr(kind, "compile") and hasattr(kind, "endpoint"):
             lane = Lane.NATIVE
+        elif hasattr(kind, "interpret") and hasattr(kind, "endpoint"):
+            lane = Lane.TASK
         elif check is not None:
             lane = getattr(kind, "lane", Lane.TASK if inspect.iscoroutinefunction(check) else Lane.THREAD)
         if lane is not None:

@@ -1,0 +1,107 @@
+"""TLS over a connected socket: the handshake, and its failures told by reason."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+import trio
+
+from meshkit_fastprobe.model import Outcome, Reason, Result
+from meshkit_fastprobe.probes.dialing import Address, connect
+from meshkit_fastprobe.probes.tls_settings import Tls
+from meshkit_fastprobe.probes.via import Via
+
+Stream = trio.SSLStream[trio.SocketStream]
+
+_CLOSE_IN_ORDER: Final = struct.pack("ii", 0, 0)
+"""struct linger. A reset could overtake our last handshake message, and servers would log a broken handshake at each check."""
+
+_EXPIRED, _NOT_YET_VALID, _HOSTNAME, _IP_ADDRESS = 10, 9, 62, 64  # X509_V_ERR_*
+_BY_VERIFY_CODE: Final = {
+    _EXPIRED: Reason.TLS_EXPIRED,
+    _NOT_YET_VALID: Reason.TLS_NOT_YET_VALID,
+    _HOSTNAME: Reason.TLS_HOSTNAME,
+    _IP_ADDRESS: Reason.TLS_HOSTNAME,
+}
+_VERSION_WORDS: Final = ("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION", "VERSION_TOO_LOW")
+_ALPN_WORDS: Final = ("NO_APPLICATION_PROTOCOL",)
+_CLIENT_CERTIFICATE_WORDS: Final = (
+    "ALERT_CERTIFICATE",
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_ACCESS_DENIED",
+)
+_NOT_TLS_WORDS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+
+
+def open_context(tls: Tls, alpn: tuple[str, ...]) -> ssl.SSLContext | Outcome:
+    """The context of these settings, or what its files keep us from: our own mistake, so no failure of the target."""
+    try:
+        return tls.context(alpn)
+    except OSError as error:  # SSLError is one
+        return Outcome.error(error.strerror or str(error), reason=Reason.TLS_FILES, detail=error.errno or 0)
+
+
+async def connect_tls(address: Address, via: Via, context: ssl.SSLContext, server_name: str) -> Stream | Outcome:
+    """A stream whose handshake is not yet done, or why there is no connection. OurLimit when that is our own fault."""
+    connected = await connect(address, via)
+    if isinstance(connected, Outcome):
+        return connected
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_IN_ORDER)
+    transport = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
+    return trio.SSLStream(transport, context, server_hostname=server_name or None, https_compatible=True)
+
+
+async def shake_hands(stream: Stream) -> Outcome | None:
+    """Finish the handshake; an outcome when it fails."""
+    try:
+        await stream.do_handshake()
+    except (trio.BrokenResourceError, ssl.SSLError) as error:
+        return failure_of(error)
+    return None
+
+
+def close_at_once(stream: Stream) -> None:
+    """Close without waiting for the peer's word: the kernel sends what is left."""
+    stream.transport_stream.socket.close()
+
+
+def failure_of(error: BaseException) -> Outcome:
+    """What went wrong in a handshake, or later on a TLS stream, by the causes of what was raised."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Outcome.fail(cause.verify_message, reason=_BY_VERIFY_CODE.get(cause.verify_code, Reason.TLS_UNTRUSTED))
+        if isinstance(cause, ssl.SSLEOFError):
+            break
+        if isinstance(cause, ssl.SSLError):
+            return _of_library(cause.reason or "")
+        if isinstance(cause, OSError):
+            return Outcome.fail("reset", reason=Reason.TLS_HANDSHAKE, detail=cause.errno or 0)
+    return Outcome.fail("closed by the target", reason=Reason.TLS_HANDSHAKE)
+
+
+def _of_library(words: str) -> Outcome:
+    """OpenSSL's word for what happened is stable and holds nothing of the peer's."""
+    readable = words.lower().replace("_", " ")
+    for known, reason in (
+        (_VERSION_WORDS, Reason.TLS_VERSION),
+        (_ALPN_WORDS, Reason.TLS_ALPN),
+        (_CLIENT_CERTIFICATE_WORDS, Reason.TLS_CLIENT_CERTIFICATE),
+    ):
+        if any(word in words for word in known):
+            return Outcome.fail(readable, reason=reason)
+    if any(word in words for word in _NOT_TLS_WORDS):
+        readable = "the answer is not TLS"
+    return Outcome(Result.FAIL, Reason.TLS_HANDSHAKE, readable)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__
