@@ -70,7 +70,7 @@ class Diagnostics:
         self.descriptors: Budget | None = None
         """How many connections the native lane may hold, and why, once running."""
         self.started_ns = 0
-        """When probes were last scheduled for the first time after entering, on the scheduling clock."""
+        """From when the schedules count of the probes that were there on entering, on the scheduling clock."""
         self._native_lane = settings.native_lane
         self._clocks = HostClocks() if settings.engine == "thread" else TrioClocks()
         self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows)
@@ -335,17 +335,16 @@ class Diagnostics:
             raise failure
 
     async def _start(self, running: Session, nursery: trio.Nursery) -> None:
-        running.start(nursery)
-        nursery.start_soon(self._keep_target_files)
-        self.started_ns = self._clocks.schedule_ns()
-        running.place(self._pending)
-        self._pending = []
-        if self.settings.server is not None:
+        if self.settings.server is not None:  # first: importing takes a while, and nothing should fall due in it
             try:
                 from meshkit_fastprobe.server.serve import serve
             except ModuleNotFoundError as error:
                 raise MissingExtraError("Settings.server", "server") from error
             self.address = await nursery.start(serve, self, self.settings.server)
+        running.start(nursery)
+        nursery.start_soon(self._keep_target_files)
+        self.started_ns = running.place(self._pending)
+        self._pending = []
 
     def _stop(self, running: Session) -> None:
         running.stop()

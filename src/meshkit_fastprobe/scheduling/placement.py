@@ -113,8 +113,8 @@ class Placement:
         self._queued = trio.Event()
         self._asked_for: set[int] = set()  # of those: run_once wants them as soon as they are placed
 
-    def place(self, registrations: list[Registration]) -> None:
-        """Schedule probes that were just registered, all together so that their phases are even.
+    def place(self, registrations: list[Registration]) -> int:
+        """Schedule probes that were just registered, all together so that their phases are even; the moment they count from.
 
         Of a large batch only the phases are settled at once; the engine is told by `run`, first of those that are due first.
         """
@@ -126,10 +126,11 @@ class Placement:
             for registration, first_ns in zip(registrations, firsts.tolist(), strict=True):
                 self._place_one(registration, first_ns)
             self._flush()
-            return
+            return now_ns
         self._unplaced.update(one.slot for one in registrations)
         self._queue.append(_Batch(registrations, firsts))
         self._queued.set()
+        return now_ns
 
     async def run(self) -> None:
         """Tell the engine of large batches, a little at each turn of the event loop."""
@@ -147,12 +148,16 @@ class Placement:
                 self._queued = trio.Event()
 
     def _place_one(self, registration: Registration, first_ns: int) -> None:
+        # What fell due while its batch was placed runs late; only a whole interval late would be another run's turn.
+        late_ns = self._clock.schedule_ns() - registration.due_ns
+        every_ns = interval_ns(registration)
+        due_ns = registration.due_ns if late_ns < every_ns else self._next_due(registration, every_ns)
         endpoint = _endpoint_of(registration)
         if endpoint is None:
-            self._add(registration, None, first_ns)
+            self._add(registration, None, first_ns, due_ns)
         elif isinstance(endpoint, str) or is_literal(endpoint[0]):
             host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
-            self._add(registration, self._target(registration, host, port), first_ns)
+            self._add(registration, self._target(registration, host, port), first_ns, due_ns)
         else:
             self._await_name(registration, Name(endpoint[0], _ip_of(registration)))
 
@@ -228,7 +233,7 @@ class Placement:
         else:
             target = self._target(registration, answer, cast("tuple[str, int]", _endpoint_of(registration))[1])
         if registration.slot in self._unplaced:
-            self._add(registration, target, NEVER)
+            self._add(registration, target, NEVER, self._next_due(registration, interval_ns(registration)))
         elif target is not None:
             self._engine.retarget(registration.slot, registration.generation, target)
 
@@ -245,16 +250,16 @@ class Placement:
         self._point_lane(registration, FixedTarget(outcome))
         return None
 
-    def _add(self, registration: Registration, target: Target | None, first_ns: int) -> None:
-        every_ns = interval_ns(registration)
+    def _add(self, registration: Registration, target: Target | None, first_ns: int, due_ns: int) -> None:
+        paused = registration.slot in self._paused
         self._engine.add(
             registration.slot,
             registration.generation,
             registration.lane,
-            self._next_due(registration, every_ns),
-            every_ns,
+            NEVER if paused else due_ns,
+            interval_ns(registration),
             int(registration.options.timeout_s * NS),
-            first_ns=NEVER if registration.slot in self._paused else first_ns,
+            first_ns=NEVER if paused else first_ns,
             jitter_ms=round(registration.options.jitter_s * 1000),
             target=target,
         )

@@ -103,8 +103,9 @@ class Session:
         self.pump.flush()
         self.pump.drain()
 
-    def place(self, registrations: list[Registration]) -> None:
-        self._placement.place(registrations)
+    def place(self, registrations: list[Registration]) -> int:
+        """The moment from which their schedules count: a little ahead, so that none is late from the start."""
+        return self._placement.place(registrations)
 
     def remove(self, registration: Registration) -> None:
         self._placement.remove(registration)
