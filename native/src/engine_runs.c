@@ -232,7 +232,11 @@ static void connecting_event(fp_engine *engine, fp_connection *connection, uint3
         int error = 0;
         socklen_t size = sizeof error;
         getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-        if (error) connect_failed(engine, connection, error);
+        /* A reset that answers the SYN is "refused": any other came after the handshake, sooner than we looked. */
+        if (error == ECONNRESET && connection->target->kind == FP_TARGET_HTTP)
+            fp_run_fail(engine, connection, FP_REASON_RESPONSE_RESET, error);
+        else if (error)
+            connect_failed(engine, connection, error);
         return; /* a hang-up without an error says nothing: if it stays silent, the deadline speaks */
     }
     if (!(ready & FP_WRITABLE)) return;

@@ -2,7 +2,9 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 static fp_target *http_target(const struct sockaddr_in *address, bool keep_alive) {
     fp_http_plan *plan = NULL;
@@ -121,6 +123,45 @@ static void the_latency_of_a_tcp_probe_is_the_kernels_round_trip(void) {
     close(fd);
 }
 
+/* Accepts whoever comes, but not at once. */
+static _Atomic bool enough;
+static void *accept_late(void *argument) {
+    struct pollfd news = {.fd = *(const int *)argument, .events = POLLIN};
+    usleep(300000);
+    while (!atomic_load(&enough)) {
+        int client = poll(&news, 1, 20) > 0 ? accept(news.fd, NULL, NULL) : -1;
+        if (client >= 0) close(client);
+    }
+    return NULL;
+}
+
+static void a_connection_request_that_was_sent_again_is_told_and_the_whole_wait_is_the_latency(void) {
+    struct sockaddr_in address;
+    fp_trace trace;
+    pthread_t thread;
+    int fd = rig_listen(&address, 0), filling[3];
+    for (int i = 0; i < 3; i++) { /* the accept queue is full: the kernel drops our first SYN */
+        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(filling[i], (struct sockaddr *)&address, sizeof address);
+    }
+    usleep(50000);
+    CHECK_EQ(pthread_create(&thread, NULL, accept_late, &fd), 0);
+    rig it = rig_new(1);
+    rig_aim(&it, 0, rig_tcp(&address), 15 * FP_NS_PER_S);
+    const fp_record record = rig_run(&it, 0, FP_RUN_EXPLAIN);
+    CHECK_EQ(record.result, FP_OK);
+    CHECK_EQ(fp_engine_drain_traces(it.engine, &trace, 1), 1);
+    CHECK(trace.retransmissions >= 1);
+    CHECK(record.latency_ns >= 900 * FP_NS_PER_MS); /* the first retransmission comes after a second */
+    CHECK_EQ(rig_stats(&it).syn_retransmissions, trace.retransmissions);
+    fp_trace_free(&trace);
+    atomic_store(&enough, true);
+    pthread_join(thread, NULL);
+    rig_free(&it);
+    for (int i = 0; i < 3; i++) close(filling[i]);
+    close(fd);
+}
+
 static void an_explained_answer_is_told_with_its_head_and_in_the_order_of_its_phases(void) {
     static const char HEAD[] = "HTTP/1.1 200 OK\r\nServer: t\r\nContent-Length: 5\r\n\r\n";
     server web = {.connections = 1, .requests = 1, .answer = "HTTP/1.1 200 OK\r\nServer: t\r\nContent-Length: 5\r\n\r\nhello"};
@@ -195,6 +236,7 @@ int main(void) {
     RUN(a_refused_run_leaves_the_trace_of_its_record);
     RUN(a_silent_server_leaves_a_trace_that_ends_with_the_connection);
     RUN(the_latency_of_a_tcp_probe_is_the_kernels_round_trip);
+    RUN(a_connection_request_that_was_sent_again_is_told_and_the_whole_wait_is_the_latency);
     RUN(an_explained_answer_is_told_with_its_head_and_in_the_order_of_its_phases);
     RUN(a_kept_connection_has_no_connect_phase_and_a_dead_one_is_told_as_retried);
     RUN(an_unresolved_target_is_explained_too);

@@ -81,6 +81,7 @@ class Diagnostics:
         self._running: Session | None = None
         self._context: AbstractAsyncContextManager[None] | None = None
         self._records_lost = 0
+        self._syn_retransmissions = 0
         self._config: Config | None = None
         self._clustered: tuple[ProbeOptions | None, ProbeOptions] = (None, ProbeOptions())
 
@@ -267,6 +268,11 @@ class Diagnostics:
         live = self._running.engine.stats()["records_dropped"] if self._running else 0
         return self._records_lost + self._batch.dropped + live
 
+    @property
+    def syn_retransmissions(self) -> int:
+        """Connection requests of TCP probes that had to be sent again before the handshake came about, since the start."""
+        return self._syn_retransmissions + self.engine_stats().get("syn_retransmissions", 0)
+
     def engine_stats(self) -> dict[str, int]:
         """Counters of the native engine (see engine.h); empty while not running."""
         return self._running.engine.stats() if self._running else {}
@@ -350,7 +356,9 @@ class Diagnostics:
         running.stop()
         self._running = None
         self.address = None
-        self._records_lost += running.engine.stats()["records_dropped"]
+        stats = running.engine.stats()
+        self._records_lost += stats["records_dropped"]
+        self._syn_retransmissions += stats["syn_retransmissions"]
         running.engine.close()  # now: a session is a knot of callbacks, which only the collector would undo
         self._pending = list(self.catalog)
         self._changes.close()

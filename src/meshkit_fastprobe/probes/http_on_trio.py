@@ -155,7 +155,9 @@ class HttpTarget:
         self._connected = False
         connected = await connect(address, self._via)
         if isinstance(connected, Outcome):
-            return connected
+            # A reset that answers the SYN is "refused": any other came after the handshake, sooner than we looked.
+            after_handshake = connected.reason is Reason.CONNECT_RESET
+            return msgspec.structs.replace(connected, reason=Reason.RESPONSE_RESET) if after_handshake else connected
         try:
             return await self._ask(connected, Answer(self._exchange))
         except Broken as broken:

@@ -75,6 +75,11 @@ SKIPPED: Final = Metric(
 )
 SCHEDULER_LAG: Final = Metric("meshkit_scheduler_lag_seconds", "histogram", "How late scheduled runs started.")
 RING_DROPPED: Final = Metric("meshkit_ring_dropped_total", "counter", "Results lost to a full ring; zero on a healthy host.")
+SYN_RETRANSMISSIONS: Final = Metric(
+    "meshkit_syn_retransmissions_total",
+    "counter",
+    "Connection requests sent again before the handshake of a TCP probe came about.",
+)
 BUILD: Final = Metric("meshkit_build_info", "info", "What is running.", ("version", "python"))
 EXPOSITION_CACHE: Final = Metric(
     "meshkit_exposition_cache_bytes", "gauge", "Memory that /metrics keeps for label texts; only /metrics itself carries this."
@@ -82,7 +87,7 @@ EXPOSITION_CACHE: Final = Metric(
 
 PER_PROBE: Final = (PROBE_STATE, PROBE_SUCCESS, PROBE_RUNS, PROBE_DURATION, PROBE_TRANSITIONS)
 PER_GROUP: Final = (GROUP_PROBES, GROUP_SUCCESS, GROUP_RUNS, GROUP_DURATION, GROUP_TRANSITIONS)
-PROCESS: Final = (SKIPPED, SCHEDULER_LAG, RING_DROPPED, BUILD)
+PROCESS: Final = (SKIPPED, SCHEDULER_LAG, RING_DROPPED, SYN_RETRANSMISSIONS, BUILD)
 ALL: Final = (*PER_PROBE, *PER_GROUP, *PROCESS, EXPOSITION_CACHE)
 
 EDGES: Final[tuple[tuple[str, int], ...]] = tuple((repr(2.0**power), 160 + 8 * power) for power in range(-12, 7, 2))

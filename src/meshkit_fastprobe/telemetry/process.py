@@ -31,6 +31,7 @@ def process_families(source: Source) -> Iterator[tuple[Metric, list[Sample]]]:
     yield names.SKIPPED, list(_skipped(totals))
     yield names.SCHEDULER_LAG, list(histogram_samples(names.SCHEDULER_LAG, {}, totals["lag"], totals["lag_sum_s"]))
     yield names.RING_DROPPED, [Sample(names.RING_DROPPED.name, {}, source.dropped)]
+    yield names.SYN_RETRANSMISSIONS, [Sample(names.SYN_RETRANSMISSIONS.name, {}, source.syn_retransmissions)]
     yield names.BUILD, [Sample(names.BUILD.name, _build(), 1)]
 
 

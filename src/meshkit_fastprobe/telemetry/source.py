@@ -57,3 +57,7 @@ class Source(Protocol):
     @property
     def dropped(self) -> int:
         """Records lost to full rings since the start."""
+
+    @property
+    def syn_retransmissions(self) -> int:
+        """Connection requests that had to be sent again, since the start."""

@@ -15,6 +15,7 @@ class Host:
         self.table = Table(capacity, MAX_GROUPS)
         self.catalog = Catalog(capacity)
         self.dropped = 0
+        self.syn_retransmissions = 0
 
     def add(self, name, *, cluster="eu-1", namespace=""):
         group = self.catalog.groups.number((cluster, namespace, "tcp", ()))
