@@ -8,7 +8,7 @@
  * lines keep the memory system busy, and what was asked for is still in the L1 cache when its turn comes. Rows go first, since
  * only a row tells where its next remembered result goes. */
 #define AHEAD      16u
-#define ROWS_FIRST (2 * AHEAD)
+#define ROWS_FIRST ((size_t)2 * AHEAD)
 #define CARRY      (1ULL << 32) /* what a 32-bit counter loses when it wraps */
 
 /* Where a record goes, found when its memory was asked for. */
