@@ -236,6 +236,7 @@ void fp_engine_stats_read(const fp_engine *engine, fp_engine_stats *out) {
     FP_READ(retries);
     FP_READ(in_flight);
     FP_READ(waiting);
+    FP_READ(slots);
     FP_READ(records_dropped);
     FP_READ(commands_stale);
     FP_READ(clock_jumps);

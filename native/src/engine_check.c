@@ -59,9 +59,12 @@ static const char *check_slot(const fp_engine *engine, uint32_t slot, uint32_t *
 }
 
 const char *fp_engine_check(const fp_engine *engine) {
-    uint32_t in_use = 0, running = 0, waiting = 0, in_line = 0;
+    uint32_t in_use = 0, running = 0, waiting = 0, in_line = 0, held = 0;
     const char *broken = check_connections(engine, &in_use);
-    for (uint32_t slot = 0; !broken && slot < engine->slots_used; slot++) broken = check_slot(engine, slot, &running, &waiting);
+    for (uint32_t slot = 0; !broken && slot < engine->slots_used; slot++) {
+        broken = check_slot(engine, slot, &running, &waiting);
+        held += engine->slots[slot].generation != 0;
+    }
     if (broken) return broken;
     for (uint32_t slot = engine->line.first; slot != FP_NONE; slot = engine->slots[slot].line_next) {
         CHECK_THAT(engine->slots[slot].state == FP_SLOT_WAITING && ++in_line <= waiting, "who is in line waits");
@@ -70,6 +73,7 @@ const char *fp_engine_check(const fp_engine *engine) {
     CHECK_THAT(in_use == running, "connections in use are runs in flight");
     CHECK_THAT(atomic_load(&engine->counters.in_flight) == running, "in_flight is counted right");
     CHECK_THAT(atomic_load(&engine->counters.waiting) == waiting, "waiting is counted right");
+    CHECK_THAT(atomic_load(&engine->counters.slots) == held, "slots that hold a probe are counted right");
     if ((broken = fp_ring_check(engine->commands)) || (broken = fp_ring_check(engine->records)) ||
         (broken = fp_ring_check(engine->traces)))
         return broken;

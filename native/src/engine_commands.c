@@ -44,6 +44,7 @@ static void remove_slot(fp_engine *engine, uint32_t slot) {
     close_resting(engine, slot);
     fp_target_free(s->target);
     *s = (fp_slot){.connection = FP_NONE};
+    fp_uncount(&engine->counters.slots);
 }
 
 static void schedule(fp_engine *engine, uint32_t slot, const fp_command *command) {
@@ -69,6 +70,7 @@ static void add(fp_engine *engine, const fp_command *command) {
         .connection = FP_NONE,
         .lane = command->lane,
     };
+    fp_count(&engine->counters.slots, 1);
     schedule(engine, command->slot, command);
     if (command->first_ns != FP_NEVER) {
         s->state = FP_SLOT_DELAYED;

@@ -98,7 +98,7 @@ typedef struct fp_list {
 
 typedef struct fp_counters { /* written by the engine alone, read by anybody */
     _Atomic uint64_t steps, expiries, runs_started, runs_finished, connections_opened, connections_reused, retries, in_flight,
-        waiting, records_dropped, commands_stale, clock_jumps, syn_retransmissions, traces_dropped, cpu_ns;
+        waiting, slots, records_dropped, commands_stale, clock_jumps, syn_retransmissions, traces_dropped, cpu_ns;
 } fp_counters;
 
 struct fp_engine {

@@ -64,6 +64,7 @@ typedef struct fp_engine_stats { /* each word is read atomically, the whole is n
     uint64_t retries;         /* keep-alive races, retried on a fresh connection */
     uint64_t in_flight;       /* native, now */
     uint64_t waiting;         /* native, due but without a connection, now */
+    uint64_t slots;           /* that hold a probe of any lane, now */
     uint64_t records_dropped; /* up-ring full */
     uint64_t commands_stale;
     uint64_t clock_jumps;         /* wheel found more than 5 s late */

@@ -381,6 +381,7 @@ cdef extern from "fastprobe/engine.h" nogil:
         uint64_t retries
         uint64_t in_flight
         uint64_t waiting
+        uint64_t slots
         uint64_t records_dropped
         uint64_t commands_stale
         uint64_t clock_jumps
