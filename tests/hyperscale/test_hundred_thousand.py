@@ -139,7 +139,7 @@ def test_phases_are_even_as_a_ruler(seen: Seen) -> None:
 
 def test_nothing_drifts(seen: Seen) -> None:
     behind_ns = (seen.started_ns - seen.due_ns) % int(INTERVAL_S * 1e9)
-    assert np.median(behind_ns) < 5e6
+    assert np.quantile(behind_ns, 0.1) < 5e6  # drift would move all of them; a busy machine moves many
 
 
 def test_memory_does_not_grow_once_every_probe_has_run(seen: Seen) -> None:
