@@ -12,13 +12,13 @@ from msgspec import Meta
 
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import Outcome, Reason, Result
+from meshkit_fastprobe.model import Outcome, Phases, Reason, Result
 from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, TrioProbe
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.targets import split_host_port
 from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls, check_alpn
-from meshkit_fastprobe.probes.tls_stream import close_at_once, connect_tls, open_context, shake_hands
+from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, open_context, shake_hands
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 PORT: Final = 443
@@ -91,18 +91,34 @@ class TlsTarget:
             return stream
         try:
             self._connected = True
+            connect_s = (time.monotonic_ns() - began_ns) / 1e9
             refusal = await shake_hands(stream)
             latency_s = (time.monotonic_ns() - began_ns) / 1e9
             if refusal is not None:
-                return refusal
+                return msgspec.structs.replace(refusal, phases=Phases(connect_s=connect_s))
             agreed = stream.selected_alpn_protocol()
             found = judge(self._probe, stream.version() or "", agreed, stream.getpeercert() or {}, time.time())
-            return msgspec.structs.replace(found, latency_s=latency_s)
+            phases = Phases(connect_s=connect_s, tls_s=latency_s)
+            return msgspec.structs.replace(found, latency_s=latency_s, phases=phases, facts=facts_of(stream))
         finally:
             close_at_once(stream)
 
     def close(self) -> None:
         """Nothing is kept."""
+
+
+def facts_of(stream: Stream) -> tuple[tuple[str, str], ...]:
+    """What a person wants to see of a handshake that came about."""
+    certificate: Mapping[str, Any] = stream.getpeercert() or {}
+    cipher = stream.cipher()
+    told = {
+        "version": stream.version(),
+        "cipher": cipher[0] if cipher else None,
+        "protocol": stream.selected_alpn_protocol(),
+        "names": ", ".join(name[1] for name in certificate.get("subjectAltName", ())),
+        "expires": certificate.get("notAfter"),
+    }
+    return tuple((name, str(value)) for name, value in told.items() if value)
 
 
 def judge(probe: TlsProbe, version: str, protocol: str | None, certificate: Mapping[str, Any], now_s: float) -> Outcome:

@@ -41,6 +41,16 @@ async def test_a_trusted_certificate_passes_and_tells_how_long_it_is_good(author
     assert outcome.latency_s
 
 
+async def test_a_handshake_tells_its_phases_and_what_was_agreed_on(authority, tls_server) -> None:
+    async with tls_server(authority.context()) as port:
+        outcome = await ask(port, authority)
+    assert outcome.phases is not None
+    assert outcome.phases.connect_s is not None
+    assert outcome.phases.tls_s is not None
+    assert 0 < outcome.phases.connect_s < outcome.phases.tls_s
+    assert {"version", "cipher", "names", "expires"} <= dict(outcome.facts).keys()
+
+
 async def test_a_certificate_that_ends_soon_is_degraded_with_the_days_left(authority, tls_server) -> None:
     leaf = authority.ca.issue_cert("127.0.0.1", not_after=NOW + dt.timedelta(days=5, hours=1))
     async with tls_server(authority.context(certificate=leaf)) as port:
