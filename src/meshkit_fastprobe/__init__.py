@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meshkit_fastprobe.aggregation.groups import Group
     from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, Totals
+    from meshkit_fastprobe.config.diff import ReloadSummary
     from meshkit_fastprobe.config.spec import Config
     from meshkit_fastprobe.errors import (
         CapacityError,
@@ -43,11 +44,12 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.tls import TlsProbe
     from meshkit_fastprobe.probes.tls_settings import Tls
     from meshkit_fastprobe.probes.via import Via
-    from meshkit_fastprobe.runtime import Diagnostics, ReloadSummary, load_config
+    from meshkit_fastprobe.runtime import Diagnostics, load_config
 
 _HOMES = {
     "aggregation.groups": ("Group",),
     "aggregation.snapshot": ("ProbeView", "RecentResult", "Snapshot", "Totals"),
+    "config.diff": ("ReloadSummary",),
     "config.spec": ("Config",),
     "errors": (
         "CapacityError",
@@ -80,7 +82,7 @@ _HOMES = {
     "probes.tls": ("TlsProbe",),
     "probes.tls_settings": ("Tls",),
     "probes.via": ("Via",),
-    "runtime": ("Diagnostics", "ReloadSummary", "load_config"),
+    "runtime": ("Diagnostics", "load_config"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

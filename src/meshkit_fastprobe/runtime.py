@@ -22,9 +22,10 @@ from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.describe import describe
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
 from meshkit_fastprobe.aggregation.windows import Windows
-from meshkit_fastprobe.config.diff import diff
+from meshkit_fastprobe.config.diff import ReloadSummary, diff
 from meshkit_fastprobe.config.load import load, refresh, target_files_changed
 from meshkit_fastprobe.config.options import probe_options
+from meshkit_fastprobe.config.settings import check_settings
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.errors import ConfigError, MissingExtraError, NotRunningError, SkippedError
 from meshkit_fastprobe.model import Explanation, Lane, ProbeOptions, Reason, Result, RunReport, Settings, State, Transition
@@ -57,7 +58,7 @@ class Diagnostics:
     """
 
     def __init__(self, settings: Settings) -> None:
-        _validate(settings)
+        check_settings(settings)
         self.settings = settings
         self.catalog = Catalog(settings.max_probes)
         self.table = Table(settings.max_probes, MAX_GROUPS)
@@ -511,42 +512,6 @@ class Diagnostics:
         )
         log_transition(change)
         self._changes.publish(change)
-
-
-def _validate(settings: Settings) -> None:
-    bounds: dict[str, tuple[float, float]] = {
-        "max_probes": (1, 16_777_216),
-        "max_connections": (1, 1_000_000),
-        "max_task_runs": (1, 100_000),
-        "max_thread_runs": (1, 1_000),
-        "notify_s": (0.0, 1.0),
-        "dns_ttl_s": (1.0, 86_400.0),
-        "first_run_window_s": (0.0, 86_400.0),
-        "window_frame_s": (0.1, 60.0),
-    }
-    for key, (low, high) in bounds.items():
-        value = getattr(settings, key)
-        if not low <= value <= high:
-            raise ConfigError(f"settings.{key}", f"{value} is not in {low}..{high}")
-    if not settings.host:
-        raise ConfigError("settings.host", "is empty", "name this host: it appears in every payload")
-    if settings.engine not in {"thread", "inline"}:
-        raise ConfigError("settings.engine", f"{settings.engine!r} is unknown", "use 'thread' or 'inline'")
-
-
-class ReloadSummary(msgspec.Struct, frozen=True):
-    """What a reload came to, in probes."""
-
-    added: int
-    removed: int
-    changed: int
-    untouched: int
-    needs_restart: bool
-    """Settings of the host or the server differ from those it runs with."""
-
-    def __str__(self) -> str:
-        told = f"{self.added} added, {self.removed} removed, {self.changed} changed, {self.untouched} untouched"
-        return f"{told}; changed [host], [server] or [engine] settings need a restart" if self.needs_restart else told
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:

@@ -359,7 +359,7 @@ def test_http_client_reads_the_same_from_what_is_valid(
     if method == "GET" and not bodiless:
         data += sent
 
-    peer = http.client.HTTPResponse(Socket(data), method=method)  # type: ignore[arg-type]
+    peer = http.client.HTTPResponse(Socket(data), method=method)  # type: ignore[arg-type]  # as much of a socket as it uses
     peer.begin()
     peer_body = peer.read()
     will_close = peer.will_close

@@ -371,7 +371,7 @@ async def test_an_error_in_the_body_comes_out_as_it_is(mock_clock):
     diag = diagnostics()
     with pytest.raises(ZeroDivisionError):
         async with diag:
-            1 / 0  # noqa: B018
+            1 / 0  # noqa: B018 - raising is its use
     assert not diag.running
 
 
@@ -389,7 +389,17 @@ def test_the_bound_on_probes_is_named_when_reached():
         diag.add_many(fp.TcpProbe(f"127.0.0.1:{port}") for port in (1, 2, 3))
 
 
-@pytest.mark.parametrize("setting", [{"max_probes": 0}, {"notify_s": 5.0}, {"engine": "magic"}, {"max_connections": 0}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"max_probes": 0},
+        {"max_connections": 0},
+        {"notify_s": 5.0},
+        {"dns_ttl_s": "30s"},
+        {"engine": "magic"},
+        {"server": fp.ServerSettings(listen="0.0.0.0:9464")},
+    ],
+)
 def test_impossible_settings_are_refused_by_name(setting):
     with pytest.raises(fp.ConfigError, match=next(iter(setting))):
         Diagnostics(Settings(host="test", **setting))

@@ -44,4 +44,4 @@ class stoppable:  # noqa: N801 - used like a function
 
     def __exit__(self, *error: object) -> bool | None:
         _stops.remove(self._scope)
-        return self._scope.__exit__(*error)  # type: ignore[arg-type]
+        return self._scope.__exit__(*error)  # type: ignore[arg-type]  # passed on as they came

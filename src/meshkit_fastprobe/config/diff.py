@@ -1,4 +1,4 @@
-"""What a reload has to change, and what it must leave alone. Pure: two sets of specs in, their difference out."""
+"""What a reload has to change, what it must leave alone, and what it came to. Pure: sets of specs in, their difference out."""
 
 from __future__ import annotations
 
@@ -21,6 +21,21 @@ class ReloadDiff(msgspec.Struct, frozen=True):
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
+
+
+class ReloadSummary(msgspec.Struct, frozen=True):
+    """What a reload came to, in probes."""
+
+    added: int
+    removed: int
+    changed: int
+    untouched: int
+    needs_restart: bool
+    """Settings of the host or the server differ from those it runs with."""
+
+    def __str__(self) -> str:
+        told = f"{self.added} added, {self.removed} removed, {self.changed} changed, {self.untouched} untouched"
+        return f"{told}; changed [host], [server] or [engine] settings need a restart" if self.needs_restart else told
 
 
 def diff(current: Mapping[str, ProbeSpec], new: Mapping[str, ProbeSpec]) -> ReloadDiff:

@@ -76,7 +76,7 @@ class Gathering:
         self, place: Place, kind: type[msgspec.Struct], read: Mapping[str, Any], options: ProbeOptions, discovered: Discovered
     ) -> None:
         own = {name: read[name] for name in kind.__struct_fields__ if name in read and name != "target"}
-        prefix = read.get("name", kind.kind)  # type: ignore[attr-defined]
+        prefix = read.get("name", kind.kind)  # type: ignore[attr-defined]  # every kind has one: the registry asked
         source = str(place)
         shared: dict[Any, ProbeOptions] = {}
         for found in discovered.targets:

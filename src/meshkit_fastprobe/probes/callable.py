@@ -53,7 +53,8 @@ def _is_async(check: object) -> bool:
     inner = check
     while isinstance(inner, partial):
         inner = inner.func
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(type(inner), "__call__", None))  # noqa: B004
+    called = getattr(type(inner), "__call__", None)  # noqa: B004 - whether it is callable is known; what it calls is asked
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(called)
 
 
 def _refuse_arguments(check: Callable[..., object]) -> None:

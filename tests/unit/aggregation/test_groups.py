@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +129,16 @@ def test_quantiles_among_the_timeouts_are_infinite(world):
     (group,) = world.snapshot().groups(by=())
     assert group.p50_s < 0.01
     assert group.p99_s == math.inf
+
+
+def test_a_group_goes_on_counting_when_the_two_bytes_of_a_counter_are_full(world):
+    world.add("a")
+    world.windows.frame(world.now_ns)
+    world.wait(1)
+    world.ingest("a", *[Result.OK] * 70_000)
+    (group,) = world.snapshot().groups(by=(), window="1m")
+    histograms = world.windows.sums("1m", np.zeros(len(world.catalog.groups), np.intp), 1).histograms
+    assert (group.runs, histograms.sum()) == (70_000, 70_000)
 
 
 def test_stale_probes_of_a_group_are_counted(world):

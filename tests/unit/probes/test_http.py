@@ -144,7 +144,7 @@ def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_list_of_statuses_is_taken_for_a_tuple() -> None:
-    assert HttpExpect(status=[200, 204]) == HttpExpect(status=(200, 204))  # type: ignore[arg-type] - what people write
+    assert HttpExpect(status=[200, 204]) == HttpExpect(status=(200, 204))  # type: ignore[arg-type]  # what people write
 
 
 def test_it_runs_in_the_native_lane() -> None:

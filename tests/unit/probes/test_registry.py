@@ -77,7 +77,7 @@ def test_a_class_that_cannot_be_a_kind_is_refused(changes: dict[str, Any], words
 
 def test_what_is_no_struct_is_refused() -> None:
     with pytest.raises(ConfigError, match="not a frozen msgspec Struct"):
-        ProbeRegistry().register(int)  # type: ignore[arg-type] - a mistake of a plug-in
+        ProbeRegistry().register(int)  # type: ignore[arg-type]  # a mistake of a plug-in
 
 
 def test_the_lane_is_what_a_class_implements() -> None:

@@ -81,7 +81,7 @@ def test_half_a_handshake_is_for_networks() -> None:
     with pytest.raises(ConfigError, match="no handshake"):
         TcpProbe("unix:/run/a.sock", handshake="half")
     with pytest.raises(ConfigError, match="not known"):
-        TcpProbe("a:1", handshake="most")  # type: ignore[arg-type] - what people write
+        TcpProbe("a:1", handshake="most")  # type: ignore[arg-type]  # what people write
 
 
 @pytest.mark.parametrize(
