@@ -10,7 +10,6 @@ from itertools import repeat
 from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 
-import msgspec
 import trio
 
 from meshkit_fastprobe._native import layout
@@ -28,11 +27,12 @@ from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.settings import check_settings
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.errors import ConfigError, MissingExtraError, NotRunningError, SkippedError
-from meshkit_fastprobe.model import Explanation, Lane, ProbeOptions, Reason, Result, RunReport, Settings, State, Transition
-from meshkit_fastprobe.probes.base import Probe, lane_of, runs_on_trio
+from meshkit_fastprobe.model import Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State, Transition
+from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
 from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
+from meshkit_fastprobe.probes.registrar import Registrar
 from meshkit_fastprobe.scheduling.changes import Changes, ChangeStream
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
@@ -72,8 +72,8 @@ class Diagnostics:
         """How many connections the native lane may hold, and why, once running."""
         self.started_ns = 0
         """From when the schedules count of the probes that were there on entering, on the scheduling clock."""
-        self._native_lane = settings.native_lane
         self._clocks = HostClocks() if settings.engine == "thread" else TrioClocks()
+        self._registrar = Registrar(self.catalog, self.table, cluster=settings.cluster, native_lane=settings.native_lane)
         self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows)
         self._batch = RecordBatch(BATCH_RECORDS)
         self._changes = Changes()
@@ -84,7 +84,6 @@ class Diagnostics:
         self._records_lost = 0
         self._syn_retransmissions = 0
         self._config: Config | None = None
-        self._clustered: tuple[ProbeOptions | None, ProbeOptions] = (None, ProbeOptions())
 
     # -- registering ---------------------------------------------------------------------------------------------------------
 
@@ -124,8 +123,7 @@ class Diagnostics:
     def remove(self, name: str) -> None:
         """Forget a probe, also while running; a run in flight is abandoned. UnknownProbeError when there is none."""
         registration = self.catalog[name]
-        self.catalog.drop(registration)
-        self.table.remove(registration.slot, registration.generation)
+        self._registrar.remove(registration)
         self._failures.forget(registration.slot)
         if self._running:
             self._running.remove(registration)
@@ -211,16 +209,13 @@ class Diagnostics:
     def _reconfigure(self, spec: ProbeSpec) -> bool:
         """New options for the same question to the same target: in place, state kept. False when it needs a new slot."""
         registration = self.catalog[spec.name]
-        options = self._with_cluster(spec.options)
-        if self._group(registration.probe, options) != registration.group:
+        was_enabled = registration.options.enabled
+        if not self._registrar.adjust(registration, spec.options):
             return False
-        was_enabled, registration.options = registration.options.enabled, options
-        columns = self._columns(registration.probe, options, registration.lane, registration.group)
-        self.table.configure(registration.slot, registration.generation, *columns)
-        if options.enabled != was_enabled:
-            self._pause(registration, paused=not options.enabled)
+        if spec.options.enabled != was_enabled:
+            self._pause(registration, paused=not spec.options.enabled)
         elif self._running:
-            self._running.reschedule(registration, unhealthy=False)
+            self._running.reschedule(registration)
         return True
 
     # -- reading -------------------------------------------------------------------------------------------------------------
@@ -408,93 +403,30 @@ class Diagnostics:
         )
 
     def _register(self, names: Sequence[str], probes: Sequence[Probe], options: Iterable[ProbeOptions]) -> None:
-        """All or none: names and kinds are checked before the first slot is taken."""
-        self.catalog.refuse(names)
-        lanes = [self._lane(probe) for probe in probes]
-        now_ns = self._clocks.schedule_ns()
-        added = [self._register_one(*new, now_ns) for new in zip(names, probes, options, lanes, strict=False)]
+        added = self._registrar.register(names, probes, options, self._clocks.schedule_ns())
         if self._running:
             self._running.place(added)
         else:
             self._pending.extend(added)
 
-    def _register_one(self, name: str, probe: Probe, options: ProbeOptions, lane: Lane, now_ns: int) -> Registration:
-        options = self._with_cluster(options)
-        group = self._group(probe, options)
-        slot, generation = self.table.add(*self._columns(probe, options, lane, group), now_ns)
-        registration = Registration(name, probe, options, lane, slot, generation, group)
-        self.catalog.put(registration)
-        if not options.enabled:
-            self.table.pause(slot, generation, now_ns, True)
-        return registration
-
-    def _lane(self, probe: Probe) -> Lane:
-        lane = lane_of(type(probe))
-        assert lane is not None, "add() wraps callables, configuration checks kinds"
-        if lane is Lane.NATIVE and not self._native_lane:
-            if not runs_on_trio(type(probe)):
-                raise ConfigError(
-                    f"probe kind {probe.kind!r}", "it needs the native lane, which is off", "turn it on, on Linux"
-                )
-            return Lane.TASK
-        return lane
-
-    def _with_cluster(self, options: ProbeOptions) -> ProbeOptions:
-        """The host's cluster where a probe names none. Probes that share options go on sharing them."""
-        if options.cluster or not self.settings.cluster:
-            return options
-        before, after = self._clustered
-        if before is not options:
-            after = msgspec.structs.replace(options, cluster=self.settings.cluster)
-            self._clustered = (options, after)
-        return after
-
-    def _group(self, probe: Probe, options: ProbeOptions) -> int:
-        return self.catalog.groups.number((options.cluster, options.namespace, probe.kind, options.labels))
-
-    def _columns(
-        self, probe: Probe, options: ProbeOptions, lane: Lane, group: int, *, unhealthy: bool = False
-    ) -> tuple[int, int, int, int, int, int, int, int]:
-        interval_s = (
-            options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
-        )
-        return (
-            group,
-            max(1, round(interval_s * 1000)),
-            max(1, round(options.timeout_s * 1000)),
-            0 if options.degraded_above_s is None else max(1, round(options.degraded_above_s * 1e6)),
-            self.catalog.kind_number(probe.kind),
-            lane,
-            options.rise,
-            options.fall,
-        )
-
     def _pause(self, registration: Registration, *, paused: bool) -> None:
         self.table.pause(registration.slot, registration.generation, self._clocks.schedule_ns(), paused)
-        if self._running:
-            self._running.pause(registration, paused=paused)
-        else:
-            registration.options = msgspec.structs.replace(registration.options, enabled=not paused)
+        self._pace(registration)
 
     def _on_transitions(self, records: Records) -> None:
         for slot, generation, at_ns, before, after, reason, result, detail, _ in records.tolist():
             registration = self.catalog.at(slot)
             if registration is None or registration.generation != generation:
                 continue
-            self._adapt(registration, State(before), State(after))
+            if registration.options.unhealthy_interval_s is not None and State.UNHEALTHY in {before, after}:
+                self._pace(registration)
             self._announce(registration, at_ns, State(before), State(after), Reason(reason), Result(result), detail)
 
-    def _adapt(self, registration: Registration, before: State, after: State) -> None:
-        """unhealthy_interval: re-check at another pace while UNHEALTHY."""
-        if registration.options.unhealthy_interval_s is None or State.UNHEALTHY not in {before, after}:
-            return
-        unhealthy = after is State.UNHEALTHY
-        columns = self._columns(
-            registration.probe, registration.options, registration.lane, registration.group, unhealthy=unhealthy
-        )
-        self.table.configure(registration.slot, registration.generation, *columns)
+    def _pace(self, registration: Registration) -> None:
+        """Schedule a probe as its options ask for in the state that it is in now: at which interval, or not at all."""
+        self._registrar.configure(registration)
         if self._running:
-            self._running.reschedule(registration, unhealthy=unhealthy)
+            self._running.reschedule(registration)
 
     def _announce(
         self, registration: Registration, at_ns: int, before: State, after: State, reason: Reason, result: Result, detail: int

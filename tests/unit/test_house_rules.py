@@ -101,7 +101,7 @@ def test_every_suppression_in_the_code_has_a_reason():
     code = _with_suffix(*CODE)
     bare = [
         *_lines(r"#\s*noqa(?!:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*\s*[-(#]+\s*\w)", code),
-        *_lines(r"#\s*type:\s*ignore(?!\[[\w-]+(,\s*[\w-]+)*\]\s*#\s*\w)", code),
+        *_lines(r"#\s*type:\s*ignore(?!\[[\w-]+(,\s*[\w-]+)*\]\s*[-#]+\s*\w)", code),
         *_lines(r"\bNOLINT\w*\b(?!\([\w.,-]+\):? *\S)", code),
     ]
     assert bare == [], "write the reason behind the code, as in `# noqa: BLE001 - whatever a probe raises is its verdict`"

@@ -200,6 +200,48 @@ async def test_unhealthy_probes_are_checked_at_their_own_pace(mock_clock):
     assert 2 <= len(script.started) <= 4
 
 
+async def test_a_probe_paused_while_unhealthy_comes_back_at_its_own_interval(mock_clock):
+    diag, script = diagnostics(), Script()
+    script.fails = True
+    diag.add(script.check, name="a", interval="20s", timeout="1s", unhealthy_interval="1s", fall=1, rise=1)
+    async with diag:
+        await trio.sleep(30)
+        assert diag.snapshot()["a"].interval_s == 1.0
+        diag.pause("a")
+        script.fails = False
+        diag.resume("a")
+        await trio.sleep(50)
+        view = diag.snapshot()["a"]
+    assert (view.state, view.interval_s, view.stale) == (State.HEALTHY, 20.0, False)
+
+
+async def test_an_unhealthy_probe_keeps_its_pace_when_diagnostics_is_entered_again(mock_clock):
+    diag, script = diagnostics(), Script()
+    script.fails = True
+    diag.add(script.check, name="a", interval="20s", timeout="1s", unhealthy_interval="1s", fall=1, rise=1)
+    async with diag:
+        await trio.sleep(30)
+    script.started.clear()
+    async with diag:
+        await trio.sleep(30)
+    assert len(script.started) >= 8
+
+
+async def test_a_probe_paused_while_running_is_still_paused_when_diagnostics_is_entered_again(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="1s")
+    async with diag:
+        await trio.sleep(3)
+        diag.pause("a")
+    script.started.clear()
+    async with diag:
+        await trio.sleep(5)
+        assert not script.started
+        diag.resume("a")
+        await trio.sleep(5)
+    assert len(script.started) >= 4
+
+
 async def test_a_paused_probe_rests_and_a_resumed_one_keeps_its_phase(mock_clock):
     diag, script = diagnostics(), Script()
     diag.add(script.check, name="a", interval="5s")

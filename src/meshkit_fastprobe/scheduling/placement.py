@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from meshkit_fastprobe._native.engine import Engine
 from meshkit_fastprobe._native.target import Target
-from meshkit_fastprobe.model import Lane, Outcome
+from meshkit_fastprobe.model import Lane, Outcome, State
 from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, NativeProbe, PortableProbe
 from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.probes.fixed import FixedTarget
@@ -37,11 +37,9 @@ class Clock(Protocol):
     def schedule_ns(self) -> int: ...
 
 
-def interval_ns(registration: Registration, *, unhealthy: bool = False) -> int:
-    """The interval in force, in whole milliseconds as the wheel keeps it."""
-    options = registration.options
-    seconds = options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
-    return max(1, round(seconds * 1000)) * 1_000_000
+def interval_ns(interval_s: float) -> int:
+    """In whole milliseconds, as the wheel keeps it."""
+    return max(1, round(interval_s * 1000)) * 1_000_000
 
 
 def place_phases(registrations: Sequence[Registration], now_ns: int, window_ns: int) -> NDArray[np.int64]:
@@ -49,7 +47,7 @@ def place_phases(registrations: Sequence[Registration], now_ns: int, window_ns: 
     classes: defaultdict[tuple[str, str, int, float], list[int]] = defaultdict(list)
     for index, registration in enumerate(registrations):
         options = registration.options
-        classes[options.cluster, options.namespace, interval_ns(registration), options.initial_delay_s].append(index)
+        classes[options.cluster, options.namespace, interval_ns(options.interval_s), options.initial_delay_s].append(index)
     first = np.full(len(registrations), NEVER, np.int64)
     for (cluster, namespace, every_ns, delay_s), members in classes.items():
         fractions = spread([registrations[index].name for index in members], name_fraction(f"{cluster}/{namespace}/{every_ns}"))
@@ -98,8 +96,11 @@ class Placement:
         point: Callable[[Registration, AsyncTarget], None],
         is_current: Callable[[Registration], bool],
         flush: Callable[[], None],
+        state: NDArray[np.uint8],
     ) -> None:
+        """state: the table's column. What is paused or UNHEALTHY is known there, and nowhere else."""
         self._engine = engine
+        self._state = state.data  # reading one cell of an array costs NumPy twenty times as much
         self._is_current = is_current
         self._flush = flush
         self._point_lane = point
@@ -107,7 +108,6 @@ class Placement:
         self._clock = clock
         self._first_window_ns = int(first_window_s * NS)
         self._by_name: defaultdict[Name, dict[int, Registration]] = defaultdict(dict)
-        self._paused: set[int] = set()
         self._unplaced: set[int] = set()  # the engine does not know these yet: in the queue, or their name is looked up
         self._queue: deque[_Batch] = deque()
         self._queued = trio.Event()
@@ -121,7 +121,6 @@ class Placement:
         # What falls due while the rest of a large batch is still being placed would start late, and all at once.
         now_ns = self._clock.schedule_ns() + len(registrations) * PLACING_NS
         firsts = place_phases(registrations, now_ns, self._first_window_ns)
-        self._paused.update(one.slot for one in registrations if not one.options.enabled)
         if len(registrations) <= PLACED_AT_ONCE:
             for registration, first_ns in zip(registrations, firsts.tolist(), strict=True):
                 self._place_one(registration, first_ns)
@@ -150,8 +149,8 @@ class Placement:
     def _place_one(self, registration: Registration, first_ns: int) -> None:
         # What fell due while its batch was placed runs late; only a whole interval late would be another run's turn.
         late_ns = self._clock.schedule_ns() - registration.due_ns
-        every_ns = interval_ns(registration)
-        due_ns = registration.due_ns if late_ns < every_ns else self._next_due(registration, every_ns)
+        every_ns, own_ns = self._interval_ns(registration), interval_ns(registration.options.interval_s)
+        due_ns = registration.due_ns if late_ns < every_ns == own_ns else self._next_due(registration, every_ns)
         endpoint = _endpoint_of(registration)
         if endpoint is None:
             self._add(registration, None, first_ns, due_ns)
@@ -170,7 +169,6 @@ class Placement:
 
     def remove(self, registration: Registration) -> None:
         slot = registration.slot
-        self._paused.discard(slot)
         self._asked_for.discard(slot)
         if slot in self._unplaced:
             self._unplaced.discard(slot)
@@ -198,19 +196,11 @@ class Placement:
         found = await lookup(name)
         return Lookup(tuple(found) if isinstance(found, list) else (), trio.current_time() - began_s)
 
-    def pause(self, registration: Registration) -> None:
-        self._paused.add(registration.slot)
-        self.reschedule(registration, unhealthy=False)
-
-    def resume(self, registration: Registration) -> None:
-        self._paused.discard(registration.slot)
-        self.reschedule(registration, unhealthy=False)
-
-    def reschedule(self, registration: Registration, *, unhealthy: bool) -> None:
+    def reschedule(self, registration: Registration) -> None:
         """Tell the engine the schedule now in force: the same phase, at the interval that the state asks for."""
         if registration.slot in self._unplaced:
             return
-        every_ns = interval_ns(registration, unhealthy=unhealthy)
+        every_ns = self._interval_ns(registration)
         self._engine.schedule(
             registration.slot,
             registration.generation,
@@ -233,7 +223,7 @@ class Placement:
         else:
             target = self._target(registration, answer, cast("tuple[str, int]", _endpoint_of(registration))[1])
         if registration.slot in self._unplaced:
-            self._add(registration, target, NEVER, self._next_due(registration, interval_ns(registration)))
+            self._add(registration, target, NEVER, self._next_due(registration, self._interval_ns(registration)))
         elif target is not None:
             self._engine.retarget(registration.slot, registration.generation, target)
 
@@ -251,13 +241,13 @@ class Placement:
         return None
 
     def _add(self, registration: Registration, target: Target | None, first_ns: int, due_ns: int) -> None:
-        paused = registration.slot in self._paused
+        paused = self._state[registration.slot] == State.PAUSED
         self._engine.add(
             registration.slot,
             registration.generation,
             registration.lane,
             NEVER if paused else due_ns,
-            interval_ns(registration),
+            self._interval_ns(registration),
             int(registration.options.timeout_s * NS),
             first_ns=NEVER if paused else first_ns,
             jitter_ms=round(registration.options.jitter_s * 1000),
@@ -268,11 +258,18 @@ class Placement:
             self._asked_for.discard(registration.slot)
             self._engine.run(registration.slot, registration.generation)
 
+    def _interval_ns(self, registration: Registration) -> int:
+        """The one in force."""
+        options = registration.options
+        if options.unhealthy_interval_s is not None and self._state[registration.slot] == State.UNHEALTHY:
+            return interval_ns(options.unhealthy_interval_s)
+        return interval_ns(options.interval_s)
+
     def _next_due(self, registration: Registration, every_ns: int) -> int:
-        if registration.slot in self._paused:
+        if self._state[registration.slot] == State.PAUSED:
             return NEVER
         now_ns = self._clock.schedule_ns()
-        if registration.due_ns >= now_ns and every_ns == interval_ns(registration):
+        if registration.due_ns >= now_ns and every_ns == interval_ns(registration.options.interval_s):
             return registration.due_ns
         return now_ns + (registration.due_ns - now_ns) % every_ns
 

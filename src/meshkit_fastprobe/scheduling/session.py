@@ -76,6 +76,7 @@ class Session:
             point=task_lane.point,
             is_current=lambda one: catalog.at(one.slot) is one,
             flush=self._flush_commands,
+            state=table.column("state"),
         )
         self._lanes: dict[Lane, PythonLane] = {
             Lane.TASK: task_lane,
@@ -116,16 +117,9 @@ class Session:
             waiter.end(Reason.SHUTTING_DOWN)
         self._flush_commands()
 
-    def pause(self, registration: Registration, *, paused: bool) -> None:
-        if paused:
-            self._placement.pause(registration)
-        else:
-            self._placement.resume(registration)
-        self._flush_commands()
-
-    def reschedule(self, registration: Registration, *, unhealthy: bool) -> None:
-        """The interval in force has changed, or the options have."""
-        self._placement.reschedule(registration, unhealthy=unhealthy)
+    def reschedule(self, registration: Registration) -> None:
+        """Its options have changed, or its state: paused, resumed, UNHEALTHY or no longer."""
+        self._placement.reschedule(registration)
         self._flush_commands()
 
     async def run_once(self, registration: Registration) -> Reason | None:

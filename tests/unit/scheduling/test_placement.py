@@ -36,12 +36,13 @@ def registered(interval: float):
 
     for number in range(BATCH):
         diag.probe(f"p{number}", interval=interval, timeout=0.5)(probe)
-    return list(diag.catalog)
+    return diag
 
 
 async def place_late(interval: float, late_s: float):
     """Place a batch, and let time pass before the event loop gets to it."""
-    clock, engine, registrations = Clock(), Engine(), registered(interval)
+    clock, engine, diag = Clock(), Engine(), registered(interval)
+    registrations = list(diag.catalog)
     place = placement.Placement(
         engine,
         Resolver(30.0, lambda _: None),
@@ -50,6 +51,7 @@ async def place_late(interval: float, late_s: float):
         point=lambda _registration, _target: None,
         is_current=lambda _: True,
         flush=lambda: None,
+        state=diag.table.column("state"),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(place.run)

@@ -1,0 +1,110 @@
+"""How a probe gets its place: its lane, its base group, a slot of the table and what stands in there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from meshkit_fastprobe._native.table import Table
+from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.model import Lane, ProbeOptions, State
+from meshkit_fastprobe.probes.base import Probe, lane_of, runs_on_trio
+from meshkit_fastprobe.probes.catalog import Catalog, Registration
+
+Columns: TypeAlias = tuple[int, int, int, int, int, int, int, int]
+"""The settings of a slot, in the order of Table.add."""
+
+
+class Registrar:
+    """Writes catalog and table together, so that neither knows a probe that the other does not."""
+
+    def __init__(self, catalog: Catalog, table: Table, *, cluster: str, native_lane: bool) -> None:
+        self._catalog = catalog
+        self._table = table
+        self._cluster = cluster
+        self._native_lane = native_lane
+        self._state = table.column("state").data
+        self._clustered: tuple[ProbeOptions | None, ProbeOptions] = (None, ProbeOptions())
+
+    def register(
+        self, names: Sequence[str], probes: Sequence[Probe], options: Iterable[ProbeOptions], now_ns: int
+    ) -> list[Registration]:
+        """All or none: names and kinds are checked before the first slot is taken."""
+        self._catalog.refuse(names)
+        lanes = [self._lane(probe) for probe in probes]
+        return [self._register_one(*new, now_ns) for new in zip(names, probes, options, lanes, strict=False)]
+
+    def remove(self, registration: Registration) -> None:
+        self._catalog.drop(registration)
+        self._table.remove(registration.slot, registration.generation)
+
+    def adjust(self, registration: Registration, options: ProbeOptions) -> bool:
+        """New options in place, with state and counters kept. False when their tags need another group, and so a new slot."""
+        options = self._with_cluster(options)
+        if self._group(registration.probe, options) != registration.group:
+            return False
+        registration.options = options
+        self.configure(registration)
+        return True
+
+    def configure(self, registration: Registration) -> None:
+        """Write what the options ask for in the state that the probe is in now."""
+        columns = self._columns(
+            registration.probe,
+            registration.options,
+            registration.lane,
+            registration.group,
+            unhealthy=self._state[registration.slot] == State.UNHEALTHY,
+        )
+        self._table.configure(registration.slot, registration.generation, *columns)
+
+    def _register_one(self, name: str, probe: Probe, options: ProbeOptions, lane: Lane, now_ns: int) -> Registration:
+        options = self._with_cluster(options)
+        group = self._group(probe, options)
+        slot, generation = self._table.add(*self._columns(probe, options, lane, group), now_ns)
+        registration = Registration(name, probe, options, lane, slot, generation, group)
+        self._catalog.put(registration)
+        if not options.enabled:
+            self._table.pause(slot, generation, now_ns, True)
+        return registration
+
+    def _lane(self, probe: Probe) -> Lane:
+        lane = lane_of(type(probe))
+        assert lane is not None, "add() wraps callables, configuration checks kinds"
+        if lane is Lane.NATIVE and not self._native_lane:
+            if not runs_on_trio(type(probe)):
+                raise ConfigError(
+                    f"probe kind {probe.kind!r}", "it needs the native lane, which is off", "turn it on, on Linux"
+                )
+            return Lane.TASK
+        return lane
+
+    def _with_cluster(self, options: ProbeOptions) -> ProbeOptions:
+        """The host's cluster where a probe names none. Probes that share options go on sharing them."""
+        if options.cluster or not self._cluster:
+            return options
+        before, after = self._clustered
+        if before is not options:
+            after = msgspec.structs.replace(options, cluster=self._cluster)
+            self._clustered = (options, after)
+        return after
+
+    def _group(self, probe: Probe, options: ProbeOptions) -> int:
+        return self._catalog.groups.number((options.cluster, options.namespace, probe.kind, options.labels))
+
+    def _columns(self, probe: Probe, options: ProbeOptions, lane: Lane, group: int, *, unhealthy: bool = False) -> Columns:
+        interval_s = (
+            options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
+        )
+        return (
+            group,
+            max(1, round(interval_s * 1000)),
+            max(1, round(options.timeout_s * 1000)),
+            0 if options.degraded_above_s is None else max(1, round(options.degraded_above_s * 1e6)),
+            self._catalog.kind_number(probe.kind),
+            lane,
+            options.rise,
+            options.fall,
+        )
