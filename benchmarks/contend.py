@@ -7,6 +7,7 @@ import json
 import sys
 
 from benchmarks.measure import peak_rss_bytes
+from benchmarks.shared.peer_process import MissingProgramError
 
 
 def main() -> None:
@@ -18,7 +19,11 @@ def main() -> None:
             raise
         print(json.dumps({"unavailable": f"needs the package {error.name}: pip install --group bench"}))
         return
-    metrics = contender.run(json.load(sys.stdin))
+    try:
+        metrics = contender.run(json.load(sys.stdin))
+    except MissingProgramError as error:
+        print(json.dumps({"unavailable": str(error)}))
+        return
     print(json.dumps({"peak_rss_bytes": peak_rss_bytes(), **metrics}))
 
 

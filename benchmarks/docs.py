@@ -87,7 +87,7 @@ def _scenario(described: Scenario, result: dict[str, Any]) -> str:
         for contender in described.contenders_of(workload):
             if contender in result["unavailable"]:
                 continue
-            name = f"**{contender}**" if contender == described.ours else contender
+            name = f"**{contender}**" if contender in {described.ours, *described.also_ours} else contender
             cells = [_cell(result, described, workload, contender, metric) for metric in described.metrics]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         lines.append("")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import programs
 
-PACKAGES = ("meshkit-fastprobe", "numpy", "trio", "msgspec", "httpx", "prometheus-client", "uvloop", "aiohttp")
+PACKAGES = ("meshkit-fastprobe", "numpy", "trio", "msgspec", "httpx", "prometheus-client", "uvloop", "aiohttp", "pycurl")
 
 
 def describe() -> dict[str, object]:

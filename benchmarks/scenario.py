@@ -22,7 +22,10 @@ class Metric:
 
 @dataclass(frozen=True)
 class Reach:
-    """What we set out for: `metric` of ours in `workload`, divided by that of `against` when given, within `bound`."""
+    """What we set out for: `metric` of `of` (ours, if None) in `workload`, within `bound`.
+
+    Divided by that of `against` when given, in `against_workload` if that is another: `against` may be `of` itself then.
+    """
 
     what: str
     workload: str
@@ -30,12 +33,16 @@ class Reach:
     bound: float
     against: str | None = None
     at_least: bool = False
+    of: str | None = None
+    against_workload: str | None = None
 
     def met_by(self, got: float) -> bool:
         return got >= self.bound if self.at_least else got <= self.bound
 
     def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.bound:,g}{f' x {self.against}' if self.against else ''}"
+        beside = f" x {self.against}" if self.against else ""
+        where = f" at {self.against_workload}" if self.against_workload else ""
+        return f"{'≥' if self.at_least else '≤'} {self.bound:,g}{beside}{where}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class Scenario:
     workloads: Mapping[str, Mapping[str, Any]]
     metrics: Mapping[str, Metric]
     reach: tuple[Reach, ...] = ()
+    also_ours: tuple[str, ...] = ()
+    """Contenders that are ours too, in another mode: no peers that could be better than we are."""
     without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repeats: int = 5
     needs_target: bool = False
@@ -71,9 +80,13 @@ def load(name: str) -> Scenario:
     scenario: Scenario = importlib.import_module(f"benchmarks.scenarios.{name}").SCENARIO
     known = set(scenario.workloads)
     assert scenario.ours in scenario.contenders, f"{name}: ours is not a contender"
+    assert set(scenario.also_ours) <= set(scenario.contenders), f"{name}: also_ours names no contender"
     assert all(reach.workload in known and reach.metric in scenario.metrics for reach in scenario.reach), (
         f"{name}: a reach names nothing"
     )
-    assert all(reach.against in {None, *scenario.contenders} for reach in scenario.reach), f"{name}: a reach names no contender"
+    assert all({reach.of, reach.against} <= {None, *scenario.contenders} for reach in scenario.reach), (
+        f"{name}: a reach names no contender"
+    )
+    assert all(reach.against_workload in {None, *known} for reach in scenario.reach), f"{name}: a reach names no workload"
     assert set(scenario.without) <= known, f"{name}: `without` names no workload"
     return scenario

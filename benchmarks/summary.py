@@ -63,10 +63,10 @@ def figure(result: dict[str, Any], workload: str, contender: str, metric: str, *
 
 def verdict(result: dict[str, Any], scenario: Scenario, reach: Reach) -> Verdict:
     """The median; against a peer, the median of the ratios of runs of the same round, which ran side by side."""
-    ours = values(result, reach.workload, scenario.ours, reach.metric)
+    ours = values(result, reach.workload, reach.of or scenario.ours, reach.metric)
     if reach.against is None:
         return Verdict(reach, statistics.median(ours.values()) if ours else None)
-    theirs = values(result, reach.workload, reach.against, reach.metric)
+    theirs = values(result, reach.against_workload or reach.workload, reach.against, reach.metric)
     ratios = [ours[n] / theirs[n] for n in ours.keys() & theirs.keys() if theirs[n]]
     return Verdict(reach, statistics.median(ratios) if ratios else None)
 
@@ -84,7 +84,7 @@ def losses(result: dict[str, Any], scenario: Scenario) -> list[Loss]:
                 continue
             for contender in scenario.contenders_of(workload):
                 theirs = figure(result, workload, contender, name, more_is_better=metric.more_is_better)
-                if contender == scenario.ours or theirs is None:
+                if contender in {scenario.ours, *scenario.also_ours} or theirs is None:
                     continue
                 if theirs.median > ours.median if metric.more_is_better else theirs.median < ours.median:
                     found.append(Loss(workload, name, contender, theirs.median, ours.median))

@@ -23,7 +23,7 @@ def _rows(result: dict[str, Any], scenario: Scenario, workload: str) -> list[lis
     for contender in scenario.contenders_of(workload):
         if contender in result["unavailable"]:
             continue
-        row = [("* " if contender == scenario.ours else "  ") + contender]
+        row = [("* " if contender in {scenario.ours, *scenario.also_ours} else "  ") + contender]
         for name, metric in scenario.metrics.items():
             figure = summary.figure(result, workload, contender, name, more_is_better=metric.more_is_better)
             row.append(

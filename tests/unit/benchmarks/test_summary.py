@@ -51,6 +51,20 @@ def test_a_reach_may_ask_for_at_least(got: float, word: str):
     assert summary.verdict(result_of([got], [1.0]), SCENARIO, reach).word == word
 
 
+def test_a_reach_may_be_of_another_contender_and_against_another_workload():
+    """As in: theirs at a million, divided by ours at a thousand."""
+    result = result_of([2.0], [8.0])
+    result["runs"] += [{"workload": "1k", "contender": "ours", "round": 0, "us": 1.0}]
+    reach = Reach("growth", "1M", "us", 1.3, of="theirs", against="ours", against_workload="1k")
+    assert summary.verdict(result, SCENARIO, reach).got == pytest.approx(8.0)
+    assert str(reach) == "≤ 1.3 x ours at 1k"
+
+
+def test_another_mode_of_ours_is_no_peer_to_lose_to():
+    scenario = Scenario(**{**vars(SCENARIO), "also_ours": ("theirs",)})
+    assert summary.losses(result_of([2.0], [1.0]), scenario) == []
+
+
 def test_every_better_peer_is_a_loss_that_is_told():
     losses = summary.losses(result_of([2.0], [1.0]), SCENARIO)
     assert [(loss.metric, loss.contender) for loss in losses] == [("us", "theirs"), ("rate", "theirs")]
