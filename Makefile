@@ -1,4 +1,4 @@
-# The verbs of this project. `make help` lists them.
+# The verbs of this project; `make help` lists them. What building says goes to stderr, so that stdout is the verb's own.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,13 +13,13 @@ help:  ## list the verbs
 
 $(VENV)/.installed: pyproject.toml setup.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing meshkit-fastprobe and its tools into $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --upgrade pip setuptools 'Cython>=3.1,<4'
-	@$(BIN)/python -m pip install --quiet --group test --no-build-isolation -e '.[all]'
+	@echo "installing meshkit-fastprobe and its tools into $(VENV) (once) ..." >&2
+	@$(BIN)/python -m pip install --quiet --upgrade pip setuptools 'Cython>=3.1,<4' >&2
+	@$(BIN)/python -m pip install --quiet --group test --no-build-isolation -e '.[all]' >&2
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(C_SOURCES)
-	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@$(BIN)/python setup.py --quiet build_ext --inplace >&2
 	@touch $@
 
 $(VENV)/.lint-tools: $(VENV)/.installed
