@@ -28,7 +28,7 @@ def figures(workload: dict[str, Any], meter: Meter, checks: int, failed: int, la
         "delivered": checks / wanted,
         "core": meter.cpu_s / meter.wall_s,
         "failed": failed,
-        **({"p99_ms": percentile(latencies_s, 0.99) * 1e3} if latencies_s else {}),
+        **({f"p{share}_ms": percentile(latencies_s, share / 100) * 1e3 for share in (50, 99)} if latencies_s else {}),
     }
 
 

@@ -8,12 +8,14 @@ from typing import Any
 import trio
 
 import meshkit_fastprobe as fp
-from benchmarks.measure import Meter
+from benchmarks.measure import Meter, rss_bytes
 from benchmarks.shared.checks import figures
 
 
 async def run_diagnostics(workload: dict[str, Any], probes: Iterator[fp.TcpProbe | fp.HttpProbe]) -> dict[str, Any]:
-    diag = fp.Diagnostics(fp.Settings(host="bench", first_run_window_s=workload["warmup_s"] / 2))
+    diag = fp.Diagnostics(
+        fp.Settings(host="bench", first_run_window_s=workload.get("first_run_window_s", workload["warmup_s"] / 2))
+    )
     diag.add_many(probes, interval=workload["interval_s"], timeout=min(workload["timeout_s"], workload["interval_s"]))
     async with diag:
         await trio.sleep(workload["warmup_s"])
@@ -21,10 +23,13 @@ async def run_diagnostics(workload: dict[str, Any], probes: Iterator[fp.TcpProbe
         with Meter() as meter:
             await trio.sleep(workload["seconds"])
         after = diag.snapshot()
+        resident_bytes = rss_bytes()
         totals = after.totals
-        p99_s = after.groups(by=())[0].p99_s
+        (group,) = after.groups(by=())
     checks = totals.runs - before.runs
     return figures(workload, meter, checks, checks - (totals.ok - before.ok), []) | {
-        "p99_ms": p99_s * 1e3,
+        "p50_ms": group.p50_s * 1e3,
+        "p99_ms": group.p99_s * 1e3,
+        "rss_bytes": resident_bytes,
         "dropped": totals.dropped,
     }
