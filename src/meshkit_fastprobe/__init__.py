@@ -38,7 +38,9 @@ if TYPE_CHECKING:
         Transition,
     )
     from meshkit_fastprobe.probes.dns import DnsProbe
-    from meshkit_fastprobe.probes.http import HttpExpect, HttpProbe
+    from meshkit_fastprobe.probes.http import HttpProbe
+    from meshkit_fastprobe.probes.http_expect import HttpExpect
+    from meshkit_fastprobe.probes.https import HttpsProbe
     from meshkit_fastprobe.probes.registry import ProbeRegistry, probe_kind
     from meshkit_fastprobe.probes.tcp import TcpProbe
     from meshkit_fastprobe.probes.tls import TlsProbe
@@ -76,7 +78,9 @@ _HOMES = {
         "Transition",
     ),
     "probes.dns": ("DnsProbe",),
-    "probes.http": ("HttpExpect", "HttpProbe"),
+    "probes.http": ("HttpProbe",),
+    "probes.http_expect": ("HttpExpect",),
+    "probes.https": ("HttpsProbe",),
     "probes.registry": ("ProbeRegistry", "probe_kind"),
     "probes.tcp": ("TcpProbe",),
     "probes.tls": ("TlsProbe",),
@@ -99,6 +103,7 @@ __all__ = [
     "Group",
     "HttpExpect",
     "HttpProbe",
+    "HttpsProbe",
     "Lane",
     "MissingExtraError",
     "NotRunningError",

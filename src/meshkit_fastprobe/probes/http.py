@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
@@ -15,64 +13,23 @@ from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Reason, Result
 from meshkit_fastprobe.probes.base import Endpoint, PortableProbe
+from meshkit_fastprobe.probes.http_expect import (
+    ANY_2XX,
+    DEFAULT_MAX_BODY_BYTES,
+    MAX_BODY_BYTES,
+    HttpExpect,
+    check_headers,
+)
 from meshkit_fastprobe.probes.http_on_trio import Exchange, HttpTarget
 from meshkit_fastprobe.probes.http_url import parse_url
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
-DEFAULT_MAX_BODY_BYTES: Final = 64 * 1024
-MAX_BODY_BYTES: Final = 16 * 1024 * 1024
-MAX_EXPECTED_HEADERS: Final = 16
-MAX_BODY_CONTAINS_BYTES: Final = 1024
 MAX_PLANS: Final = 4096
-ANY_SUCCESS: Final = frozenset(range(200, 300))
 
 _plans: dict[tuple[Any, ...], HttpPlan] = {}
 """Requests that differ only in their host share one plan; bounded, the oldest goes first."""
 _plans_lock = threading.Lock()
-_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-def _check_headers(where: str, headers: Mapping[str, str]) -> None:
-    """Names and values that HTTP allows. A value is never repeated in a message: it may be a secret."""
-    for name, value in headers.items():
-        if not _token.fullmatch(name):
-            raise ConfigError(where, f"{shown(name)} is not a header name", "use letters, digits and -")
-        if not value.isprintable():
-            raise ConfigError(f"{where}.{name}", "the value holds characters that do not print", "remove them")
-
-
-class HttpExpect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """What makes an answer good. No status means any of 200 to 299; headers hold substrings, "" means present."""
-
-    status: tuple[Annotated[int, Meta(extra_json_schema={"minimum": 100, "maximum": 999})], ...] = ()
-    headers: dict[str, str] = {}
-    body_contains: str = ""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.status, tuple):
-            msgspec.structs.force_setattr(self, "status", tuple(self.status))
-        for status in self.status:
-            if not 100 <= status <= 999:
-                raise ConfigError(
-                    "HttpExpect.status", f"{shown(status)} is not in 100..999", "write the statuses that are good"
-                )
-        if len(self.headers) > MAX_EXPECTED_HEADERS:
-            raise ConfigError(
-                "HttpExpect.headers", f"{len(self.headers)} headers; the bound is {MAX_EXPECTED_HEADERS}", "expect fewer"
-            )
-        _check_headers("HttpExpect.headers", self.headers)
-        size = len(self.body_contains.encode(errors="surrogatepass"))
-        if size > MAX_BODY_CONTAINS_BYTES:
-            raise ConfigError(
-                "HttpExpect.body_contains", f"{size} bytes; the bound is {MAX_BODY_CONTAINS_BYTES}", "look for a shorter text"
-            )
-
-    def __hash__(self) -> int:
-        return hash((self.status, self.body_contains, len(self.headers)))
-
-
-ANY_2XX: Final = HttpExpect()
 
 
 @probe_kind()
@@ -118,10 +75,7 @@ class HttpProbe(msgspec.Struct, frozen=True, gc=False):
         exchange = Exchange(
             request=request,
             head=self.method == "HEAD",
-            status=frozenset(self.expect.status) or ANY_SUCCESS,
-            headers=tuple({name.lower().encode(): value.encode() for name, value in self.expect.headers.items()}.items()),
-            body_contains=self.expect.body_contains.encode(),
-            max_body_bytes=self.max_body_bytes,
+            wish=self.expect.wish(self.max_body_bytes),
             keep_alive=self.keep_alive,
         )
         return HttpTarget(host, port, exchange, self.via)
@@ -149,7 +103,7 @@ def _make_plan(probe: HttpProbe, path: str) -> HttpPlan:
         )
     if probe.method == "HEAD" and probe.expect.body_contains:
         raise ConfigError("HttpProbe.expect.body_contains", "the answer to HEAD has no body", 'use method = "GET"')
-    _check_headers("HttpProbe.headers", probe.headers)
+    check_headers("HttpProbe.headers", probe.headers)
     try:
         return HttpPlan(
             method=probe.method,

@@ -1,8 +1,4 @@
-"""HTTP/1.1 on the task lane: what http.c does in the engine, with the engine's own parser.
-
-The two must come to the same verdict on the same bytes, so the order of judgement is the same: status, then headers, as soon as
-the headers are whole; the body's bound while it arrives; what it contains at its end.
-"""
+"""HTTP/1.1 on the task lane: what http.c does in the engine, with the engine's own parser."""
 
 from __future__ import annotations
 
@@ -16,6 +12,7 @@ from meshkit_fastprobe._native.http1 import Parser
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
+from meshkit_fastprobe.probes.http_judge import Broken, Judge, Wish
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 READ_BYTES: Final = 16 * 1024
@@ -23,23 +20,12 @@ NOT_ANSWERED_IN_TIME: Final = Outcome(Result.TIMEOUT, Reason.RESPONSE_TIMEOUT)
 
 
 class Exchange(msgspec.Struct, frozen=True, gc=False):
-    """A request, and what is expected of its answer: the plan of an HttpProbe, header names in lower case."""
+    """A request, and what is expected of its answer."""
 
     request: bytes
     head: bool
-    status: frozenset[int]
-    headers: tuple[tuple[bytes, bytes], ...]
-    body_contains: bytes
-    max_body_bytes: int
+    wish: Wish
     keep_alive: bool
-
-
-class Broken(Exception):  # noqa: N818 - weather
-    """The connection ended before the answer did."""
-
-    def __init__(self, reason: Reason, error_number: int = 0) -> None:
-        super().__init__(str(reason))
-        self.outcome = Outcome(Result.FAIL, reason, detail=error_number)
 
 
 class Answer:
@@ -48,18 +34,20 @@ class Answer:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._parser = Parser(head=exchange.head)
-        self._fulfilled: set[tuple[bytes, bytes]] = set()
-        self._body_bytes = 0
-        self._tail = b""  # what may be the beginning of the text looked for
-        self._contains = not exchange.body_contains
+        self._judge = Judge(exchange.wish)
+        self.headers: list[tuple[bytes, bytes]] = []
         self.begun = False
         self.reusable = False
+
+    @property
+    def status(self) -> int:
+        return self._parser.status
 
     def take(self, data: bytes) -> Outcome | None:
         """The verdict, once these bytes decide it."""
         self.begun = True
         for event in self._parser.feed(data):
-            verdict = self._judge(event)
+            verdict = self._take(event)
             if verdict is not None:
                 # Bytes after the answer belong to no request of ours: such a connection is not trusted again.
                 self.reusable = self.reusable and not self._parser.left
@@ -69,48 +57,27 @@ class Answer:
     def end(self) -> Outcome | None:
         """The verdict when the peer has closed; None when the answer was cut."""
         done = self.begun and self._parser.eof()[0] == "done"
-        return self._whole() if done else None
+        return self._judge.whole() if done else None
 
-    def _judge(self, event: tuple[object, ...]) -> Outcome | None:  # noqa: PLR0911 - one return an event is the table it is
+    def _take(self, event: tuple[object, ...]) -> Outcome | None:
         match event:
-            case ("status", _):
-                pass
+            case ("status", int(status)):
+                self._judge.status = status
             case ("header", bytes(name), bytes(value)):
-                self._fulfilled.update(wanted for wanted in self._exchange.headers if wanted[0] == name and wanted[1] in value)
+                self.headers.append((name, value))
             case ("headers_end",):
-                if self._parser.status not in self._exchange.status:
-                    return self._fail(Reason.HTTP_STATUS)
-                if len(self._fulfilled) != len(self._exchange.headers):
-                    return self._fail(Reason.HEADER_MISMATCH)
+                return self._judge.headers(self._parser.status, self.headers)
             case ("body", bytes(piece)):
-                return self._body(piece)
+                return self._judge.body(piece)
             case ("done", bool(keep_alive)):
-                self.reusable = keep_alive and self._exchange.keep_alive
-                return self._whole()
+                verdict = self._judge.whole()
+                self.reusable = keep_alive and self._exchange.keep_alive and verdict.result is Result.OK
+                return verdict
             case ("too_large",):
-                return self._fail(Reason.HTTP_HEADER_LIMIT)
+                return self._judge.fail(Reason.HTTP_HEADER_LIMIT)
             case _:
-                return self._fail(Reason.HTTP_PROTOCOL)
+                return self._judge.fail(Reason.HTTP_PROTOCOL)
         return None
-
-    def _body(self, piece: bytes) -> Outcome | None:
-        self._body_bytes += len(piece)
-        if self._body_bytes > self._exchange.max_body_bytes:
-            return self._fail(Reason.HTTP_BODY_LIMIT)
-        if not self._contains:
-            text = self._tail + piece
-            self._contains = self._exchange.body_contains in text
-            self._tail = text[max(0, len(text) - len(self._exchange.body_contains) + 1) :]
-        return None
-
-    def _whole(self) -> Outcome:
-        if self._contains:
-            return Outcome(detail=self._parser.status)
-        self.reusable = False
-        return self._fail(Reason.BODY_MISMATCH)
-
-    def _fail(self, reason: Reason) -> Outcome:
-        return Outcome(Result.FAIL, reason, detail=self._parser.status)
 
 
 class HttpTarget:

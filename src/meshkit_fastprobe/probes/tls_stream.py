@@ -12,8 +12,11 @@ import trio
 
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.dialing import Address, connect
+from meshkit_fastprobe.probes.http_judge import Broken
 from meshkit_fastprobe.probes.tls_settings import Tls
 from meshkit_fastprobe.probes.via import Via
+
+READ_BYTES: Final = 16 * 1024
 
 Stream = trio.SSLStream[trio.SocketStream]
 
@@ -66,9 +69,33 @@ async def shake_hands(stream: Stream) -> Outcome | None:
     return None
 
 
-def close_at_once(stream: Stream) -> None:
+def close_at_once(stream: Stream | trio.SocketStream) -> None:
     """Close without waiting for the peer's word: the kernel sends what is left."""
-    stream.transport_stream.socket.close()
+    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    transport.socket.close()
+
+
+async def send(stream: Stream | trio.SocketStream, data: bytes) -> None:
+    """Broken when the peer has gone."""
+    try:
+        await stream.send_all(data)
+    except (trio.BrokenResourceError, ssl.SSLError) as error:
+        raise _broken_by(error) from None
+
+
+async def receive(stream: Stream | trio.SocketStream) -> bytes:
+    """Some bytes, or none when the peer has closed. Broken when it broke off."""
+    try:
+        return bytes(await stream.receive_some(READ_BYTES))
+    except (trio.BrokenResourceError, ssl.SSLError) as error:
+        raise _broken_by(error) from None
+
+
+def _broken_by(error: BaseException) -> Broken:
+    """With TLS 1.3 a target refuses our certificate here, after the handshake; other errors are no longer a handshake's."""
+    outcome = failure_of(error)
+    reason = Reason.RESPONSE_RESET if outcome.reason is Reason.TLS_HANDSHAKE else outcome.reason
+    return Broken(reason, outcome.detail, outcome.message)
 
 
 def failure_of(error: BaseException) -> Outcome:

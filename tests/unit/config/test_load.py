@@ -26,7 +26,8 @@ from meshkit_fastprobe.config.toml import to_toml
 from meshkit_fastprobe.errors import MAX_ERRORS_SHOWN, ConfigError, ConfigErrors
 from meshkit_fastprobe.model import ServerSettings, Settings
 from meshkit_fastprobe.probes.builtin import builtin_kinds
-from meshkit_fastprobe.probes.http import HttpExpect, HttpProbe
+from meshkit_fastprobe.probes.http import HttpProbe
+from meshkit_fastprobe.probes.http_expect import HttpExpect
 from meshkit_fastprobe.probes.tcp import TcpProbe
 
 DATA = Path(__file__).parents[2] / "data" / "config"

@@ -12,7 +12,8 @@ from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Lane
 from meshkit_fastprobe.probes import http
 from meshkit_fastprobe.probes.base import Endpoint, NativeProbe, lane_of
-from meshkit_fastprobe.probes.http import HttpExpect, HttpProbe
+from meshkit_fastprobe.probes.http import HttpProbe
+from meshkit_fastprobe.probes.http_expect import HttpExpect
 from meshkit_fastprobe.probes.http_url import parse_url
 
 
@@ -49,7 +50,7 @@ def test_the_request_is_what_the_url_says() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("https://example.org/", "https is not supported by this version"),
+        ("https://example.org/", "https is a kind of its own"),
         ("ftp://example.org/", "no scheme that is known"),
         ("example.org:80", "no scheme that is known"),
         ("", "no scheme"),

@@ -1,0 +1,125 @@
+"""One request over TLS and its judged answer, by HTTP/1.1 or HTTP/2: two carriers of the same words."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Protocol
+
+from meshkit_fastprobe.model import Outcome, Reason
+from meshkit_fastprobe.probes.http2 import Headers, Http2
+from meshkit_fastprobe.probes.http_judge import Broken, Judge
+from meshkit_fastprobe.probes.http_on_trio import Answer, Exchange
+from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, receive, send
+
+_OF_THE_CONNECTION: Final = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+"""Headers that HTTP/2 forbids."""
+
+
+class Carrier(Protocol):
+    """One connection. `begun`: bytes of the last answer came. `location`: of that answer, where it had one."""
+
+    version: ClassVar[str]
+    location: bytes
+    status: int
+
+    @property
+    def begun(self) -> bool: ...
+
+    @property
+    def reusable(self) -> bool: ...
+
+    async def ask(self, exchange: Exchange) -> Outcome:
+        """The verdict on one answer. Broken when the connection ended before it."""
+
+    def close(self) -> None: ...
+
+
+class OverHttp1:
+    version: ClassVar[str] = "HTTP/1.1"
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.begun = False
+        self.reusable = True
+        self.location = b""
+        self.status = 0
+
+    async def ask(self, exchange: Exchange) -> Outcome:
+        answer = Answer(exchange)
+        self.begun = self.reusable = False
+        await send(self._stream, exchange.request)
+        while True:
+            data = await receive(self._stream)
+            self.begun = self.begun or bool(data)
+            verdict = answer.take(data) if data else answer.end()
+            if verdict is not None:
+                self.reusable = answer.reusable and bool(data)
+                self.status = answer.status
+                self.location = _value(answer.headers, b"location")
+                return verdict
+            if not data:
+                raise Broken(Reason.RESPONSE_CLOSED)
+
+    def close(self) -> None:
+        close_at_once(self._stream)
+
+
+class OverHttp2:
+    version: ClassVar[str] = "HTTP/2"
+
+    def __init__(self, stream: Stream) -> None:
+        self._connection = Http2(stream)
+        self._whole = False
+        self.location = b""
+        self.status = 0
+
+    @property
+    def begun(self) -> bool:
+        return self._connection.begun
+
+    @property
+    def reusable(self) -> bool:
+        return self._whole and self._connection.reusable
+
+    async def ask(self, exchange: Exchange) -> Outcome:
+        from h2 import events
+
+        self._whole = False
+        judge = Judge(exchange.wish)
+        await self._connection.ask(http2_headers(exchange.request))
+        verdict: Outcome | None = None
+        while True:
+            for event in await self._connection.events():
+                match event:
+                    case events.ResponseReceived():
+                        headers = list(event.headers or ())
+                        self.location = _value(headers, b"location")
+                        self.status = int(_value(headers, b":status"))
+                        verdict = judge.headers(self.status, headers)
+                    case events.DataReceived():
+                        verdict = judge.body(event.data or b"")
+                    case events.StreamEnded():
+                        verdict = judge.whole()
+                        self._whole = True
+                if verdict is not None:
+                    return verdict
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def http2_headers(request: bytes) -> Headers:
+    """The same request in HTTP/2's words."""
+    line, *fields = request.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    method, path, _ = line.split(b" ")
+    headers = [(name.lower(), value.strip()) for name, _, value in (field.partition(b":") for field in fields)]
+    authority = _value(headers, b"host")
+    pseudo = [(b":method", method), (b":scheme", b"https"), (b":authority", authority), (b":path", path)]
+    return pseudo + [(name, value) for name, value in headers if name != b"host" and name not in _OF_THE_CONNECTION]
+
+
+def _value(headers: Headers, name: bytes) -> bytes:
+    return next((value for known, value in headers if known == name), b"")
+
+
+_http1: type[Carrier] = OverHttp1
+_http2: type[Carrier] = OverHttp2
