@@ -50,8 +50,13 @@ static void probes_come_and_go_while_the_engine_runs(void) {
 
     check_rng rng = check_seed(11);
     static fp_record records[512];
+    static fp_trace traces[16];
     uint32_t generation[SLOTS] = {0};
-    uint64_t ok = 0, due = 0, wrong = 0;
+    uint64_t ok = 0, due = 0, wrong = 0, explained = 0;
+    const struct sockaddr_in source = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
+    fp_route *route = NULL;
+    CHECK_EQ(fp_route_new(&route, &(fp_route_spec){.source = (const struct sockaddr *)&source, .source_len = sizeof source}),
+             0);
     for (fp_ns until = fp_clock_schedule() + 2 * FP_NS_PER_S; fp_clock_schedule() < until;) {
         uint32_t slot = (uint32_t)(check_random(&rng) % SLOTS);
         fp_command command = {.slot = slot, .due_ns = FP_NEVER, .first_ns = FP_NEVER};
@@ -63,17 +68,24 @@ static void probes_come_and_go_while_the_engine_runs(void) {
             command.interval_ns = 20 * MS;
             command.timeout_ns = 15 * MS;
             if (slot % 4) CHECK_EQ(fp_target_tcp(&command.target, (struct sockaddr *)&address, sizeof address), 0);
+            if (slot % 4 == 2) CHECK_EQ(fp_target_route(command.target, route), 0); /* counted here, let go of over there */
+            if (slot % 4 == 3) fp_target_half_handshake(command.target);
         } else if (check_random(&rng) % 16 == 0) {
             command.op = FP_CMD_REMOVE;
             command.generation = generation[slot]++;
         } else {
             command.op = FP_CMD_RUN;
+            command.flags = slot % 2 ? FP_RUN_EXPLAIN : 0;
             command.generation = generation[slot];
         }
         if (fp_engine_post(engine, &command, 1) == 0) fp_target_free(command.target);
         struct pollfd news = {.fd = fp_engine_notify_fd(engine), .events = POLLIN};
         poll(&news, 1, 1);
-        uint32_t n = fp_engine_drain(engine, records, 512);
+        uint32_t n = fp_engine_drain(engine, records, 512), n_traces = fp_engine_drain_traces(engine, traces, 16);
+        for (uint32_t i = 0; i < n_traces; i++) {
+            explained += traces[i].seen && traces[i].seen->peer.ss_family == AF_INET;
+            fp_trace_free(&traces[i]);
+        }
         for (uint32_t i = 0; i < n; i++) {
             if (records[i].slot >= SLOTS || records[i].generation % 2 == 0) wrong++;
             ok += records[i].result == FP_OK;
@@ -88,7 +100,8 @@ static void probes_come_and_go_while_the_engine_runs(void) {
     CHECK_EQ(fp_engine_stop(engine), 0);
     CHECK_SOUND(fp_engine_check(engine));
     CHECK_EQ(wrong, 0);
-    CHECK(ok > 100 && due > 20 && stats.steps > 100);
+    CHECK(ok > 100 && due > 20 && explained > 20 && stats.steps > 100);
+    fp_route_release(route);
     fp_engine_free(engine);
     atomic_store(&ended, true);
     pthread_join(acceptor, NULL);
