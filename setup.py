@@ -1,5 +1,6 @@
 """Extensions over one static C library; everything else is in pyproject.toml."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +10,19 @@ from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 
 C_FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O3", "-fvisibility=hidden", "-fno-plt", "-pthread"] if sys.platform != "win32" else []
-C_SOURCES = sorted(str(path) for path in Path("native/src").rglob("*.c"))
+# FP_NO_EPOLL=1 builds what other systems get: an engine without a native lane (see native/Makefile, which keeps the same lists).
+NO_EPOLL = sys.platform != "linux" or os.environ.get("FP_NO_EPOLL") == "1"
+POSIX_ONLY = {"poll_posix.c", "no_native_lane.c"}
+EPOLL_ONLY = {
+    "poll_epoll.c",
+    "connections.c",
+    "engine_runs.c",
+    "engine_traces.c",
+    *(p.name for p in Path("native/src/probes").iterdir()),
+}
+C_SOURCES = sorted(
+    str(path) for path in Path("native/src").rglob("*.c") if path.name not in (EPOLL_ONLY if NO_EPOLL else POSIX_ONLY)
+)
 C_HEADERS = sorted(str(path) for path in [*Path("native/include").rglob("*.h"), *Path("native/src").rglob("*.h")])
 MODULES = sorted(Path("src/meshkit_fastprobe/_native").glob("*.pyx"))
 
@@ -27,7 +40,7 @@ class BuildPicClib(build_clib):
 
     def build_libraries(self, libraries: list) -> None:
         for _name, info in libraries:
-            info["cflags"] = [*C_FLAGS, "-fPIC"]
+            info["cflags"] = [*C_FLAGS, "-fPIC", *(["-DFP_NO_EPOLL"] if NO_EPOLL else [])]
         super().build_libraries(libraries)
 
 

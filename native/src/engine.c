@@ -6,10 +6,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #define WAKE_TAG  UINT64_MAX
 #define CPU_EVERY 1024u
@@ -42,10 +42,9 @@ static int make_parts(fp_engine *engine, fp_ns now_ns) {
     engine->connections = fp_reserve(engine->connections_bytes);
     if (!engine->slots || !engine->connections) return -ENOMEM;
     fp_connections_init(engine);
-    engine->notify_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    engine->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (engine->notify_fd < 0 || engine->wake_fd < 0) return -EMFILE;
-    return fp_poll_add_bell(engine->poll, engine->wake_fd, WAKE_TAG);
+    error = fp_bell_new(&engine->notify);
+    if (!error) error = fp_bell_new(&engine->wake);
+    return error ? error : fp_poll_add_bell(engine->poll, engine->wake.fd, WAKE_TAG);
 }
 
 int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns) {
@@ -59,7 +58,7 @@ int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_
     made->connections_bytes = (size_t)config->connections * sizeof(fp_connection);
     made->now_ns = now_ns;
     made->news_since_ns = FP_NEVER;
-    made->notify_fd = made->wake_fd = -1;
+    made->notify = made->wake = (fp_bell){-1, -1};
     made->random = now_ns | 1; /* zero is xorshift's fixed point */
     int error = make_parts(made, now_ns);
     if (error) {
@@ -91,8 +90,8 @@ void fp_engine_free(fp_engine *engine) {
         fp_connections_close(engine);
         free_targets(engine);
     }
-    if (engine->notify_fd >= 0) close(engine->notify_fd);
-    if (engine->wake_fd >= 0) close(engine->wake_fd);
+    fp_bell_free(&engine->notify);
+    fp_bell_free(&engine->wake);
     fp_release(engine->slots, engine->slots_bytes);
     fp_release(engine->connections, engine->connections_bytes);
     fp_poll_free(engine->poll);
@@ -168,8 +167,10 @@ static void sleep_until(fp_engine *engine, fp_ns next_ns) {
 
 static void *run(void *argument) {
     fp_engine *engine = argument;
+#ifdef __linux__
     prctl(PR_SET_NAME, "fastprobe");
     prctl(PR_SET_TIMERSLACK, 1000UL); /* the default of 50 us would be most of our lateness */
+#endif
     for (uint32_t steps = 0; !atomic_load(&engine->stopping); steps++) {
         fp_ns next_ns = work(engine, fp_clock_schedule());
         if (steps % CPU_EVERY == 0) count_cpu(engine);
@@ -191,16 +192,10 @@ int fp_engine_start(fp_engine *engine) {
     return -error;
 }
 
-static void wake(fp_engine *engine) {
-    const uint64_t one = 1;
-    ssize_t written = write(engine->wake_fd, &one, sizeof one);
-    (void)written;
-}
-
 int fp_engine_stop(fp_engine *engine) {
     if (!engine->started) return 0;
     atomic_store(&engine->stopping, true);
-    wake(engine);
+    fp_bell_ring(&engine->wake);
     pthread_join(engine->thread, NULL);
     engine->started = false;
     fp_engine_abandon_runs(engine);
@@ -212,12 +207,12 @@ int fp_engine_stop(fp_engine *engine) {
 
 uint32_t fp_engine_post(fp_engine *engine, const fp_command *commands, uint32_t n) {
     uint32_t taken = fp_ring_push(engine->commands, commands, n, false);
-    if (taken && (atomic_exchange(&engine->asleep, false) || !engine->started)) wake(engine);
+    if (taken && (atomic_exchange(&engine->asleep, false) || !engine->started)) fp_bell_ring(&engine->wake);
     return taken;
 }
 
 int fp_engine_notify_fd(const fp_engine *engine) {
-    return engine->notify_fd;
+    return engine->notify.fd;
 }
 
 int fp_engine_poll_fd(const fp_engine *engine) {

@@ -12,6 +12,7 @@
  */
 #ifndef FASTPROBE_ENGINE_INTERNAL_H
 #define FASTPROBE_ENGINE_INTERNAL_H
+#include "bell.h"
 #include "fastprobe/engine.h"
 #include "fastprobe/http1.h"
 #include "fastprobe/ring.h"
@@ -129,8 +130,8 @@ struct fp_engine {
     char scratch[FP_SCRATCH_BYTES];
 
     fp_ns news_since_ns; /* FP_NEVER: the reader knows of every record */
-    int notify_fd;       /* up: records wait */
-    int wake_fd;         /* down: commands wait, or stop */
+    fp_bell notify;      /* up: records wait */
+    fp_bell wake;        /* down: commands wait, or stop */
     _Atomic bool told;   /* the reader was told and has not drained since */
     _Atomic bool asleep; /* the engine may be blocked */
     _Atomic bool stopping;

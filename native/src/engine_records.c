@@ -1,8 +1,6 @@
 /* Records on their way up, and the wake-up of their reader: once per coalescing period, at once when the ring is half full. */
 #include "engine_internal.h"
 
-#include <unistd.h>
-
 bool fp_engine_report(fp_engine *engine, const fp_record *record) {
     if (fp_ring_push(engine->records, record, 1, true) == 0) {
         fp_count(&engine->counters.records_dropped, 1);
@@ -23,20 +21,16 @@ void fp_engine_skip(fp_engine *engine, uint32_t slot, fp_ns at_ns, uint8_t reaso
                              });
 }
 
-/* `told` means: the eventfd has been written, or is about to be, and the reader has not looked since. Engine and reader change
+/* `told` means: the bell has been rung, or is about to be, and the reader has not looked since. Engine and reader change
  * it by exchange only, so they agree on an order. If the reader's clearing comes after the engine's setting, the reader sees
  * every record pushed before that (release and acquire of the two exchanges). If it comes before, the engine finds it clear and
  * writes.
  *
- * The reader empties the eventfd before it clears `told`, never after: a write in between would be swallowed while `told` stays
+ * The reader quiets the bell before it clears `told`, never after: a write in between would be swallowed while `told` stays
  * set, and nobody would ever be told again. In the order chosen, the worst is a write that lands just after the records it
  * announces were taken, and wakes the reader once for nothing. */
 static void tell(fp_engine *engine) {
-    if (!atomic_exchange(&engine->told, true)) {
-        const uint64_t one = 1;
-        ssize_t written = write(engine->notify_fd, &one, sizeof one);
-        (void)written; /* fails only at 2^64 - 1, when it is readable anyway */
-    }
+    if (!atomic_exchange(&engine->told, true)) fp_bell_ring(&engine->notify);
 }
 
 bool fp_engine_tell_reader(fp_engine *engine) {
@@ -50,9 +44,7 @@ bool fp_engine_tell_reader(fp_engine *engine) {
 }
 
 uint32_t fp_engine_drain(fp_engine *engine, fp_record *out, uint32_t n) {
-    uint64_t count;
-    ssize_t got = read(engine->notify_fd, &count, sizeof count);
-    (void)got; /* EAGAIN: drained without having been told */
+    fp_bell_quiet(&engine->notify);
     atomic_exchange(&engine->told, false);
     uint32_t taken = fp_ring_pop(engine->records, out, n);
     if (taken == n && fp_ring_size(engine->records) > 0) tell(engine);

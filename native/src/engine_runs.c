@@ -15,6 +15,10 @@ static uint32_t lag_us(const fp_slot *s, fp_ns started_ns) {
     return lag < UINT32_MAX ? (uint32_t)lag : UINT32_MAX;
 }
 
+bool fp_engine_has_native_lane(void) {
+    return true;
+}
+
 /* -- the end -------------------------------------------------------------------------------------------------------------- */
 
 static void leave(fp_engine *engine, fp_connection *connection, enum fp_afterwards afterwards) {

@@ -1,4 +1,5 @@
-/* poller.h - readiness of many descriptors, edge-triggered. One implementation a file: poll_epoll.c is the only one so far.
+/* poller.h - readiness of many descriptors, edge-triggered. One implementation a file: poll_epoll.c, and
+ * poll_posix.c for systems that lack it.
  *
  * A descriptor is added once and stays until it is closed; `tag` comes back with its events. What is ready is looked up when an
  * event is handed out, not when it happened. */

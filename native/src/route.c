@@ -59,6 +59,7 @@ int fp_target_route(fp_target *target, fp_route *route) {
     return 0;
 }
 
+#ifndef FP_NO_EPOLL /* the native lane's business, and half of these options are Linux's */
 int fp_route_take(const fp_route *route, int fd, int family) {
     const int one = 1, tos = route->tos;
     const bool v6 = family == AF_INET6;
@@ -72,3 +73,4 @@ int fp_route_take(const fp_route *route, int fd, int family) {
     if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one)) return -errno;
     return bind(fd, (const struct sockaddr *)&route->source, route->source_len) ? -errno : 0;
 }
+#endif

@@ -14,7 +14,7 @@ import trio
 
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.batch import RecordBatch
-from meshkit_fastprobe._native.engine import Engine
+from meshkit_fastprobe._native.engine import NATIVE_LANE, Engine
 from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.injection import InjectionPoint
 from meshkit_fastprobe._native.table import Table
@@ -73,7 +73,9 @@ class Diagnostics:
         self.started_ns = 0
         """From when the schedules count of the probes that were there on entering, on the scheduling clock."""
         self._clocks = HostClocks() if settings.engine == "thread" else TrioClocks()
-        self._registrar = Registrar(self.catalog, self.table, cluster=settings.cluster, native_lane=settings.native_lane)
+        self._registrar = Registrar(
+            self.catalog, self.table, cluster=settings.cluster, native_lane=settings.native_lane and NATIVE_LANE
+        )
         self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows)
         self._batch = RecordBatch(BATCH_RECORDS)
         self._changes = Changes()

@@ -16,6 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Without epoll (other systems, or asked for at build time) the engine has no native lane: see engine.h. */
+#if !defined(__linux__) && !defined(FP_NO_EPOLL)
+#define FP_NO_EPOLL
+#endif
+
 typedef uint64_t fp_ns;
 #define FP_NEVER     UINT64_MAX
 #define FP_NS_PER_US 1000ULL

@@ -73,6 +73,10 @@ typedef struct fp_engine_stats { /* each word is read atomically, the whole is n
     uint64_t cpu_ns;              /* of the engine thread, updated every 1,024 steps or so; 0 when stepped */
 } fp_engine_stats;
 
+/* Whether this build has a native lane. Without one every run of a native slot is FP_ERROR with FP_REASON_UNSUPPORTED; the
+ * other lanes, schedules and deadlines are the same. */
+bool fp_engine_has_native_lane(void);
+
 int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns); /* -EINVAL, -ENOMEM, -EMFILE */
 void fp_engine_free(fp_engine *engine); /* stops first if running; frees targets left */
 
@@ -93,7 +97,7 @@ int fp_engine_poll_fd(
  */
 uint32_t fp_engine_post(fp_engine *engine, const fp_command *commands, uint32_t n);
 
-int fp_engine_notify_fd(const fp_engine *engine); /* an eventfd, readable when records wait */
+int fp_engine_notify_fd(const fp_engine *engine); /* readable when records wait */
 /* Take up to n records. Clears the notification first, so nothing is missed. */
 uint32_t fp_engine_drain(fp_engine *engine, fp_record *out, uint32_t n);
 

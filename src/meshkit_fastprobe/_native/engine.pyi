@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.target import Target
 
+NATIVE_LANE: bool
+"""Whether this build has one: False where there is no epoll."""
+
 @final
 class Engine:
     """The C engine: commands down, records up. All times in nanoseconds on the scheduling clock; -1 means never.

@@ -24,6 +24,7 @@ from meshkit_fastprobe._native.core cimport (
     fp_engine_drain,
     fp_engine_drain_traces,
     fp_engine_free,
+    fp_engine_has_native_lane,
     fp_engine_new,
     fp_engine_notify_fd,
     fp_engine_poll_fd,
@@ -53,6 +54,9 @@ from typing import Any
 
 from meshkit_fastprobe._native.layout import RECORD
 from meshkit_fastprobe.errors import CapacityError
+
+
+NATIVE_LANE = bool(fp_engine_has_native_lane())
 
 
 cdef enum:
