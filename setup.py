@@ -10,7 +10,7 @@ from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 
 C_FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O3", "-fvisibility=hidden", "-fno-plt", "-pthread"] if sys.platform != "win32" else []
-# FP_NO_EPOLL=1 builds what other systems get: an engine without a native lane (see native/Makefile, which keeps the same lists).
+# FP_NO_EPOLL=1 builds what other systems get: no native lane (native/Makefile keeps the same lists).
 NO_EPOLL = sys.platform != "linux" or os.environ.get("FP_NO_EPOLL") == "1"
 POSIX_ONLY = {"poll_posix.c", "no_native_lane.c"}
 EPOLL_ONLY = {
