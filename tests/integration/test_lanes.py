@@ -16,6 +16,7 @@ import trio
 
 import meshkit_fastprobe as fp
 from meshkit_fastprobe import Diagnostics, HttpExpect, HttpProbe, Lane, Reason, Result, Settings, TcpProbe
+from meshkit_fastprobe._native.engine import NATIVE_LANE
 from meshkit_fastprobe.aggregation.snapshot import ProbeView
 
 pytestmark = pytest.mark.integration
@@ -95,7 +96,7 @@ async def leave(stream: trio.SocketStream, then: str) -> None:
 async def test_the_lane_is_the_one_that_was_asked_for(native_lane):
     async with serving(answering()) as port:
         view = await verdict(TcpProbe(f"127.0.0.1:{port}"), native_lane=native_lane)
-    assert view.lane is (Lane.NATIVE if native_lane else Lane.TASK)
+    assert view.lane is (Lane.NATIVE if native_lane and NATIVE_LANE else Lane.TASK)  # a build without epoll has but one
     assert (view.result, view.reason, view.message) == (Result.OK, Reason.NONE, "")
 
 

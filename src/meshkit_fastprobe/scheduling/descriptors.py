@@ -16,6 +16,8 @@ class Budget(NamedTuple):
     wanted: int
     soft_before: int
     soft_after: int
+    ports: int | None = None
+    """Ephemeral ports of this host: so many connections at once may lead to one address and port."""
 
     @property
     def short(self) -> bool:
@@ -27,7 +29,8 @@ class Budget(NamedTuple):
             if self.soft_after != self.soft_before
             else f"{self.soft_after}"
         )
-        return f"native lane: {self.connections} connections at once of {self.wanted} wanted; descriptor limit {raised}"
+        ports = f"; {self.ports} ephemeral ports for each target address" if self.ports else ""
+        return f"native lane: {self.connections} connections at once of {self.wanted} wanted; descriptor limit {raised}{ports}"
 
 
 def budget(wanted: int) -> Budget:
@@ -47,7 +50,15 @@ def budget(wanted: int) -> Budget:
         else:
             raised = soft
     left = wanted if raised == resource.RLIM_INFINITY else raised - in_use - RESERVED_FOR_HOST
-    return Budget(max(LEAST_CONNECTIONS, min(wanted, left)), wanted, soft, raised)
+    return Budget(max(LEAST_CONNECTIONS, min(wanted, left)), wanted, soft, raised, _ephemeral_ports())
+
+
+def _ephemeral_ports() -> int | None:
+    try:
+        low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    except (OSError, ValueError):
+        return None
+    return high - low + 1
 
 
 def _open_descriptors() -> int:

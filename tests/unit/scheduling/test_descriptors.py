@@ -33,3 +33,10 @@ def test_a_hard_limit_bounds_the_connections_and_says_so():
     assert soft == 1024
     assert 512 < connections < 1024 - 128
     assert short
+
+
+def test_the_budget_tells_of_the_ports_where_the_host_does():
+    script = "from meshkit_fastprobe.scheduling.descriptors import budget; print(budget(8).ports, budget(8))"
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    ports, text = told.split(" ", 1)
+    assert ports == "None" or f"{int(ports)} ephemeral ports" in text
