@@ -6,7 +6,7 @@ import argparse
 import subprocess
 import sys
 
-from benchmarks import docs, programs, runner, scenario, table
+from benchmarks import docs, plots, programs, runner, scenario, table
 
 MICRO = "micro"
 
@@ -38,7 +38,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("scenario", nargs="*", help="names of scenarios (see --list); all of them when none is given")
     parser.add_argument("--repeats", type=int, help="runs per contender and workload, instead of the scenario's own number")
-    parser.add_argument("--write-docs", action="store_true", help="write docs/internals/benchmarks.md from results/*.json")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="write docs/internals/benchmarks.md and its plots from results/*.json"
+    )
     parser.add_argument("--list", action="store_true", help="list the scenarios and end")
     return parser.parse_args()
 
@@ -68,6 +70,8 @@ def _run(name: str, repeats: int | None) -> bool:
 
 
 def _write_docs() -> int:
+    if not plots.available():
+        print("plots stay as they are: needs matplotlib: pip install --group bench", file=sys.stderr)
     print(f"wrote {docs.write().relative_to(runner.ROOT)}")
     return 0
 

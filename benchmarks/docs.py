@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import runner, scenario, summary
+from benchmarks import plots, runner, scenario, summary
 from benchmarks.scenario import Scenario
 
 PAGE = runner.ROOT / "docs" / "internals" / "benchmarks.md"
@@ -35,6 +35,8 @@ FOOT = """\
 def write() -> Path:
     measured = [(described, json.loads(path.read_text(encoding="utf-8"))) for described, path in _results()]
     PAGE.parent.mkdir(parents=True, exist_ok=True)
+    for described, result in measured:
+        plots.write(result["scenario"], described, result, PAGE.parent)
     PAGE.write_text(
         "\n".join(
             [HEAD, _reach(measured), _losses(measured), *(_scenario(*each) for each in measured), _machine(measured), FOOT]
@@ -77,6 +79,8 @@ def _losses(measured: list[tuple[Scenario, dict[str, Any]]]) -> str:
 
 def _scenario(described: Scenario, result: dict[str, Any]) -> str:
     lines = [f"## {described.title}", ""]
+    for plot in plots.existing(result["scenario"], PAGE.parent):
+        lines += [f"![{described.title}: {plot.stem.removeprefix('benchmarks-')}]({plot.name})", ""]
     for workload, parameters in result["workloads"].items():
         shape = ", ".join(
             f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in parameters.items()
