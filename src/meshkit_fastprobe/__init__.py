@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Transition,
     )
     from meshkit_fastprobe.probes.dns import DnsProbe
+    from meshkit_fastprobe.probes.grpc import GrpcProbe
     from meshkit_fastprobe.probes.http import HttpProbe
     from meshkit_fastprobe.probes.http_expect import HttpExpect
     from meshkit_fastprobe.probes.https import HttpsProbe
@@ -78,6 +79,7 @@ _HOMES = {
         "Transition",
     ),
     "probes.dns": ("DnsProbe",),
+    "probes.grpc": ("GrpcProbe",),
     "probes.http": ("HttpProbe",),
     "probes.http_expect": ("HttpExpect",),
     "probes.https": ("HttpsProbe",),
@@ -101,6 +103,7 @@ __all__ = [
     "Explanation",
     "FastprobeError",
     "Group",
+    "GrpcProbe",
     "HttpExpect",
     "HttpProbe",
     "HttpsProbe",

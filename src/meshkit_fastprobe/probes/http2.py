@@ -94,8 +94,7 @@ class Http2:
         except DenialOfServiceError:
             self.begun = True
             raise Broken(Reason.HTTP_HEADER_LIMIT) from None
-        except (H2Error, ValueError) as error:
-            self.begun = True
+        except (H2Error, ValueError) as error:  # also of a server that said more after its farewell: then nothing has begun
             raise Broken(Reason.HTTP_PROTOCOL, message=type(error).__name__) from None
 
     def _is_ours(self, event: Event) -> bool:
