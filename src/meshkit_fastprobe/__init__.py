@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Transition,
     )
     from meshkit_fastprobe.probes.dns import DnsProbe
+    from meshkit_fastprobe.probes.exec import ExecProbe
     from meshkit_fastprobe.probes.grpc import GrpcProbe
     from meshkit_fastprobe.probes.http import HttpProbe
     from meshkit_fastprobe.probes.http_expect import HttpExpect
@@ -79,6 +80,7 @@ _HOMES = {
         "Transition",
     ),
     "probes.dns": ("DnsProbe",),
+    "probes.exec": ("ExecProbe",),
     "probes.grpc": ("GrpcProbe",),
     "probes.http": ("HttpProbe",),
     "probes.http_expect": ("HttpExpect",),
@@ -100,6 +102,7 @@ __all__ = [
     "Diagnostics",
     "DnsProbe",
     "DuplicateNameError",
+    "ExecProbe",
     "Explanation",
     "FastprobeError",
     "Group",

@@ -83,6 +83,7 @@ class Reason(enum.IntEnum):
     EXEC_STATUS = 70
     EXEC_SIGNAL = 71
     EXEC_FAILED = 72
+    EXEC_OUTPUT = 73
     OVERLAP = 100
     SATURATED = 101
     LATE = 102

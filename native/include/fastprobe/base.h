@@ -93,6 +93,7 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(70, EXEC_STATUS, "exec_status", "the command ended with another exit status")                                            \
     X(71, EXEC_SIGNAL, "exec_signal", "the command was ended by a signal")                                                     \
     X(72, EXEC_FAILED, "exec_failed", "the command could not be started")                                                      \
+    X(73, EXEC_OUTPUT, "exec_output", "the command wrote more than the limit")                                                 \
     X(100, OVERLAP, "overlap", "the previous run had not finished")                                                            \
     X(101, SATURATED, "saturated", "no free worker or connection in time")                                                     \
     X(102, LATE, "late", "the moment had passed (suspended or stopped process)")                                               \

@@ -21,6 +21,12 @@ _BY_ERRNO: Final = {
     errno.EHOSTUNREACH: Reason.CONNECT_UNREACHABLE,
     errno.ENETUNREACH: Reason.CONNECT_UNREACHABLE,
 }
+_BY_VERIFY_CODE: Final = {  # X509_V_ERR_*
+    9: Reason.TLS_NOT_YET_VALID,
+    10: Reason.TLS_EXPIRED,
+    62: Reason.TLS_HOSTNAME,
+    64: Reason.TLS_HOSTNAME,  # of an IP address
+}
 
 
 def timed_out(probe: object) -> Outcome:
@@ -68,5 +74,4 @@ def from_gaierror(error: socket.gaierror) -> Outcome:
 
 
 def _certificate_reason(error: ssl.SSLCertVerificationError) -> Reason:
-    expired, hostname_mismatch = 10, 62  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_HOSTNAME_MISMATCH
-    return {expired: Reason.TLS_EXPIRED, hostname_mismatch: Reason.TLS_HOSTNAME}.get(error.verify_code, Reason.TLS_UNTRUSTED)
+    return _BY_VERIFY_CODE.get(error.verify_code, Reason.TLS_UNTRUSTED)
