@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -15,6 +16,9 @@ from meshkit_fastprobe.cli.exits import CliError, Exit
 
 # typer stands on click up to some version and on a copy of its own after it: take the class from where typer does.
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
+
+INTERRUPTED = 130
+"""What shells say of a command that Ctrl-C ended."""
 
 app = typer.Typer(
     name="fastprobe",
@@ -73,25 +77,49 @@ def run(arguments: list[str]) -> int:
         _mount_config()
     try:
         result = app(arguments, prog_name="fastprobe", standalone_mode=False)
-    except _USAGE_ERROR as error:
-        if type(error).__name__ == "NoArgsIsHelpError" and error.ctx:
-            typer.echo(error.ctx.get_help())
-        else:
-            error.show()
-        return Exit.USAGE
-    except (typer.Abort, KeyboardInterrupt):
-        return _say("interrupted", "", 130)
-    except CliError as error:
-        return _say(error.what, error.next_step, error.code)
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.WELL
-    except Exception as error:  # noqa: BLE001 - the last place where an error can be told in our words
-        return _unexpected(error)
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the last place to tell it in our words
+        return _ended(error)
+    if result == INTERRUPTED:  # typer makes an exit of Ctrl-C
+        return _say("interrupted", "", INTERRUPTED)
     return result if isinstance(result, int) else Exit.WELL
 
 
-def _unexpected(error: Exception) -> int:
+def _ended(error: BaseException) -> int:
+    """The exit code of a command that ended by an error, which is told here."""
+    if isinstance(error, _USAGE_ERROR):
+        _show_usage(error)
+        return Exit.USAGE
+    if isinstance(error, typer.Abort | KeyboardInterrupt) or _holds_interrupt(error):
+        return _say("interrupted", "", INTERRUPTED)
+    if isinstance(error, CliError):
+        return _say(error.what, error.next_step, error.code)
+    if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as `| head` does
+        _drop_output()
+        return Exit.WELL
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _drop_output()
+        return _say(f"cannot write: {error.strerror}", "make room, or write elsewhere", Exit.INTERNAL)
+    return _unexpected(error)
+
+
+def _show_usage(error: Any) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError" and error.ctx:
+        typer.echo(error.ctx.get_help())
+    else:
+        error.show()
+
+
+def _holds_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C is in a group: the nurseries of trio wrap what ends them."""
+    return isinstance(error, BaseExceptionGroup) and error.subgroup(KeyboardInterrupt) is not None
+
+
+def _drop_output() -> None:
+    """What is still in the buffer would fail once more on the way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unexpected(error: BaseException) -> int:
     from meshkit_fastprobe.errors import ConfigError, FastprobeError, MissingExtraError
 
     if isinstance(error, ConfigError | MissingExtraError):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -52,8 +56,13 @@ class Client:
 
     def get_all(self, path: str, params: Params, limit: int) -> list[Answer]:
         """Follow page tokens until `limit` items of each host have come."""
-        with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
-            return list(pool.map(lambda url: self._pages(url, path, params, limit), self.hosts))
+        return ask_each(self.hosts, lambda url: self._pages(url, path, params, limit))
+
+    def those_of(self, answers: Sequence[Answer]) -> Client:
+        """One that asks only the hosts that answered: a dead one costs its timeout once."""
+        fewer = copy(self)
+        fewer.hosts = [answer.url for answer in answers if answer.envelope is not None]
+        return fewer
 
     def _pages(self, url: str, path: str, params: Params, limit: int) -> Answer:
         gathered: dict[str, Any] | None = None
@@ -76,10 +85,7 @@ class Client:
                 return Answer(url, gathered)
 
     def _ask(self, method: str, path: str, params: Params) -> list[Answer]:
-        if len(self.hosts) == 1:
-            return [self._one(self.hosts[0], method, path, params)]
-        with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
-            return list(pool.map(lambda url: self._one(url, method, path, params), self.hosts))
+        return ask_each(self.hosts, lambda url: self._one(url, method, path, params))
 
     def _one(self, url: str, method: str, path: str, params: Params) -> Answer:
         try:
@@ -106,8 +112,50 @@ class Client:
         return _refused(url, response)
 
 
+def ask_each(hosts: Sequence[str], ask: Callable[[str], Answer]) -> list[Answer]:
+    """All of them, at most MAX_AT_ONCE at a time; answers in the order of the hosts.
+
+    Daemon threads: Ctrl-C does not wait for a host that says nothing.
+    """
+    if len(hosts) == 1:
+        return [ask(hosts[0])]
+    left: SimpleQueue[int] = SimpleQueue()
+    for at in range(len(hosts)):
+        left.put(at)
+    answers: dict[int, Answer] = {}
+    failures: list[Exception] = []
+
+    def work() -> None:
+        while not failures:
+            try:
+                at = left.get_nowait()
+                answers[at] = ask(hosts[at])
+            except Empty:
+                return
+            except Exception as error:  # noqa: BLE001 - raised again where the command runs
+                failures.append(error)
+
+    threads = [Thread(target=work, daemon=True) for _ in range(min(MAX_AT_ONCE, len(hosts)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return [answers[at] for at in range(len(hosts))]
+
+
 def _url(host: str) -> str:
-    return (host if "://" in host else f"http://{host}").rstrip("/")
+    """The base of every request. CliError for what is no http URL of a host: httpx would ask port 99999 at 34463."""
+    url = (host if "://" in host else f"http://{host}").rstrip("/")
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not re.search(r"[\s?#]", url)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise CliError(f"--host: {host!r} is not the URL of a host", "write http://HOST:PORT")
+    return url
 
 
 def _why(error: httpx.HTTPError) -> str:
@@ -131,6 +179,10 @@ def _refused(url: str, response: httpx.Response) -> Answer:
     if response.status_code in {401, 403}:
         hint = str(problem.get("hint", "")) or "set FASTPROBE_TOKEN or --token-file to the host's <state_dir>/local-token"
         return Answer(url, None, what, hint, Exit.REFUSED)
+    if problem.get("code") == "unknown_probe":
+        return Answer(
+            url, None, str(problem.get("detail") or what), "list them with: fastprobe probes list -o name", Exit.USAGE
+        )
     code = Exit.USAGE if response.status_code < 500 else Exit.UNREACHABLE
     return Answer(url, None, str(problem.get("detail") or what), str(problem.get("hint", "")), code)
 

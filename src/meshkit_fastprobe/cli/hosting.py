@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,7 @@ def demo(
     options = Options(
         probes=probes,
         targets=targets,
-        seconds=None if for_ is None else parse_duration("--for", for_),
+        seconds=None if for_ is None else parse_duration("--for", _number_or_text(for_)),
         listen=listen,
         state_dir=state_dir or default_state_dir(),
         form=output,
@@ -50,6 +51,11 @@ def demo(
     else:
         print_summary(summary, options)
     return Exit.WELL
+
+
+def _number_or_text(written: str) -> float | str:
+    """Plain numbers are seconds: a shell knows no floats."""
+    return float(written) if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", written, re.ASCII) else written
 
 
 def run(

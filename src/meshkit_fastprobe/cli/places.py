@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -28,9 +29,9 @@ def find_token(token_file: Path | None) -> str | None:
     """The bearer token: the named file, FASTPROBE_TOKEN, ./state, or the default state directory; None when there is none."""
     if token_file is not None:
         return _read(token_file)
-    named = os.environ.get("FASTPROBE_TOKEN")
+    named = os.environ.get("FASTPROBE_TOKEN", "").strip()
     if named:
-        return named
+        return _checked(named, "FASTPROBE_TOKEN is no token", "copy what stands in <state_dir>/local-token")
     for directory in (Path("state"), default_state_dir()):
         candidate = directory / TOKEN_NAME
         if _is_ours(candidate):
@@ -49,7 +50,15 @@ def _is_ours(path: Path) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("ascii").strip()
+        token = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a token"
         raise CliError(f"cannot read the token file {path}: {reason}", "name another with --token-file", Exit.REFUSED) from None
+    return _checked(token, f"{path} holds no token", "name another with --token-file")
+
+
+def _checked(token: str, what: str, next_step: str) -> str:
+    """A header carries it: one word of printable ASCII. The token itself is not told."""
+    if not re.fullmatch(r"[!-~]+", token):
+        raise CliError(what, next_step, Exit.REFUSED)
+    return token

@@ -44,7 +44,8 @@ def status(
 
     def look() -> int:
         groups = client.get("/groups", [*where, ("window", "1m")])
-        bad = [client.get_all("/probes", [*where, ("state", state)], STATUS_WORST) for state in ("unhealthy", "degraded")]
+        alive = client.those_of(groups)
+        bad = [alive.get_all("/probes", [*where, ("state", state)], STATUS_WORST) for state in ("unhealthy", "degraded")]
         return _show_status(groups, bad, output)
 
     return _repeat(look, watch=watch)
@@ -149,7 +150,7 @@ def probes_show(
     client = _client(host, token_file)
 
     def look() -> int:
-        answers = client.get(f"/probes/{quote(name, safe='')}", [])
+        answers = client.get(probe_path(name), [])
         items = _items(answers, key="item")
         if output in {Form.json, Form.yaml}:
             write_document(output, items[0] if len(items) == 1 else {"items": items})
@@ -172,8 +173,11 @@ def probes_show(
 
 
 def _show_status(groups: Sequence[Any], bad: Sequence[Sequence[Any]], output: Form) -> int:
+    codes = {answer.code for answer in groups}
+    if codes == {Exit.REFUSED} and len(groups) == 1:
+        raise CliError(groups[0].problem, groups[0].next_step, Exit.REFUSED)
     rows = [_host_row(answer) for answer in groups]
-    worst = [item for answers in bad for item in _items(answers, raise_alone=False)]
+    worst = [item for answers in bad for item in _items(answers, raise_alone=False, several=len(groups) > 1)]
     if output in {Form.json, Form.yaml}:
         write_document(output, {"hosts": rows, "worst": worst})
     elif output is Form.name:
@@ -187,9 +191,6 @@ def _show_status(groups: Sequence[Any], bad: Sequence[Sequence[Any]], output: Fo
         if worst:
             console.print()
             console.print(tables.probe_table(worst[:STATUS_WORST], time.time(), width=console.width, hosts=len(groups) > 1))
-    codes = {answer.code for answer in groups}
-    if codes == {Exit.REFUSED} and len(groups) == 1:
-        raise CliError(groups[0].problem, groups[0].next_step, Exit.REFUSED)
     unhealthy = any(row.get("states", {}).get("unhealthy") for row in rows)
     return _worst_code(codes, unhealthy=unhealthy)
 
@@ -207,8 +208,14 @@ def _host_row(answer: Any) -> dict[str, Any]:
     return totals
 
 
-def _items(answers: Sequence[Any], *, key: str = "items", raise_alone: bool = True) -> list[dict[str, Any]]:
-    """All items of all hosts, each knowing its host. A failed host is told on stderr, or ends the command when it is alone."""
+def _items(
+    answers: Sequence[Any], *, key: str = "items", raise_alone: bool = True, several: bool | None = None
+) -> list[dict[str, Any]]:
+    """All items of all hosts, each knowing its host. A failed host is told on stderr, or ends the command when it is alone.
+
+    several: whether more hosts were asked, where these are not all the answers.
+    """
+    several = len(answers) > 1 if several is None else several
     items: list[dict[str, Any]] = []
     for answer in answers:
         if answer.envelope is None:
@@ -219,7 +226,7 @@ def _items(answers: Sequence[Any], *, key: str = "items", raise_alone: bool = Tr
             continue
         found = answer.envelope[key]
         listed = found if isinstance(found, list) else [found]
-        items += [{**item, "_host": answer.host} for item in listed] if len(answers) > 1 else listed
+        items += [{**item, "_host": answer.host} for item in listed] if several else listed
     return items
 
 
@@ -239,6 +246,12 @@ def _client(hosts: list[str] | None, token_file: Path | None) -> Any:
     from meshkit_fastprobe.cli.client import Client
 
     return Client(hosts or [], token_file)
+
+
+def probe_path(name: str) -> str:
+    """Where a probe is asked for. "." and ".." are written out: as they are, they are steps in the path."""
+    quoted = quote(name, safe="")
+    return "/probes/" + (quoted if quoted.strip(".") else quoted.replace(".", "%2E"))
 
 
 def _params(**filters: str | None) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import trio
 
+from meshkit_fastprobe.config.spec import Config
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import ServerSettings
 from meshkit_fastprobe.runtime import Diagnostics, load_config
@@ -20,12 +21,8 @@ log = logging.getLogger("meshkit_fastprobe")
 async def serve_config(path: Path, listen: str | None) -> None:
     """Load, run, reload on SIGHUP, leave on SIGTERM or SIGINT."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    config = load_config(path)
-    settings = config.settings
-    if settings.server is None or listen is not None:
-        server = settings.server or ServerSettings()
-        settings = msgspec.structs.replace(settings, server=msgspec.structs.replace(server, listen=listen or server.listen))
-    diag = Diagnostics.from_config(msgspec.structs.replace(config, settings=settings))
+    config = _load(path, listen)
+    diag = Diagnostics.from_config(config)
     with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
         async with diag:
             log.info("%d probes of %s are running", len(diag.catalog), path)
@@ -33,13 +30,21 @@ async def serve_config(path: Path, listen: str | None) -> None:
                 if number != signal.SIGHUP:
                     log.info("stopping: %s", signal.Signals(number).name)
                     return
-                await _reload(diag, path)
+                await _reload(diag, path, listen)
 
 
-async def _reload(diag: Diagnostics, path: Path) -> None:
+def _load(path: Path, listen: str | None) -> Config:
+    """The file, served in any case: at `listen`, or where it says, or at the default address."""
+    config = load_config(path)
+    server = config.settings.server or ServerSettings()
+    server = msgspec.structs.replace(server, listen=listen or server.listen)
+    return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, server=server))
+
+
+async def _reload(diag: Diagnostics, path: Path, listen: str | None) -> None:
     """A file that cannot be used changes nothing: what runs goes on, and the log says what is wrong."""
     try:
-        summary = await diag.reload(load_config(path))
+        summary = await diag.reload(_load(path, listen))
     except ConfigError as error:
         log.error("not reloaded, everything goes on as before: %s", error)
     else:

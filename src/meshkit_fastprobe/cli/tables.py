@@ -15,6 +15,8 @@ from meshkit_fastprobe.cli import words
 Item = dict[str, Any]
 
 STATES = ("unhealthy", "degraded", "healthy", "unknown", "paused")
+CRAMPED = 60
+"""Below this many columns states are their marks, and latencies are left to -o wide or json."""
 ROOMY = 100
 """From this many columns on there is room for what is good to know besides what is needed."""
 WIDE = 200
@@ -25,7 +27,7 @@ GAP = 2
 def console(*, stderr: bool = False, wide: bool = False) -> Console:
     """A console that fits the terminal, or COLUMNS; where neither says how wide it is, 160."""
     made = Console(stderr=stderr, highlight=False)
-    width = made.size.width if made.is_terminal or os.environ.get("COLUMNS") else 160
+    width = made.size.width if made.is_terminal or os.environ.get("COLUMNS", "").strip("0") else 160
     return Console(stderr=stderr, highlight=False, width=max(width, WIDE) if wide else width)
 
 
@@ -51,12 +53,14 @@ def probe_table(items: Sequence[Item], now: float, *, width: int, wide: bool = F
 
     wide adds target, kind, lane and counters; hosts a first column for several hosts.
     """
-    fixed = [("STATE", 11, False)]
+    cramped = width < CRAMPED and not wide
+    fixed = [("", 1, False)] if cramped else [("STATE", 11, False)]
     if wide or width >= ROOMY:
         fixed.append(("NAMESPACE", 14, False))
     if wide:
         fixed += [("CLUSTER", 10, False), ("KIND", 8, False), ("LANE", 6, False), ("TARGET", 28, False)]
-    fixed += [(name, 7, True) for name in ("SINCE", "P50", "P99", *(("RUNS", "OK", "SKIPPED") if wide else ()))]
+    numbers = ["SINCE", *(() if cramped else ("P50", "P99")), *(("RUNS", "OK", "SKIPPED") if wide else ())]
+    fixed += [(name, 7, True) for name in numbers]
     if hosts:
         fixed.insert(0, ("HOST", 16, False))
     left = max(24, width - sum(size + GAP for _, size, _ in fixed) - GAP)
@@ -69,12 +73,14 @@ def probe_table(items: Sequence[Item], now: float, *, width: int, wide: bool = F
     table.add_column("WHY", width=max(4, left - name_width), no_wrap=True, overflow="ellipsis")
     for item in items:
         row: list[Any] = [item["_host"]] if hosts else []
-        row += [state_text(item["state"]), item["name"]]
+        row += [state_text(item["state"])[:1] if cramped else state_text(item["state"]), item["name"]]
         if wide or width >= ROOMY:
             row.append(item.get("namespace", "") or "-")
         if wide:
             row += [item.get("cluster", "") or "-", item["kind"], item["lane"], item["target"]]
-        row += [words.since(item.get("since"), now), words.quantile(item, "p50"), words.quantile(item, "p99")]
+        row.append(words.since(item.get("since"), now))
+        if not cramped:
+            row += [words.quantile(item, "p50"), words.quantile(item, "p99")]
         if wide:
             runs = sum(item["runs"].values())
             row += [words.count(runs), words.ratio(item.get("successRatio")), words.count(item.get("skipped", 0))]
@@ -173,21 +179,28 @@ def recent_table(item: Item, now: float) -> Table:
 
 def host_table(rows: Sequence[Item], *, width: int) -> Table:
     """One row a host: reachable or why not, and its probes by state."""
+    roomy = width >= CRAMPED
+    states = STATES if roomy else STATES[:2]
     table = _table()
-    table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=32)
-    table.add_column("PROBES", justify="right", no_wrap=True, min_width=6)
-    for state in STATES:
+    table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=32 if roomy else 12)
+    if roomy:
+        table.add_column("PROBES", justify="right", no_wrap=True, min_width=6)
+    for state in states:
         mark, colour = words.MARKS[state]
         title = f"{mark} {state.upper()}" if width >= ROOMY else mark
         table.add_column(title, justify="right", no_wrap=True, min_width=5, header_style=f"bold {colour}")
-    table.add_column("RATE/S", justify="right", no_wrap=True, min_width=7)
-    table.add_column("NOTE", overflow="ellipsis", no_wrap=True)
+    if roomy:
+        table.add_column("RATE/S", justify="right", no_wrap=True, min_width=7)
+    table.add_column("NOTE", overflow="ellipsis" if roomy else "fold", no_wrap=roomy)
     for row in rows:
         if "problem" in row:
-            table.add_row(row["host"], "-", *["-"] * len(STATES), "-", Text(row["problem"], style="red"))
+            unknown = ["-"] * (len(states) + (2 if roomy else 0))
+            table.add_row(row["host"], *unknown, Text(row["problem"], style="red"))
             continue
-        rate = row.get("ratePerSecond")
-        counts = [_state_count(row["states"], state) for state in STATES]
+        told: list[Any] = [_state_count(row["states"], state) for state in states]
+        if roomy:
+            rate = row.get("ratePerSecond")
+            told = [words.count(row["probes"]), *told, "-" if rate is None else f"{rate:,.1f}"]
         note = f"{row['stale']} stale" if row.get("stale") else ""
-        table.add_row(row["host"], words.count(row["probes"]), *counts, "-" if rate is None else f"{rate:,.1f}", note)
+        table.add_row(row["host"], *told, note)
     return table

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
-from meshkit_fastprobe.cli.reading import Hosts, Output, TokenFile, _client, _items
+from meshkit_fastprobe.cli.reading import Hosts, Output, TokenFile, _client, _items, probe_path
 
 Name = Annotated[str, typer.Argument(help="The probe's name.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Tell how the run went: phases, connection, headers, reason.")]
@@ -48,7 +47,7 @@ def probes_resume(
 
 def _explain(name: str, hosts: list[str] | None, output: Form, token_file: Path | None) -> int:
     client = _client(hosts, token_file)
-    answers = client.post(f"/probes/{quote(name, safe='')}:run", [("explain", "true")])
+    answers = client.post(f"{probe_path(name)}:run", [("explain", "true")])
     probes, told = _items(answers, key="item"), _items(answers, key="explanation", raise_alone=False)
     show_explained(told, output)
     return Exit.UNHEALTHY if any(probe["state"] == "unhealthy" for probe in probes) else Exit.WELL
@@ -82,7 +81,7 @@ def show_explained(items: list[dict[str, Any]], output: Form) -> None:
 
 def _do(verb: str, name: str, hosts: list[str] | None, output: Form, dry_run: bool, token_file: TokenFile) -> int:
     client = _client(hosts, token_file)
-    path = f"/probes/{quote(name, safe='')}"
+    path = probe_path(name)
     if dry_run:
         found = _items(client.get(path, []), key="item")
         if not found:

@@ -92,7 +92,8 @@ PICTURES = {
 
 
 @pytest.mark.parametrize(
-    ("name", "width"), [(name, width) for name in PICTURES if name != "wide" for width in (80, 140)] + [("wide", tables.WIDE)]
+    ("name", "width"),
+    [(name, width) for name in PICTURES if name != "wide" for width in (40, 80, 140)] + [("wide", tables.WIDE)],
 )
 def test_what_people_see_is_what_was_looked_at(name, width):
     console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
