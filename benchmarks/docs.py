@@ -82,9 +82,7 @@ def _scenario(described: Scenario, result: dict[str, Any]) -> str:
     for plot in plots.existing(result["scenario"], PAGE.parent):
         lines += [f"![{described.title}: {plot.stem.removeprefix('benchmarks-')}]({plot.name})", ""]
     for workload, parameters in result["workloads"].items():
-        shape = ", ".join(
-            f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in parameters.items()
-        )
+        shape = ", ".join(f"{key} {value:,}" if type(value) is int else f"{key} {value}" for key, value in parameters.items())
         lines += [f"### {workload}" + (f" ({shape})" if shape else ""), ""]
         lines.append("| | " + " | ".join(_heading(metric) for metric in described.metrics.values()) + " |")
         lines.append("|---" * (len(described.metrics) + 1) + "|")

@@ -13,7 +13,9 @@ from benchmarks.scenario import Scenario
 with suppress(ModuleNotFoundError):
     import matplotlib as mpl
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
 INK = "#7d8590"
 """Text and axes: contrast of about four to one on white and on near black."""
@@ -77,6 +79,7 @@ def _bars(workload: str, metric: str, title: str) -> Draw:
         )
         axes.bar_label(bars, labels=[summary.number(value) for value, _name in rows], padding=3)
         axes.set_xscale("log")
+        _plain(axes.xaxis)
         axes.margins(x=0.1)
         axes.set_xlabel(_label(described, metric))
         axes.set_title(f"{title}, {workload}")
@@ -98,8 +101,10 @@ def _lines(metric: str, *, by: Callable[[dict[str, Any]], float | None], of: str
             if points:
                 axes.plot(*zip(*sorted(points), strict=True), marker="o", color=colour, label=contender)
         axes.set_xscale("log")
+        _plain(axes.xaxis)
         if log_y:
             axes.set_yscale("log")
+            _plain(axes.yaxis)
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlabel(of)
@@ -108,6 +113,12 @@ def _lines(metric: str, *, by: Callable[[dict[str, Any]], float | None], of: str
         axes.legend(frameon=False)
 
     return draw
+
+
+def _plain(axis: Axis) -> None:
+    """1,000 and not a power of ten with a multiplier."""
+    axis.set_major_formatter(lambda value, _place: summary.number(value))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _median(result: dict[str, Any], described: Scenario, workload: str, contender: str, metric: str) -> float | None:
