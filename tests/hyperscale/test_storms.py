@@ -140,7 +140,7 @@ async def test_a_storm_leaves_every_probe_where_it_belongs(mode: str, port: int,
             check(diag, {*steady, *config.by_name, *storm.names})
         took_s = time.perf_counter() - begun
         rate = (storm.added + storm.removed) / took_s
-        _no_run_lost_or_doubled(diag, steady)
+        await _no_run_lost_or_doubled(diag, steady)
         running = diag._running
         assert running is not None
         running.stop()
@@ -159,11 +159,19 @@ def _with_engine(config: fp.Config, settings: dict[str, object]) -> fp.Config:
     return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, **settings))
 
 
-def _no_run_lost_or_doubled(diag: fp.Diagnostics, steady: list[str]) -> None:
-    """What was there all the time has run whenever it was due, and no oftener; one record may be on its way."""
-    slots = [diag.catalog[name].slot for name in steady]
-    runs = diag.table.column("runs")[slots].sum(axis=1, dtype=np.int64) + diag.table.column("skipped")[slots]
-    now_ns, interval_ns = diag.now_ns(), int(EVERY_S * 1e9)
-    due = np.array([runs_due(diag.catalog[name].due_ns, NEVER, interval_ns, diag.started_ns, now_ns) for name in steady])
-    assert (runs <= due).all(), "doubled"
-    assert (runs >= due - 1).all(), "lost"
+async def _no_run_lost_or_doubled(diag: fp.Diagnostics, steady: list[str]) -> None:
+    """What was there all the time has run whenever it was due, and no oftener.
+
+    On a busy machine runs are in flight and notices on their way for a while; what is lost stays lost.
+    """
+    slots, interval_ns = [diag.catalog[name].slot for name in steady], int(EVERY_S * 1e9)
+    due_ns = [diag.catalog[name].due_ns for name in steady]
+    with trio.fail_after(60):
+        while True:
+            runs = diag.table.column("runs")[slots].sum(axis=1, dtype=np.int64) + diag.table.column("skipped")[slots]
+            now_ns = diag.now_ns()
+            due = np.array([runs_due(one_ns, NEVER, interval_ns, diag.started_ns, now_ns) for one_ns in due_ns])
+            assert (runs <= due).all(), "doubled"
+            if (runs >= due - 1).all():
+                return
+            await trio.sleep(0.2)
