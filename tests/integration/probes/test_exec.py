@@ -124,11 +124,11 @@ async def test_a_command_that_cannot_start_is_our_own_error(path: str, number: i
 
 async def test_no_descriptor_and_no_child_is_left() -> None:
     await sh("true")
-    before = open_descriptors()
+    descriptors, children = open_descriptors(), set(psutil.Process().children())
     for _ in range(20):
         await sh("exit 1")
-    assert open_descriptors() == before
-    assert not psutil.Process().children()
+    assert open_descriptors() == descriptors
+    assert set(psutil.Process().children()) <= children  # other tests' servers may run beside
 
 
 async def test_a_runtime_ends_it_at_its_timeout() -> None:
