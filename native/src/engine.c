@@ -57,7 +57,7 @@ int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_
     made->slots_bytes = (size_t)config->capacity * sizeof(fp_slot);
     made->connections_bytes = (size_t)config->connections * sizeof(fp_connection);
     made->now_ns = now_ns;
-    made->news_since_ns = FP_NEVER;
+    made->tell_by_ns = FP_NEVER;
     made->notify = made->wake = (fp_bell){-1, -1};
     made->random = now_ns | 1; /* zero is xorshift's fixed point */
     int error = make_parts(made, now_ns);
@@ -136,8 +136,7 @@ static fp_ns work(fp_engine *engine, fp_ns now_ns) {
     fp_count(&engine->counters.steps, 1);
     if (more) return 0;
     fp_ns next_ns = fp_wheel_next_due(engine->wheel);
-    fp_ns tell_ns = untold ? engine->news_since_ns + engine->config.notify_ns : FP_NEVER;
-    return next_ns < tell_ns ? next_ns : tell_ns;
+    return untold && engine->tell_by_ns < next_ns ? engine->tell_by_ns : next_ns;
 }
 
 fp_ns fp_engine_step(fp_engine *engine, fp_ns now_ns) {

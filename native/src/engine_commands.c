@@ -97,6 +97,7 @@ static void run_now(fp_engine *engine, uint32_t slot, uint16_t flags) {
     }
     s->due_ns = engine->now_ns;
     s->explain = flags & FP_RUN_EXPLAIN;
+    s->asked = true;
     if (s->lane == FP_LANE_NATIVE)
         fp_line_join(
             engine, slot); /* served in this step, if a connection is free: a thousand commands must not be a thousand starts */

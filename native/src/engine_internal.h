@@ -49,7 +49,7 @@ typedef struct fp_slot {
     uint8_t lane;
     uint8_t state; /* fp_slot_state */
     bool explain;  /* the next run is to be explained */
-    uint8_t reserved;
+    bool asked;    /* the run under way was asked for by a command: somebody waits for its record */
 } fp_slot;
 _Static_assert(sizeof(fp_slot) == 48, "there may be a million of these");
 
@@ -129,7 +129,7 @@ struct fp_engine {
     fp_command command_batch[FP_STEP_MAX];
     char scratch[FP_SCRATCH_BYTES];
 
-    fp_ns news_since_ns; /* FP_NEVER: the reader knows of every record */
+    fp_ns tell_by_ns; /* FP_NEVER: the reader knows of every record */
     fp_bell notify;      /* up: records wait */
     fp_bell wake;        /* down: commands wait, or stop */
     _Atomic bool told;   /* the reader was told and has not drained since */
@@ -182,7 +182,7 @@ bool fp_line_could_move(const fp_engine *engine);
 /* engine_records.c */
 bool fp_engine_report(fp_engine *engine, const fp_record *record); /* false when the ring was full */
 void fp_engine_skip(fp_engine *engine, uint32_t slot, fp_ns at_ns, uint8_t reason, uint32_t count);
-bool fp_engine_tell_reader(fp_engine *engine); /* true when the telling is still to come: see news_since_ns */
+bool fp_engine_tell_reader(fp_engine *engine); /* true when the telling is still to come: see tell_by_ns */
 
 /* engine_traces.c */
 typedef struct fp_kernel_view {

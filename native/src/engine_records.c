@@ -1,12 +1,24 @@
 /* Records on their way up, and the wake-up of their reader: once per coalescing period, at once when the ring is half full. */
 #include "engine_internal.h"
 
+/* Nobody acts on a check that passed as it always does, and a wake-up costs the host's loop more than all the records it
+ * brings: such records wait this many periods, for others or for company. */
+#define ROUTINE_PERIODS 5u
+
+static fp_ns patience_ns(fp_engine *engine, const fp_record *record) {
+    fp_slot *s = &engine->slots[record->slot];
+    bool routine = record->result == FP_OK && !s->asked;
+    if (record->result < FP_RESULTS) s->asked = false;
+    return engine->config.notify_ns * (routine ? ROUTINE_PERIODS : 1);
+}
+
 bool fp_engine_report(fp_engine *engine, const fp_record *record) {
     if (fp_ring_push(engine->records, record, 1, true) == 0) {
         fp_count(&engine->counters.records_dropped, 1);
         return false;
     }
-    if (engine->news_since_ns == FP_NEVER) engine->news_since_ns = engine->now_ns;
+    fp_ns by_ns = engine->now_ns + patience_ns(engine, record);
+    if (by_ns < engine->tell_by_ns) engine->tell_by_ns = by_ns;
     return true;
 }
 
@@ -34,11 +46,9 @@ static void tell(fp_engine *engine) {
 }
 
 bool fp_engine_tell_reader(fp_engine *engine) {
-    if (engine->news_since_ns == FP_NEVER) return false;
-    if (engine->now_ns - engine->news_since_ns < engine->config.notify_ns &&
-        fp_ring_size(engine->records) < engine->config.record_ring / 2)
-        return true;
-    engine->news_since_ns = FP_NEVER;
+    if (engine->tell_by_ns == FP_NEVER) return false;
+    if (engine->now_ns < engine->tell_by_ns && fp_ring_size(engine->records) < engine->config.record_ring / 2) return true;
+    engine->tell_by_ns = FP_NEVER;
     tell(engine);
     return false;
 }

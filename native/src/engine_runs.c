@@ -237,7 +237,10 @@ static void connecting_event(fp_engine *engine, fp_connection *connection, uint3
         socklen_t size = sizeof error;
         getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size);
         /* A reset that answers the SYN is "refused": any other came after the handshake, sooner than we looked. */
-        if (error == ECONNRESET && connection->target->kind == FP_TARGET_HTTP)
+        bool stood = error == ECONNRESET || error == EPIPE;
+        if (stood && connection->target->kind == FP_TARGET_TCP)
+            connected(engine, connection);
+        else if (stood)
             fp_run_fail(engine, connection, FP_REASON_RESPONSE_RESET, error);
         else if (error)
             connect_failed(engine, connection, error);

@@ -284,6 +284,23 @@ static void a_refusing_target_fails_with_its_errno(void) {
     close(server);
 }
 
+static void a_target_that_resets_once_it_has_accepted_was_reached(void) {
+    const struct linger reset_on_close = {.l_onoff = 1, .l_linger = 0};
+    struct sockaddr_in address;
+    int server = listener(&address, 64);
+    fp_engine *engine = engine_at(fp_clock_schedule(), 4, false);
+    post(engine, add(0, FP_LANE_NATIVE, fp_clock_schedule(), S, 500 * MS, tcp_target(&address)));
+    post(engine, about(FP_CMD_RUN, 0));
+    fp_engine_step(engine, fp_clock_schedule()); /* starts to connect, and has not looked yet when the reset comes */
+    int accepted = accept(server, NULL, NULL);
+    CHECK_EQ(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &reset_on_close, sizeof reset_on_close), 0);
+    close(accepted);
+    CHECK_EQ(await_result(engine, 0)->result, FP_OK);
+    CHECK_SOUND(fp_engine_check(engine));
+    fp_engine_free(engine);
+    close(server);
+}
+
 static void a_full_accept_queue_is_a_connect_timeout(void) {
     struct sockaddr_in address;
     int server = listener(&address, 0), filling[8];
@@ -413,6 +430,41 @@ static void the_reader_is_told_once_a_period_and_again_for_what_it_leaves(void) 
     fp_engine_free(engine);
 }
 
+/* On a clock that stands still, until the probe has ended this many runs. */
+static void step_until_finished(fp_engine *engine, fp_ns now_ns, uint64_t runs) {
+    fp_ns until_ns = fp_clock_schedule() + 5 * S;
+    fp_engine_stats stats;
+    do {
+        fp_engine_step(engine, now_ns);
+        fp_engine_stats_read(engine, &stats);
+    } while (stats.runs_finished < runs && fp_clock_schedule() < until_ns);
+    CHECK_EQ(stats.runs_finished, runs);
+}
+
+static void routine_waits_five_periods_and_what_somebody_asked_for_one(void) {
+    struct sockaddr_in address;
+    int server = listener(&address, 64);
+    fp_engine *engine = engine_at(0, 1, true);
+    struct pollfd news = {.fd = fp_engine_notify_fd(engine), .events = POLLIN};
+    post(engine, add(0, FP_LANE_NATIVE, 10 * MS, 100 * MS, 50 * MS, tcp_target(&address)));
+    step_until_finished(engine, 10 * MS, 1);
+    fp_engine_step(engine, 34 * MS);
+    CHECK_EQ(poll(&news, 1, 0), 0);
+    fp_engine_step(engine, 35 * MS);
+    CHECK_EQ(poll(&news, 1, 0), 1);
+    CHECK_EQ(fp_engine_drain(engine, records, 8), 1);
+    post(engine, about(FP_CMD_RUN, 0));
+    step_until_finished(engine, 40 * MS, 2);
+    fp_engine_step(engine, 45 * MS);
+    CHECK_EQ(poll(&news, 1, 0), 1);
+    CHECK_EQ(fp_engine_drain(engine, records, 8), 1);
+    step_until_finished(engine, 110 * MS, 3); /* routine again */
+    fp_engine_step(engine, 115 * MS);
+    CHECK_EQ(poll(&news, 1, 0), 0);
+    fp_engine_free(engine);
+    close(server);
+}
+
 int main(void) {
     RUN(a_due_probe_of_a_python_lane_is_announced_once_until_it_finishes);
     RUN(finishing_takes_the_deadline_away);
@@ -426,6 +478,7 @@ int main(void) {
     RUN(a_listening_target_passes_and_its_socket_is_used_again);
     RUN(an_idle_disconnected_socket_wakes_nobody);
     RUN(a_refusing_target_fails_with_its_errno);
+    RUN(a_target_that_resets_once_it_has_accepted_was_reached);
     RUN(a_full_accept_queue_is_a_connect_timeout);
     RUN(who_finds_no_connection_waits_in_line_and_is_skipped_when_patience_ends);
     RUN(running_out_of_descriptors_is_our_fault_and_skipped);
@@ -433,5 +486,6 @@ int main(void) {
     RUN(a_target_replaced_in_flight_is_freed_after_its_run);
     RUN(removing_in_flight_leaves_no_record_and_no_leak);
     RUN(the_reader_is_told_once_a_period_and_again_for_what_it_leaves);
+    RUN(routine_waits_five_periods_and_what_somebody_asked_for_one);
     return 0;
 }

@@ -225,6 +225,12 @@ async def test_who_resets_at_once_was_reached_but_gave_no_answer():
     assert view.detail == errno.ECONNRESET
 
 
+async def test_a_tcp_check_is_content_with_the_handshake_though_a_reset_follows():
+    async with target(reset_at_once) as address:
+        view = await twice(TcpProbe(address))
+    assert view.result is Result.OK
+
+
 async def test_an_answer_before_the_question_is_taken_as_the_answer_or_as_a_breach():
     async with target(an_answer_before_the_question) as address:
         view = await twice(HttpProbe(f"http://{address}/"))

@@ -24,7 +24,8 @@ typedef struct fp_engine_config {
     uint32_t command_ring;    /* commands on their way down; power of two */
     uint32_t events_per_step; /* bound of one step: socket events, expiries and starts each (64) */
     fp_ns tick_ns;            /* wheel resolution (1 ms) */
-    fp_ns notify_ns;          /* records wait at most this long for company before the reader is woken (5 ms) */
+    fp_ns notify_ns;          /* records wait at most this long for company before the reader is woken (5 ms); five times as
+                                 long when they only tell of checks that passed, and that no command asked for */
     bool manual_clock;        /* latencies too are taken from step's now_ns: for tests without sockets */
 } fp_engine_config;
 

@@ -145,9 +145,13 @@ class EngineKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     max_connections: Annotated[int, _count("Connections the native lane holds at once.", 1, 1_000_000)] | UnsetType = UNSET
     max_task_runs: Annotated[int, _count("Async callables that run at once.", 1, 100_000)] | UnsetType = UNSET
     max_thread_runs: Annotated[int, _count("Plain functions that run at once, a thread each.", 1, 1000)] | UnsetType = UNSET
-    notify: Annotated[Span, _duration("Results are gathered this long before they are handed on, up to 1s.")] | UnsetType = (
-        UNSET
-    )
+    notify: (
+        Annotated[
+            Span,
+            _duration("Results are gathered this long before they are handed on, passing ones five times as long; up to 1s."),
+        ]
+        | UnsetType
+    ) = UNSET
     dns_ttl: Annotated[Span, _duration("Addresses of target names are looked up again after this, 1s to 1d.")] | UnsetType = (
         UNSET
     )

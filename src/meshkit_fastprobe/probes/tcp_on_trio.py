@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from meshkit_fastprobe.model import Outcome
+from meshkit_fastprobe.model import Outcome, Reason
 from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
@@ -29,7 +29,8 @@ class TcpTarget:
             return UNREACHABLE
         connected = await connect(self._address, self._via, half=self._half)
         if isinstance(connected, Outcome):
-            return connected
+            # A reset that answers the SYN is "refused": any other came after the handshake, sooner than we looked.
+            return None if connected.reason is Reason.CONNECT_RESET else connected
         connected.close()
         return None
 
