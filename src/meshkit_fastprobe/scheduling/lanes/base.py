@@ -49,7 +49,7 @@ class Clocks(Protocol):
 class Run:
     """One run of one probe, from its due notice to its record."""
 
-    __slots__ = ("due_ns", "ended", "registration", "scope", "started_mono_ns", "started_ns", "target")
+    __slots__ = ("cut", "due_ns", "ended", "registration", "scope", "started_mono_ns", "started_ns", "target")
 
     def __init__(self, registration: Registration, due_ns: int) -> None:
         self.registration = registration
@@ -58,6 +58,7 @@ class Run:
         self.started_mono_ns = 0
         self.scope: trio.CancelScope | None = None
         self.target: AsyncTarget | None = None  # of a native kind on the task lane
+        self.cut = False  # its scope was cancelled for its sake
         self.ended = False  # its record is written, or it will never have one
 
 
@@ -109,12 +110,15 @@ class PythonLane(ABC):
         return self._explaining.pop(slot, None)
 
     def dispatch(self) -> None:
-        """Wake or start as many workers as there are queued runs."""
+        """See to it that the queued runs are taken."""
+        self._summon(len(self._queue))
+
+    def _summon(self, wanted: int) -> None:
+        """Wake or start this many workers, as far as there are."""
         if self._nursery is None:
             while self._queue:
                 self._skip(self._queue.popleft(), Reason.SHUTTING_DOWN)
             return
-        wanted = len(self._queue)
         while wanted and self._idle:
             trio.lowlevel.reschedule(self._idle.pop())
             wanted -= 1
@@ -165,21 +169,24 @@ class PythonLane(ABC):
                 run = self._queue.popleft()
                 if not run.ended:
                     return run
-            task = trio.lowlevel.current_task()
-            self._idle.append(task)
+            await self._park()
 
-            def abort(_: trio.lowlevel.RaiseCancelT, task: trio.lowlevel.Task = task) -> trio.lowlevel.Abort:
-                self._idle.remove(task)
-                return trio.lowlevel.Abort.SUCCEEDED
+    async def _park(self) -> None:
+        task = trio.lowlevel.current_task()
+        self._idle.append(task)
 
-            await trio.lowlevel.wait_task_rescheduled(abort)
+        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            self._idle.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
 
     def _start(self, run: Run) -> None:
         run.started_ns = self._clocks.schedule_ns()
         run.started_mono_ns = self._clocks.latency_ns()
 
     def _record(self, run: Run, outcome: Outcome) -> None:
-        """Write the one record of a run."""
+        """Write the one record of a run; who does not release it now wakes the ingest."""
         if run.ended:
             return
         run.ended = True
@@ -219,7 +226,6 @@ class PythonLane(ABC):
         self, registration: Registration, started_ns: int, latency_ns: int, lag_ns: int, detail: int, result: int, reason: int
     ) -> None:
         self._batch.append(registration.slot, registration.generation, started_ns, latency_ns, lag_ns, detail, result, reason)
-        self._wake_ingest()
 
     def _outcome_of(self, registration: Registration, error: Exception) -> Outcome:
         """Readers get the exception's type; its text goes to the log, once a minute for each probe."""

@@ -51,3 +51,4 @@ class ThreadLane(PythonLane):
 
     def _overrun(self, run: Run) -> None:
         self._record(run, TIMED_OUT)
+        self._wake_ingest()
