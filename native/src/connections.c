@@ -57,7 +57,7 @@ static fp_list *warm_list(fp_engine *engine, uint8_t family, const fp_route *rou
 
 void fp_connections_init(fp_engine *engine) {
     const fp_list empty = {FP_NONE, FP_NONE};
-    engine->free_cold = engine->resting = engine->line = empty;
+    engine->free_cold = engine->resting = empty;
     for (uint32_t list = 0; list < FP_WARM_LISTS; list++) engine->free_warm[list] = empty;
     for (uint32_t i = engine->config.connections; i-- > 0;) {
         engine->connections[i].fd = -1;

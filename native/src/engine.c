@@ -32,7 +32,7 @@ static bool power_of_two(uint32_t n) {
 
 static int make_parts(fp_engine *engine, fp_ns now_ns) {
     const fp_engine_config *config = &engine->config;
-    int error = fp_wheel_new(&engine->wheel, 2 * config->capacity, config->tick_ns, now_ns);
+    int error = fp_wheel_new(&engine->wheel, 2 * config->capacity + config->groups, config->tick_ns, now_ns);
     if (!error) error = fp_ring_new(&engine->commands, config->command_ring, sizeof(fp_command));
     if (!error) error = fp_ring_new(&engine->records, config->record_ring, sizeof(fp_record));
     if (!error) error = fp_ring_new(&engine->traces, FP_TRACE_RING, sizeof(fp_trace));
@@ -40,22 +40,27 @@ static int make_parts(fp_engine *engine, fp_ns now_ns) {
     if (error) return error;
     engine->slots = fp_reserve(engine->slots_bytes);
     engine->connections = fp_reserve(engine->connections_bytes);
-    if (!engine->slots || !engine->connections) return -ENOMEM;
+    engine->groups = fp_reserve(engine->groups_bytes);
+    if (!engine->slots || !engine->connections || !engine->groups) return -ENOMEM;
     fp_connections_init(engine);
+    fp_groups_init(engine);
     error = fp_bell_new(&engine->notify);
     if (!error) error = fp_bell_new(&engine->wake);
     return error ? error : fp_poll_add_bell(engine->poll, engine->wake.fd, WAKE_TAG);
 }
 
 int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns) {
-    if (!config->capacity || config->capacity > UINT32_MAX / 2 || !config->connections || !power_of_two(config->record_ring) ||
-        !power_of_two(config->command_ring) || !config->events_per_step || config->events_per_step > FP_STEP_MAX)
+    if (!config->capacity || config->capacity > (UINT32_MAX - FP_GROUPS_MAX) / 2 || config->groups > FP_GROUPS_MAX ||
+        !config->connections || !power_of_two(config->record_ring) || !power_of_two(config->command_ring) ||
+        !config->events_per_step || config->events_per_step > FP_STEP_MAX)
         return -EINVAL;
     fp_engine *made = calloc(1, sizeof *made);
     if (!made) return -ENOMEM;
     made->config = *config;
+    if (!made->config.groups) made->config.groups = 1;
     made->slots_bytes = (size_t)config->capacity * sizeof(fp_slot);
     made->connections_bytes = (size_t)config->connections * sizeof(fp_connection);
+    made->groups_bytes = (size_t)made->config.groups * sizeof(fp_group);
     made->now_ns = now_ns;
     made->tell_by_ns = FP_NEVER;
     made->notify = made->wake = (fp_bell){-1, -1};
@@ -70,7 +75,7 @@ int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_
 }
 
 static bool whole(const fp_engine *engine) { /* not given up half made */
-    return engine->slots && engine->connections;
+    return engine->slots && engine->connections && engine->groups;
 }
 
 /* Targets are owned by slots and by commands nobody took. */
@@ -94,6 +99,7 @@ void fp_engine_free(fp_engine *engine) {
     fp_bell_free(&engine->wake);
     fp_release(engine->slots, engine->slots_bytes);
     fp_release(engine->connections, engine->connections_bytes);
+    fp_release(engine->groups, engine->groups_bytes);
     fp_poll_free(engine->poll);
     fp_engine_free_traces(engine);
     fp_ring_free(engine->records);
@@ -129,9 +135,9 @@ static fp_ns work(fp_engine *engine, fp_ns now_ns) {
     bool more = engine->n_events == engine->config.events_per_step;
     handle_events(engine);
     more |= fp_engine_take_commands(engine);
-    fp_line_serve(engine);
+    if (engine->ready_queues) fp_line_serve(engine);
     more |= fp_engine_take_expiries(engine);
-    more |= fp_line_could_move(engine);
+    more |= engine->ready_queues && fp_line_could_move(engine);
     bool untold = fp_engine_tell_reader(engine);
     fp_count(&engine->counters.steps, 1);
     if (more) return 0;

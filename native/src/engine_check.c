@@ -48,7 +48,8 @@ static const char *check_slot(const fp_engine *engine, uint32_t slot, uint32_t *
     }
     bool native = s->lane == FP_LANE_NATIVE;
     CHECK_THAT(s->state != FP_SLOT_IDLE || !timer, "an idle slot has no run timer");
-    CHECK_THAT(s->state != FP_SLOT_WAITING || (timer && native), "patience in line is bounded");
+    CHECK_THAT(s->state != FP_SLOT_WAITING || timer, "patience in line is bounded");
+    CHECK_THAT(!s->owed || (s->state == FP_SLOT_RUNNING && !native), "only a Python lane's run in flight owes another");
     CHECK_THAT(s->target || !native, "a native probe has a target");
     CHECK_THAT(s->state != FP_SLOT_DELAYED || timer, "a delayed start has its moment");
     CHECK_THAT(s->state != FP_SLOT_RUNNING || !native || (timer && s->connection != FP_NONE),
@@ -66,9 +67,7 @@ const char *fp_engine_check(const fp_engine *engine) {
         held += engine->slots[slot].generation != 0;
     }
     if (broken) return broken;
-    for (uint32_t slot = engine->line.first; slot != FP_NONE; slot = engine->slots[slot].line_next) {
-        CHECK_THAT(engine->slots[slot].state == FP_SLOT_WAITING && ++in_line <= waiting, "who is in line waits");
-    }
+    if ((broken = fp_groups_check(engine, &in_line))) return broken;
     CHECK_THAT(in_line == waiting, "who waits is in line");
     CHECK_THAT(in_use == running, "connections in use are runs in flight");
     CHECK_THAT(atomic_load(&engine->counters.in_flight) == running, "in_flight is counted right");

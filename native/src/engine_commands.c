@@ -22,7 +22,11 @@ static void abandon(fp_engine *engine, uint32_t slot) {
     } else if (s->state == FP_SLOT_RUNNING && s->lane == FP_LANE_NATIVE) {
         fp_connection_release(engine, &engine->connections[s->connection]);
         fp_uncount(&engine->counters.in_flight);
+        fp_group_ended(engine, s, FP_POOL_NATIVE);
         s->connection = FP_NONE;
+    } else if (s->state == FP_SLOT_RUNNING) {
+        fp_group_ended(engine, s, FP_POOL_PYTHON);
+        s->owed = false;
     }
     fp_engine_settle(engine, slot);
 }
@@ -43,6 +47,7 @@ static void remove_slot(fp_engine *engine, uint32_t slot) {
     abandon(engine, slot);
     close_resting(engine, slot);
     fp_target_free(s->target);
+    fp_group_leave(engine, s);
     *s = (fp_slot){.connection = FP_NONE};
     fp_uncount(&engine->counters.slots);
 }
@@ -53,6 +58,7 @@ static void schedule(fp_engine *engine, uint32_t slot, const fp_command *command
     s->jitter_ms = command->jitter_ms;
     if (command->due_ns == FP_NEVER) {
         fp_wheel_cancel(engine->wheel, fp_schedule_timer(slot));
+        s->owed = false;
         if (s->state != FP_SLOT_RUNNING) abandon(engine, slot);
     } else {
         fp_engine_arm(engine, fp_schedule_timer(slot), command->due_ns, command->interval_ns);
@@ -62,14 +68,17 @@ static void schedule(fp_engine *engine, uint32_t slot, const fp_command *command
 static void add(fp_engine *engine, const fp_command *command) {
     fp_slot *s = &engine->slots[command->slot];
     assert(command->generation && (command->target || command->lane != FP_LANE_NATIVE));
+    assert(command->group < engine->config.groups);
     if (s->generation) remove_slot(engine, command->slot);
     if (command->slot >= engine->slots_used) engine->slots_used = command->slot + 1;
     *s = (fp_slot){
         .target = command->target,
         .generation = command->generation,
         .connection = FP_NONE,
-        .lane = command->lane,
+        .lane = command->lane & 0xfu,
+        .group = (uint16_t)command->group,
     };
+    fp_group_enter(engine, s);
     fp_count(&engine->counters.slots, 1);
     schedule(engine, command->slot, command);
     if (command->first_ns != FP_NEVER) {
@@ -96,13 +105,18 @@ static void run_now(fp_engine *engine, uint32_t slot, uint16_t flags) {
         return;
     }
     s->due_ns = engine->now_ns;
-    s->explain = flags & FP_RUN_EXPLAIN;
+    s->explain = (flags & FP_RUN_EXPLAIN) != 0;
     s->asked = true;
-    if (s->lane == FP_LANE_NATIVE)
-        fp_line_join(
-            engine, slot); /* served in this step, if a connection is free: a thousand commands must not be a thousand starts */
-    else
+    if (s->lane != FP_LANE_NATIVE && fp_group_starts_at_once(engine, s, FP_POOL_PYTHON))
         fp_engine_notify_lane(engine, slot);
+    else /* served in this step, if it may start: a thousand commands must not be a thousand starts */
+        fp_line_join(engine, slot);
+}
+
+static void finish(fp_engine *engine, uint32_t slot) {
+    fp_group_ended(engine, &engine->slots[slot], FP_POOL_PYTHON);
+    fp_engine_settle(engine, slot);
+    fp_engine_begin_owed(engine, slot);
 }
 
 /* The deadline of the run in flight, of a Python lane: its lane asked for another. */
@@ -141,7 +155,7 @@ static void apply(fp_engine *engine, const fp_command *command) {
         run_now(engine, slot, command->flags);
         break;
     case FP_CMD_FINISH:
-        if (in_python) fp_engine_settle(engine, slot);
+        if (in_python) finish(engine, slot);
         break;
     case FP_CMD_DEADLINE:
         if (in_python) put_off(engine, slot, command->due_ns);

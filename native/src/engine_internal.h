@@ -4,7 +4,8 @@
  *   engine_commands.c  what the other thread asks for
  *   engine_schedule.c  expiries: what a due slot does next
  *   engine_runs.c      a native run from its start to its record
- *   engine_line.c      the line of runs that wait for a connection
+ *   engine_line.c      the lines of runs that wait for a connection or a budget, and whose turn it is
+ *   engine_groups.c    budgets and shares: what a group may start now
  *   engine_records.c   records up, and when to wake the reader
  *   engine_traces.c    the phases of runs that did not pass or are to be explained
  *   connections.c      the pool: sockets, their reuse, idle keep-alive ones
@@ -29,11 +30,13 @@
 #define FP_WARM_LISTS    16u    /* of disconnected sockets: one a family, the rest by route */
 #define FP_LATE_NS       (5 * FP_NS_PER_S)
 #define FP_LEAST_WAIT_NS FP_NS_PER_S /* a due run waits in line for at least this long */
+#define FP_GROUPS_MAX    65536u      /* a slot keeps its group in 16 bits */
+#define FP_WEIGHT_MAX    1000u
 
 enum fp_slot_state {
     FP_SLOT_IDLE = 0,
     FP_SLOT_DELAYED, /* a jittered or extra first start: the slot's second timer is its moment */
-    FP_SLOT_WAITING, /* in line for a connection: the second timer is the end of patience */
+    FP_SLOT_WAITING, /* in line for a connection or a budget: the second timer is the end of patience */
     FP_SLOT_RUNNING, /* in flight: the second timer is the deadline */
 };
 
@@ -46,10 +49,12 @@ typedef struct fp_slot {
     uint32_t connection; /* running natively, or an idle keep-alive one; else FP_NONE */
     uint32_t line_next;  /* neighbours in line, while waiting */
     uint32_t line_previous;
-    uint8_t lane;
+    uint16_t group;
     uint8_t state; /* fp_slot_state */
-    bool explain;  /* the next run is to be explained */
-    bool asked;    /* the run under way was asked for by a command: somebody waits for its record */
+    uint8_t lane : 4;
+    bool explain : 1; /* the next run is to be explained */
+    bool asked : 1;   /* the run under way was asked for by a command: somebody waits for its record */
+    bool owed : 1;    /* Python lanes: due again, and started as soon as the run in flight has ended */
 } fp_slot;
 _Static_assert(sizeof(fp_slot) == 48, "there may be a million of these");
 
@@ -97,6 +102,39 @@ typedef struct fp_list {
     uint32_t last;
 } fp_list;
 
+/* Runs wait for connections, or (of the Python lanes) for the group's budget alone: so they never wait behind each other. */
+enum fp_pool { FP_POOL_NATIVE = 0, FP_POOL_PYTHON = 1, FP_POOLS = 2 };
+
+enum fp_queue_state {
+    FP_QUEUE_EMPTY = 0,
+    FP_QUEUE_READY, /* in the ring: served in its turn */
+    FP_QUEUE_HELD,  /* beyond budget or share: back in the ring when a run of its group ends, or at the group's timer */
+};
+
+/* The slots of one group that wait for one pool. */
+typedef struct fp_queue {
+    fp_list line;  /* of slots, first come, first served */
+    uint32_t next; /* neighbours in the ring: queue numbers */
+    uint32_t previous;
+    uint32_t turns; /* left before the next group's */
+    uint8_t state;  /* fp_queue_state */
+    _Atomic uint32_t in_flight;
+    _Atomic uint32_t waiting;
+} fp_queue;
+
+typedef struct fp_group {
+    fp_queue queues[FP_POOLS];
+    fp_ns every_ns;
+    fp_ns burst_ns;
+    fp_ns spent_until_ns;   /* the rate is used up to here: an integer token bucket (GCRA) */
+    uint32_t max_in_flight; /* UINT32_MAX: no bound */
+    uint32_t weight;
+    uint32_t native_slots;
+    bool limited; /* has a bound of its own */
+    bool calm;    /* has none, and nobody waits: what a due run and the end of one look at */
+    _Atomic uint64_t waited, skipped_saturated, skipped_budget;
+} fp_group;
+
 typedef struct fp_counters { /* written by the engine alone, read by anybody */
     _Atomic uint64_t steps, expiries, runs_started, runs_finished, connections_opened, connections_reused, retries, in_flight,
         waiting, slots, records_dropped, commands_stale, clock_jumps, syn_retransmissions, traces_dropped, cpu_ns;
@@ -121,7 +159,12 @@ struct fp_engine {
     fp_list free_cold;                /* connections without a socket */
     fp_list free_warm[FP_WARM_LISTS]; /* with a disconnected one: IPv4, IPv6, and those with a route by its hash */
     fp_list resting;
-    fp_list line; /* slots that wait for a connection */
+    fp_list rings[FP_POOLS]; /* queues that may be served, as 2 * group + pool */
+    uint32_t ready_queues;   /* in both rings */
+    fp_group *groups;
+    size_t groups_bytes;
+    uint32_t first_group_timer; /* behind those of slots */
+    uint32_t native_groups;     /* that have a native slot */
 
     fp_ready_event events[FP_STEP_MAX];
     uint32_t n_events;
@@ -129,7 +172,7 @@ struct fp_engine {
     fp_command command_batch[FP_STEP_MAX];
     char scratch[FP_SCRATCH_BYTES];
 
-    fp_ns tell_by_ns; /* FP_NEVER: the reader knows of every record */
+    fp_ns tell_by_ns;    /* FP_NEVER: the reader knows of every record */
     fp_bell notify;      /* up: records wait */
     fp_bell wake;        /* down: commands wait, or stop */
     _Atomic bool told;   /* the reader was told and has not drained since */
@@ -155,6 +198,16 @@ static inline uint32_t fp_run_timer(uint32_t slot) {
     return 2 * slot + 1;
 }
 
+static inline uint32_t fp_group_timer(const fp_engine *engine, uint32_t group) {
+    return engine->first_group_timer + group;
+}
+static inline enum fp_pool fp_pool_of(const fp_slot *s) {
+    return s->lane == FP_LANE_NATIVE ? FP_POOL_NATIVE : FP_POOL_PYTHON;
+}
+static inline fp_queue *fp_queue_of(const fp_engine *engine, const fp_slot *s) {
+    return &engine->groups[s->group].queues[fp_pool_of(s)];
+}
+
 fp_ns fp_engine_latency_clock(const fp_engine *engine);
 void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interval_ns);
 
@@ -166,18 +219,54 @@ void fp_engine_abandon_runs(fp_engine *engine);  /* all native ones: every conne
 bool fp_engine_take_expiries(fp_engine *engine);              /* true when more may be due */
 void fp_engine_notify_lane(fp_engine *engine, uint32_t slot); /* an idle slot of a Python lane is due */
 void fp_engine_settle(fp_engine *engine, uint32_t slot);      /* back to idle; its run timer is off */
+void fp_engine_begin_owed(fp_engine *engine, uint32_t slot);  /* what came due while a run of its Python lane was ending */
 
 /* engine_runs.c */
 void fp_run_start(fp_engine *engine, uint32_t slot); /* joins the line when there is no connection */
 void fp_run_event(fp_engine *engine, fp_connection *connection, uint32_t ready);
 void fp_run_deadline(fp_engine *engine, uint32_t slot);
 
-/* engine_line.c: first come, first served */
+/* engine_line.c */
 void fp_line_join(fp_engine *engine, uint32_t slot);
 void fp_line_leave(fp_engine *engine, uint32_t slot);
-void fp_line_renew(fp_engine *engine, uint32_t slot, fp_ns due_ns); /* a later run takes over the place */
-void fp_line_serve(fp_engine *engine);                              /* at most events_per_step starts */
+void fp_line_renew(fp_engine *engine, uint32_t slot, fp_ns due_ns); /* skips; a later run takes over the place */
+void fp_line_patience_ends(fp_engine *engine, uint32_t slot);
+void fp_line_serve(fp_engine *engine); /* looks at most at events_per_step queues of a ring */
 bool fp_line_could_move(const fp_engine *engine);
+void fp_line_stir(fp_engine *engine, uint32_t group); /* held queues back into their rings: something has changed */
+
+/* engine_groups.c */
+void fp_groups_init(fp_engine *engine);
+void fp_group_enter(fp_engine *engine, const fp_slot *s); /* a slot appears */
+void fp_group_leave(fp_engine *engine, const fp_slot *s);
+bool fp_group_within_budget(const fp_engine *engine, const fp_group *group);
+bool fp_group_within_share(const fp_engine *engine, const fp_group *group); /* of the connections */
+bool fp_group_may_start_next(const fp_engine *engine, const fp_group *group,
+                             enum fp_pool pool);               /* within budget, and no line */
+void fp_group_spend(const fp_engine *engine, fp_group *group); /* one run's part of its rate */
+const char *fp_groups_check(const fp_engine *engine, uint32_t *waiting);
+
+static inline void fp_group_began(fp_engine *engine, const fp_slot *s,
+                                  enum fp_pool pool) { /* a run is in flight from here on */
+    fp_group *group = &engine->groups[s->group];
+    _Atomic uint32_t *in_flight = &group->queues[pool].in_flight;
+    atomic_store_explicit(in_flight, atomic_load_explicit(in_flight, memory_order_relaxed) + 1, memory_order_relaxed);
+    if (__builtin_expect(!group->calm, 0)) fp_group_spend(engine, group);
+}
+static inline void fp_group_ended(fp_engine *engine, const fp_slot *s, enum fp_pool pool) {
+    fp_group *group = &engine->groups[s->group];
+    _Atomic uint32_t *in_flight = &group->queues[pool].in_flight;
+    atomic_store_explicit(in_flight, atomic_load_explicit(in_flight, memory_order_relaxed) - 1, memory_order_relaxed);
+    if (__builtin_expect(!group->calm, 0)) fp_line_stir(engine, s->group);
+}
+/* Budget and share allow a run, and nobody waits who would come first. A connection that rests from the slot's last run needs
+ * no turn: but it counts like any other. */
+static inline bool fp_group_starts_at_once(const fp_engine *engine, const fp_slot *s, enum fp_pool pool) {
+    const fp_group *group = &engine->groups[s->group];
+    if (engine->rings[pool].first != FP_NONE && s->connection == FP_NONE) return false;
+    if (__builtin_expect(!group->calm, 0) && !fp_group_may_start_next(engine, group, pool)) return false;
+    return pool == FP_POOL_PYTHON || engine->native_groups < 2 || fp_group_within_share(engine, group);
+}
 
 /* engine_records.c */
 bool fp_engine_report(fp_engine *engine, const fp_record *record); /* false when the ring was full */

@@ -31,6 +31,7 @@ static void leave(fp_engine *engine, fp_connection *connection, enum fp_afterwar
         fp_connection_release(engine, connection);
     }
     fp_engine_settle(engine, slot);
+    fp_group_ended(engine, &engine->slots[slot], FP_POOL_NATIVE);
 }
 
 void fp_run_end(fp_engine *engine, fp_connection *connection, uint8_t result, uint8_t reason, uint16_t detail,
@@ -222,6 +223,7 @@ void fp_run_start(fp_engine *engine, uint32_t slot) {
     s->explain = false;
     fp_count(&engine->counters.runs_started, 1);
     fp_count(&engine->counters.in_flight, 1);
+    fp_group_began(engine, s, FP_POOL_NATIVE);
     fp_engine_arm(engine, fp_run_timer(slot), connection->deadline_ns, 0);
     if (rested)
         continue_on(engine, connection);

@@ -17,6 +17,14 @@ void fp_engine_settle(fp_engine *engine, uint32_t slot) {
     fp_wheel_cancel(engine->wheel, fp_run_timer(slot));
 }
 
+/* Of the same tick as the next due, a deadline would come before or after it, as it happens: let it be after. */
+static fp_ns lane_deadline_of(const fp_engine *engine, uint32_t slot) {
+    const fp_ns deadline_ns = engine->now_ns + engine->slots[slot].timeout_ns;
+    const fp_ns next_ns = fp_wheel_due(engine->wheel, fp_schedule_timer(slot));
+    const bool together = deadline_ns <= next_ns && next_ns - deadline_ns < engine->config.tick_ns;
+    return together ? next_ns + engine->config.tick_ns : deadline_ns;
+}
+
 /* In flight from here on, until the lane says FINISH. */
 void fp_engine_notify_lane(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
@@ -24,18 +32,54 @@ void fp_engine_notify_lane(fp_engine *engine, uint32_t slot) {
         engine, &(fp_record){.slot = slot, .generation = s->generation, .started_ns = s->due_ns, .result = FP_EVENT_DUE});
     if (!sent) return; /* counted; the slot stays idle, or nobody would ever finish it */
     s->state = FP_SLOT_RUNNING;
-    fp_engine_arm(engine, fp_run_timer(slot), engine->now_ns + s->timeout_ns, 0);
+    fp_group_began(engine, s, FP_POOL_PYTHON);
+    fp_engine_arm(engine, fp_run_timer(slot), lane_deadline_of(engine, slot), 0);
 }
 
 static void begin(fp_engine *engine, uint32_t slot, fp_ns due_ns) {
     fp_slot *s = &engine->slots[slot];
     s->due_ns = due_ns;
-    if (s->lane != FP_LANE_NATIVE)
-        fp_engine_notify_lane(engine, slot);
-    else if (engine->line.first == FP_NONE || s->connection != FP_NONE)
+    if (s->lane == FP_LANE_NATIVE && fp_group_starts_at_once(engine, s, FP_POOL_NATIVE))
         fp_run_start(engine, slot);
+    else if (s->lane != FP_LANE_NATIVE && fp_group_starts_at_once(engine, s, FP_POOL_PYTHON))
+        fp_engine_notify_lane(engine, slot);
     else
-        fp_line_join(engine, slot); /* even if a connection is free: it is for who waited longer */
+        fp_line_join(engine, slot);
+}
+
+/* A run of a Python lane that is due while the one in flight is within an eighth of its timeout: a timeout as long as the
+ * interval. The lane is told to let that one go, and this one starts as soon as it has; else a silent target would be asked
+ * every second time. (A native run ends its own deadline a little sooner instead: see deadline_of.) */
+static void owe(fp_engine *engine, uint32_t slot, fp_ns due_ns) {
+    fp_slot *s = &engine->slots[slot];
+    s->owed = true;
+    s->due_ns = due_ns;
+    fp_engine_report(engine, &(fp_record){.slot = slot,
+                                          .generation = s->generation,
+                                          .started_ns = engine->now_ns,
+                                          .detail = FP_DEADLINE_FOR_NEXT,
+                                          .result = FP_EVENT_DEADLINE,
+                                          .reason = FP_REASON_TIMEOUT}); /* lost: its deadline is still to come */
+}
+
+void fp_engine_begin_owed(fp_engine *engine, uint32_t slot) {
+    fp_slot *s = &engine->slots[slot];
+    if (!s->owed) return;
+    s->owed = false;
+    begin(engine, slot, s->due_ns);
+}
+
+static void due_while_running(fp_engine *engine, uint32_t slot, fp_ns due_ns) {
+    fp_slot *s = &engine->slots[slot];
+    const fp_ns deadline_ns = fp_wheel_due(engine->wheel, fp_run_timer(slot));
+    const bool ends_now = s->lane != FP_LANE_NATIVE && deadline_ns != FP_NEVER &&
+                          deadline_ns <= engine->now_ns + s->timeout_ns / 8 + engine->config.tick_ns;
+    if (s->owed) fp_engine_skip(engine, slot, s->due_ns, FP_REASON_OVERLAP, 1);
+    s->owed = false;
+    if (ends_now)
+        owe(engine, slot, due_ns);
+    else
+        fp_engine_skip(engine, slot, due_ns, FP_REASON_OVERLAP, 1);
 }
 
 static void delay(fp_engine *engine, uint32_t slot, fp_ns due_ns) {
@@ -59,8 +103,10 @@ static void schedule_expired(fp_engine *engine, uint32_t slot, const fp_expiry *
             begin(engine, slot, expiry->due_ns);
         break;
     case FP_SLOT_WAITING: /* the run in line never got its turn */
-        fp_engine_skip(engine, slot, s->due_ns, FP_REASON_SATURATED, 1);
         fp_line_renew(engine, slot, expiry->due_ns);
+        break;
+    case FP_SLOT_RUNNING:
+        due_while_running(engine, slot, expiry->due_ns);
         break;
     default:
         fp_engine_skip(engine, slot, expiry->due_ns, FP_REASON_OVERLAP, 1);
@@ -85,8 +131,7 @@ static void run_timer_expired(fp_engine *engine, uint32_t slot, const fp_expiry 
         begin(engine, slot, expiry->due_ns);
         break;
     case FP_SLOT_WAITING:
-        fp_engine_skip(engine, slot, s->due_ns, FP_REASON_SATURATED, 1);
-        fp_line_leave(engine, slot);
+        fp_line_patience_ends(engine, slot);
         break;
     case FP_SLOT_RUNNING:
         if (s->lane == FP_LANE_NATIVE)
@@ -101,6 +146,10 @@ static void run_timer_expired(fp_engine *engine, uint32_t slot, const fp_expiry 
 
 static void expired(fp_engine *engine, const fp_expiry *expiry) {
     uint32_t slot = expiry->id / 2;
+    if (expiry->id >= engine->first_group_timer) {
+        fp_line_stir(engine, expiry->id - engine->first_group_timer);
+        return;
+    }
     if (expiry->id == fp_schedule_timer(slot))
         schedule_expired(engine, slot, expiry);
     else if (!fp_wheel_is_armed(engine->wheel, expiry->id)) /* armed again: an earlier one of this batch has settled it */

@@ -11,7 +11,7 @@ bool fp_engine_has_native_lane(void) {
 void fp_connections_init(fp_engine *engine) {
     const fp_list empty = {FP_NONE, FP_NONE};
     engine->config.connections = 0;
-    engine->free_cold = engine->resting = engine->line = empty;
+    engine->free_cold = engine->resting = empty;
     for (uint32_t list = 0; list < FP_WARM_LISTS; list++) engine->free_warm[list] = empty;
 }
 

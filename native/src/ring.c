@@ -82,10 +82,13 @@ uint32_t fp_ring_push(fp_ring *ring, const void *elements, uint32_t n, bool coun
         room = ring->slots - (tail - ring->producer.head_seen);
     }
     const uint32_t taken = n < room ? n : room;
-    if (taken > 0) {
+    if (taken == 1) { /* as results come: one element never wraps */
+        memcpy(ring->elements + (size_t)(tail & (ring->slots - 1)) * ring->element_bytes, elements, ring->element_bytes);
+        atomic_store_explicit(&ring->producer.tail, tail + 1, memory_order_release);
+    } else if (taken > 0) {
         const span to = span_at(ring, tail, taken);
         memcpy(to.first, elements, to.first_bytes);
-        memcpy(ring->elements, (const char *)elements + to.first_bytes, to.rest_bytes);
+        if (to.rest_bytes) memcpy(ring->elements, (const char *)elements + to.first_bytes, to.rest_bytes);
         atomic_store_explicit(&ring->producer.tail, tail + taken, memory_order_release);
     }
     if (count_drops && taken < n) count_dropped(ring, n - taken);
@@ -104,7 +107,7 @@ uint32_t fp_ring_pop(fp_ring *ring, void *out, uint32_t n) {
     if (taken > 0) {
         const span from = span_at(ring, head, taken);
         memcpy(out, from.first, from.first_bytes);
-        memcpy((char *)out + from.first_bytes, ring->elements, from.rest_bytes);
+        if (from.rest_bytes) memcpy((char *)out + from.first_bytes, ring->elements, from.rest_bytes);
         atomic_store_explicit(&ring->consumer.head, head + taken, memory_order_release);
     }
     return taken;

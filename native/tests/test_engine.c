@@ -118,6 +118,30 @@ static void a_due_probe_of_a_python_lane_is_announced_once_until_it_finishes(voi
     fp_engine_free(engine);
 }
 
+static void a_timeout_as_long_as_the_interval_costs_a_python_lane_no_run(void) {
+    fp_engine *engine = engine_at(0, 1, true);
+    post(engine, add(0, FP_LANE_TASK, 100 * MS, 100 * MS, 100 * MS, NULL));
+    for (fp_ns due_ns = 100 * MS; due_ns < S; due_ns += 100 * MS) {
+        step(engine, due_ns); /* the run before is told to end, and this one waits for that */
+        CHECK_EQ(count(FP_EVENT_DEADLINE, FP_REASON_TIMEOUT), due_ns > 100 * MS);
+        CHECK_EQ(count(FP_EVENT_SKIPPED, FP_REASON_OVERLAP), 0);
+        if (due_ns > 100 * MS) {
+            CHECK_EQ(records[0].detail, FP_DEADLINE_FOR_NEXT);
+            post(engine, about(FP_CMD_FINISH, 0));
+            step(engine, due_ns + 5 * MS);
+        }
+        CHECK_EQ(count(FP_EVENT_DUE, 0), 1);
+        CHECK_EQ(records[0].started_ns, due_ns);
+    }
+    step(engine, S); /* it does not end: then the run that waited was an overlap */
+    step(engine, S + 100 * MS);
+    CHECK_EQ(count(FP_EVENT_SKIPPED, FP_REASON_OVERLAP), 2);
+    post(engine, about(FP_CMD_FINISH, 0));
+    step(engine, S + 150 * MS);
+    CHECK_EQ(n_records, 0);
+    fp_engine_free(engine);
+}
+
 static void finishing_takes_the_deadline_away(void) {
     fp_engine *engine = engine_at(0, 1, true);
     post(engine, add(0, FP_LANE_THREAD, 10 * MS, S, 50 * MS, NULL));
@@ -467,6 +491,7 @@ static void routine_waits_five_periods_and_what_somebody_asked_for_one(void) {
 
 int main(void) {
     RUN(a_due_probe_of_a_python_lane_is_announced_once_until_it_finishes);
+    RUN(a_timeout_as_long_as_the_interval_costs_a_python_lane_no_run);
     RUN(finishing_takes_the_deadline_away);
     RUN(a_deadline_can_be_put_off);
     RUN(a_suspend_of_an_hour_costs_one_run_and_one_count);

@@ -93,6 +93,7 @@ class Reason(enum.IntEnum):
     SHUTTING_DOWN = 106
     DROPPED = 107
     SOURCE = 108
+    BUDGET = 110
 
     def __str__(self) -> str:
         return self.name.lower()

@@ -21,6 +21,7 @@ SLOTS = 5
 MS = 1_000_000
 NEVER = -1
 MOST_SKIPPED = 65_535
+FOR_NEXT = 1
 
 slots = st.integers(0, SLOTS - 1)
 spans_ms = st.integers(1, 6) | st.integers(1, 3_000) | st.integers(1, 200_000)
@@ -40,6 +41,13 @@ class Slot:
     first: int | None = None
     running: bool = False
     deadline: int | None = None
+    owed: int | None = None
+    """When the run was due that starts as soon as the one in flight has ended."""
+
+    def next_due(self, now: int) -> int | None:
+        if self.due is None or self.due > now:
+            return self.due
+        return self.due + ((now - self.due) // self.interval + 1) * self.interval
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -96,7 +104,10 @@ class EngineMachine(RuleBasedStateMachine):
     def finish(self, slot: int, old: int) -> None:
         self.engine.finish(slot, self.named(slot, old))
         if self.current(slot, old) and self.slots[slot].running:
-            self.slots[slot].running, self.slots[slot].deadline = False, None
+            probe = self.slots[slot]
+            probe.running, probe.deadline, owed, probe.owed = False, None, probe.owed, None
+            if owed is not None:
+                self.start(slot, owed)
 
     @rule(slot=slots, old=st.integers(0, 1), due=st.none() | spans_ms, interval=spans_ms, timeout=spans_ms)
     def schedule(self, slot: int, old: int, due: int | None, interval: int, timeout: int) -> None:
@@ -107,7 +118,7 @@ class EngineMachine(RuleBasedStateMachine):
         probe = self.slots[slot]
         probe.due, probe.interval, probe.timeout = at, interval, timeout
         if at is None:
-            probe.first = None
+            probe.first = probe.owed = None
 
     @rule(slot=slots, old=st.integers(0, 1), after=st.none() | spans_ms)
     def put_off(self, slot: int, old: int, after: int | None) -> None:
@@ -158,14 +169,30 @@ class EngineMachine(RuleBasedStateMachine):
         probe.due = at + (missed + 1) * probe.interval
         if missed:
             self.skip(slot, Reason.LATE, min(missed, MOST_SKIPPED))
-        if probe.running or probe.first is not None:  # a run that is about to start counts as one in flight
+        if probe.running:
+            self.meet(slot, at)
+        elif probe.first is not None:  # a run that is about to start counts as one in flight
             self.skip(slot, Reason.OVERLAP, 1)
         else:
             self.start(slot, at)
 
+    def meet(self, slot: int, at: int) -> None:
+        """Due while one is in flight: it waits for that one if there is little left of it, an eighth of its timeout at most."""
+        probe = self.slots[slot]
+        if probe.owed is not None:
+            self.skip(slot, Reason.OVERLAP, 1)
+            probe.owed = None
+        if probe.deadline is not None and (probe.deadline - self.now - 1) * 8 <= probe.timeout:
+            probe.owed = at
+            self.tell(slot, layout.EVENT_DEADLINE, Reason.TIMEOUT, FOR_NEXT)
+        else:
+            self.skip(slot, Reason.OVERLAP, 1)
+
     def start(self, slot: int, due: int) -> None:
         probe = self.slots[slot]
         probe.running, probe.deadline = True, self.now + probe.timeout
+        if probe.deadline == probe.next_due(self.now):
+            probe.deadline += 1
         self.tell(slot, layout.EVENT_DUE, Reason.NONE, 0, due)
 
     def skip(self, slot: int, reason: Reason, runs: int) -> None:

@@ -124,6 +124,18 @@ async def test_a_timeout_is_a_result_and_cancels_the_callable(mock_clock):
     assert len(script.started) >= 3
 
 
+async def test_a_timeout_as_long_as_the_interval_costs_no_run(mock_clock):
+    diag, script = diagnostics(), Script()
+    script.takes_s = float("inf")
+    diag.add(script.check, name="a", interval="1s", timeout="1s")
+    async with diag:
+        await trio.sleep(60)
+        totals = diag.snapshot().totals
+    assert totals.timeout >= 58
+    assert "overlap" not in totals.skipped_by_reason
+    assert script.most_running == 1
+
+
 async def test_a_worker_survives_a_probe_whose_own_nursery_wraps_the_timeout(mock_clock):
     diag, script = diagnostics(max_task_runs=1), Script()
 

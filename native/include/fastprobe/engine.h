@@ -8,7 +8,15 @@
  * Native lane: a due slot takes a connection from a bounded pool; when none is free it waits in line, and is SKIPPED(saturated)
  * if it could not start within max(its timeout, 1 s) or before its next due. Our own exhaustion (EMFILE, EADDRNOTAVAIL,
  * ENOBUFS) is SKIPPED too, never the target's failure. Task and thread lane: a DUE record goes up and the slot is in flight
- * until FP_CMD_FINISH; a DEADLINE record goes up when timeout_ns has passed since the notice. */
+ * until FP_CMD_FINISH; a DEADLINE record goes up when timeout_ns has passed since the notice, and one with FP_DEADLINE_FOR_NEXT
+ * when the slot is due again an eighth of its timeout before that or less: the lane should end the run, and the next starts at
+ * its FINISH.
+ *
+ * Groups: each slot belongs to one, and each group has a line of its own; lines are served in turn. As soon as two groups have
+ * native slots, none of them may hold more than three times as many connections as are left free (times its weight). So what
+ * does not answer in one group, and holds its connections until its timeouts, leaves connections for the others; nothing is
+ * taken back from a run in flight. fp_budget bounds a group further, in all lanes together; a run beyond it waits, keeps its
+ * place from one due to the next, and is SKIPPED(budget) for each due that it did not run. */
 #ifndef FASTPROBE_ENGINE_H
 #define FASTPROBE_ENGINE_H
 #include "fastprobe/base.h"
@@ -27,7 +35,15 @@ typedef struct fp_engine_config {
     fp_ns notify_ns;          /* records wait at most this long for company before the reader is woken (5 ms); five times as
                                  long when they only tell of checks that passed, and that no command asked for */
     bool manual_clock;        /* latencies too are taken from step's now_ns: for tests without sockets */
+    uint32_t groups;          /* that share the engine, at most 65,536; 0 counts as 1 */
 } fp_engine_config;
+
+typedef struct fp_budget {
+    uint32_t max_in_flight; /* runs at once; 0: no bound of its own */
+    uint32_t weight;        /* turns in a row, and shares of the connections, 1..1000; 0 counts as 1 */
+    fp_ns every_ns;         /* a run in this time in the long run; 0: no bound */
+    fp_ns burst_ns;         /* runs for this much time may start at once: one more than fit into it */
+} fp_budget;
 
 enum fp_command_op {
     FP_CMD_ADD = 1,  /* slot appears: generation, lane, due_ns, first_ns, interval_ns, timeout_ns, jitter_ns, target (native) */
@@ -39,6 +55,8 @@ enum fp_command_op {
     FP_CMD_DEADLINE, /* task or thread lane: (re-)arm the deadline of the run in flight at due_ns */
 };
 
+enum { FP_DEADLINE_FOR_NEXT = 1 }; /* detail of a DEADLINE record */
+
 enum fp_run_flag { FP_RUN_EXPLAIN = 1 /* native: a trace with everything seen follows the record */ };
 
 typedef struct fp_command {
@@ -48,6 +66,7 @@ typedef struct fp_command {
     uint32_t slot;
     uint32_t generation; /* must match the slot's (except ADD): else the command is dropped and counted as stale */
     uint32_t jitter_ms;  /* each scheduled start is delayed by a uniform random 0..jitter */
+    uint32_t group;      /* ADD: below config.groups */
     fp_ns due_ns;        /* scheduling clock: next periodic run; fixes the phase */
     fp_ns first_ns;      /* an extra first run before due_ns, or FP_NEVER */
     fp_ns interval_ns;
@@ -64,7 +83,7 @@ typedef struct fp_engine_stats { /* each word is read atomically, the whole is n
     uint64_t connections_reused;
     uint64_t retries;         /* keep-alive races, retried on a fresh connection */
     uint64_t in_flight;       /* native, now */
-    uint64_t waiting;         /* native, due but without a connection, now */
+    uint64_t waiting;         /* due, but without a connection or beyond a budget, now */
     uint64_t slots;           /* that hold a probe of any lane, now */
     uint64_t records_dropped; /* up-ring full */
     uint64_t commands_stale;
@@ -74,12 +93,23 @@ typedef struct fp_engine_stats { /* each word is read atomically, the whole is n
     uint64_t cpu_ns;              /* of the engine thread, updated every 1,024 steps or so; 0 when stepped */
 } fp_engine_stats;
 
+typedef struct fp_group_stats { /* likewise */
+    uint64_t in_flight;         /* of all lanes, now */
+    uint64_t waiting;           /* now */
+    uint64_t waited;            /* runs that did not start when they were due */
+    uint64_t skipped_saturated; /* for want of a connection, or of the group's share */
+    uint64_t skipped_budget;
+} fp_group_stats;
+
 /* Whether this build has a native lane. Without one every run of a native slot is FP_ERROR with FP_REASON_UNSUPPORTED; the
  * other lanes, schedules and deadlines are the same. */
 bool fp_engine_has_native_lane(void);
 
 int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns); /* -EINVAL, -ENOMEM, -EMFILE */
 void fp_engine_free(fp_engine *engine); /* stops first if running; frees targets left */
+
+/* Only while not started, and before the first slot of the group. A group never named has no budget. */
+void fp_engine_budget(fp_engine *engine, uint32_t group, const fp_budget *budget);
 
 int fp_engine_start(fp_engine *engine); /* -EALREADY, -EAGAIN */
 int fp_engine_stop(fp_engine *engine);  /* joins the thread; runs in flight are abandoned; calm when not running */
@@ -107,6 +137,7 @@ uint32_t fp_engine_drain(fp_engine *engine, fp_record *out, uint32_t n);
 uint32_t fp_engine_drain_traces(fp_engine *engine, fp_trace *out, uint32_t n);
 
 void fp_engine_stats_read(const fp_engine *engine, fp_engine_stats *out);
+void fp_engine_group_stats_read(const fp_engine *engine, uint32_t group, fp_group_stats *out);
 const char *fp_engine_check(const fp_engine *engine); /* only while not started */
 
 #endif

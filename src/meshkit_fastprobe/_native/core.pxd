@@ -351,6 +351,18 @@ cdef extern from "fastprobe/engine.h" nogil:
         fp_ns tick_ns
         fp_ns notify_ns
         c_bool manual_clock
+        uint32_t groups
+    ctypedef struct fp_budget:
+        uint32_t max_in_flight
+        uint32_t weight
+        fp_ns every_ns
+        fp_ns burst_ns
+    ctypedef struct fp_group_stats:
+        uint64_t in_flight
+        uint64_t waiting
+        uint64_t waited
+        uint64_t skipped_saturated
+        uint64_t skipped_budget
     enum fp_command_op:
         FP_CMD_ADD
         FP_CMD_REMOVE
@@ -366,6 +378,7 @@ cdef extern from "fastprobe/engine.h" nogil:
         uint32_t slot
         uint32_t generation
         uint32_t jitter_ms
+        uint32_t group
         fp_ns due_ns
         fp_ns first_ns
         fp_ns interval_ns
@@ -391,6 +404,8 @@ cdef extern from "fastprobe/engine.h" nogil:
     bint fp_engine_has_native_lane()
     int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns)
     void fp_engine_free(fp_engine *engine)
+    void fp_engine_budget(fp_engine *engine, uint32_t group, const fp_budget *budget)
+    void fp_engine_group_stats_read(const fp_engine *engine, uint32_t group, fp_group_stats *out)
     int fp_engine_start(fp_engine *engine)
     int fp_engine_stop(fp_engine *engine)
     fp_ns fp_engine_step(fp_engine *engine, fp_ns now_ns)

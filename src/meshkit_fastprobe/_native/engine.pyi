@@ -28,6 +28,7 @@ class Engine:
         notify_ns: int = 5_000_000,
         manual_clock: bool = False,
         now_ns: int = -1,
+        groups: int = 1,
     ) -> Engine: ...
     @property
     def notify_fd(self) -> int:
@@ -38,6 +39,10 @@ class Engine:
     @property
     def running(self) -> bool:
         """Whether the engine's own thread runs."""
+    def budget(self, group: int, *, max_in_flight: int = 0, weight: int = 1, every_ns: int = 0, burst_ns: int = 0) -> None:
+        """Bound a group, before its first probe; 0 is no bound."""
+    def group_stats(self, group: int) -> dict[str, int]:
+        """Counters of fp_group_stats by name; each is current, together they are no snapshot."""
     def start(self) -> None: ...
     def stop(self) -> None:
         """Stop and join the thread; calm when it does not run. The GIL is released while waiting."""
@@ -59,6 +64,7 @@ class Engine:
         first_ns: int = -1,
         jitter_ms: int = 0,
         target: Target | None = None,
+        group: int = 0,
     ) -> None: ...
     def remove(self, slot: int, generation: int) -> None: ...
     def schedule(

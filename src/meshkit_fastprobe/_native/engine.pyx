@@ -16,14 +16,17 @@ from meshkit_fastprobe._native.core cimport (
     FP_NEVER,
     FP_RUN_EXPLAIN,
     FP_TRACE_EXPLAINED,
+    fp_budget,
     fp_clock_schedule,
     fp_command,
     fp_engine,
+    fp_engine_budget,
     fp_engine_check,
     fp_engine_config,
     fp_engine_drain,
     fp_engine_drain_traces,
     fp_engine_free,
+    fp_engine_group_stats_read,
     fp_engine_has_native_lane,
     fp_engine_new,
     fp_engine_notify_fd,
@@ -36,6 +39,7 @@ from meshkit_fastprobe._native.core cimport (
     fp_engine_stop,
     fp_engine_wait,
     fp_failures_take_trace,
+    fp_group_stats,
     fp_ns,
     fp_record,
     fp_target,
@@ -128,6 +132,7 @@ cdef class Engine:
     cdef size_t _first
     cdef size_t _n
     cdef size_t _room
+    cdef uint32_t _groups
     cdef readonly bint running
 
     def __cinit__(
@@ -142,6 +147,7 @@ cdef class Engine:
         uint64_t notify_ns=5_000_000,
         bint manual_clock=False,
         int64_t now_ns=-1,
+        uint32_t groups=1,
     ):
         cdef fp_engine_config config
         config.capacity = capacity
@@ -152,6 +158,7 @@ cdef class Engine:
         config.tick_ns = tick_ns
         config.notify_ns = notify_ns
         config.manual_clock = manual_clock
+        config.groups = groups
         cdef int failed = fp_engine_new(&self._engine, &config, fp_clock_schedule() if now_ns < 0 else <fp_ns>now_ns)
         if failed == -ENOMEM:
             raise MemoryError
@@ -159,10 +166,12 @@ cdef class Engine:
             raise CapacityError("the engine needs three descriptors and none is left; raise the limit (ulimit -n)")
         if failed == -EINVAL:
             raise ValueError(
-                "capacity, connections: at least 1; rings: a power of two; events_per_step: 1..64; tick_ns: 1000 or more"
+                "capacity, connections: at least 1; rings: a power of two; events_per_step: 1..64; tick_ns: 1000 or more; "
+                "groups: at most 65,536"
             )
         if failed:
             raise OSError(-failed, os.strerror(-failed))
+        self._groups = max(1, groups)
 
     def __dealloc__(self):
         if self._engine is not NULL:
@@ -192,6 +201,33 @@ cdef class Engine:
     def poll_fd(self) -> int:
         """Readable when step() has socket work."""
         return fp_engine_poll_fd(self._live())
+
+    cdef int _refuse_group(self, uint32_t group) except -1:
+        if group >= self._groups:
+            raise ValueError(f"this engine has {self._groups} groups, and {group} is none of them")
+        return 0
+
+    def budget(
+        self, uint32_t group, *, uint32_t max_in_flight=0, uint32_t weight=1, uint64_t every_ns=0, uint64_t burst_ns=0
+    ) -> None:
+        """Bound a group, before its first probe; 0 is no bound."""
+        cdef fp_budget budget
+        self._refuse_running()
+        self._refuse_group(group)
+        if not 1 <= weight <= 1000:
+            raise ValueError("weight: 1..1000")
+        budget.max_in_flight = max_in_flight
+        budget.weight = weight
+        budget.every_ns = every_ns
+        budget.burst_ns = burst_ns
+        fp_engine_budget(self._live(), group, &budget)
+
+    def group_stats(self, uint32_t group) -> dict[str, int]:
+        """Counters of fp_group_stats by name; each is current, together they are no snapshot."""
+        cdef fp_group_stats stats
+        self._refuse_group(group)
+        fp_engine_group_stats_read(self._live(), group, &stats)
+        return stats
 
     def start(self) -> None:
         """Run in a thread of its own."""
@@ -264,6 +300,7 @@ cdef class Engine:
         command.slot = slot
         command.generation = generation
         command.jitter_ms = 0
+        command.group = 0
         command.due_ns = command.first_ns = FP_NEVER
         command.interval_ns = command.timeout_ns = 0
         command.target = NULL
@@ -281,8 +318,10 @@ cdef class Engine:
         int64_t first_ns=-1,
         uint32_t jitter_ms=0,
         Target target=None,
+        uint32_t group=0,
     ) -> None:
         """A slot appears; due_ns -1 registers it paused."""
+        self._refuse_group(group)
         cdef fp_target *taken = target.take() if target is not None else NULL
         cdef fp_command *command = self._gather(FP_CMD_ADD, slot, generation)
         command.lane = lane
@@ -291,6 +330,7 @@ cdef class Engine:
         command.interval_ns = interval_ns
         command.timeout_ns = timeout_ns
         command.jitter_ms = jitter_ms
+        command.group = group
         command.target = taken
 
     def remove(self, uint32_t slot, uint32_t generation) -> None:

@@ -169,7 +169,7 @@ class Session:
     def _on_notices(self, records: NDArray[np.void]) -> None:
         catalog = self._catalog
         touched: set[Lane] = set()
-        for slot, generation, due_ns, _, _, _, event, _ in records.tolist():
+        for slot, generation, due_ns, _, _, detail, event, _ in records.tolist():
             registration = catalog.at(slot)
             if registration is None or registration.generation != generation:
                 continue
@@ -178,7 +178,7 @@ class Session:
                 lane.due(registration, due_ns)
                 touched.add(registration.lane)
             else:
-                lane.deadline(registration)
+                lane.deadline(registration, next_is_due=bool(detail))
         for key in touched:
             self._lanes[key].dispatch()
 

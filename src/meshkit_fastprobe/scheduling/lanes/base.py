@@ -127,8 +127,12 @@ class PythonLane(ABC):
             self._nursery.start_soon(self._work)
             wanted -= 1
 
-    def deadline(self, registration: Registration) -> None:
-        """The wheel says that a timeout has passed since the due notice. Skip what never started, end what overran."""
+    def deadline(self, registration: Registration, *, next_is_due: bool = False) -> None:
+        """The wheel says that a timeout has passed since the due notice. Skip what never started, end what overran.
+
+        When the next run is due already, the last eighth of a timeout is given up for it: only so can a timeout be as long as
+        the interval.
+        """
         run = self._runs.get(registration.slot)
         if run is None or run.ended or run.registration is not registration:
             return
@@ -137,7 +141,7 @@ class PythonLane(ABC):
             return
         timeout_ns = int(registration.options.timeout_s * 1e9)
         left_ns = timeout_ns - (self._clocks.latency_ns() - run.started_mono_ns)
-        if left_ns > DEADLINE_SLACK_NS:
+        if left_ns > (max(timeout_ns // 8, DEADLINE_SLACK_NS) if next_is_due else DEADLINE_SLACK_NS):
             self._engine.deadline(registration.slot, registration.generation, self._clocks.schedule_ns() + left_ns)
         else:
             self._overrun(run)
