@@ -14,6 +14,8 @@ cdef extern from "<sys/socket.h>":
 cdef extern from "fastprobe/base.h" nogil:
     ctypedef uint64_t fp_ns
     enum:
+        FP_EVENT_DUE
+        FP_EVENT_DEADLINE
         FP_PASSIVE
     const uint64_t FP_NEVER
     ctypedef struct fp_record:

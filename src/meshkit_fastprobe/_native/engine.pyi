@@ -84,3 +84,6 @@ class Engine:
     def stats(self) -> dict[str, int]: ...
     def check(self) -> str | None:
         """None, or the first broken invariant. Only while not running."""
+
+def count_notices(records: NDArray[np.void], n: int) -> int:
+    """How many of the first n records (layout.RECORD) are for the lanes: a run that is due, or a deadline that has passed."""

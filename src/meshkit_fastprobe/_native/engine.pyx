@@ -1,5 +1,6 @@
 """The C engine: commands down, records up."""
 cimport cython
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.errno cimport EALREADY, EINVAL, EMFILE, ENOMEM
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -13,6 +14,8 @@ from meshkit_fastprobe._native.core cimport (
     FP_CMD_RUN,
     FP_CMD_SCHEDULE,
     FP_CMD_TARGET,
+    FP_EVENT_DEADLINE,
+    FP_EVENT_DUE,
     FP_NEVER,
     FP_RUN_EXPLAIN,
     FP_TRACE_EXPLAINED,
@@ -386,13 +389,17 @@ cdef class Engine:
 
     def drain(self, out) -> int:
         """Take records (layout.RECORD) up to the length of out; clears the notification first."""
-        cdef uint8_t[::1] raw
-        cdef uint32_t n
-        if out.dtype != RECORD or not out.size:
+        cdef Py_buffer given
+        if (out.dtype is not RECORD and out.dtype != RECORD) or not out.size:
             raise ValueError("out must be a non-empty array of layout.RECORD")
-        raw = out.view("u1")
-        n = <uint32_t>min(raw.shape[0] // <Py_ssize_t>sizeof(fp_record), 0xffffffff)
-        return fp_engine_drain(self._live(), <fp_record *>&raw[0], n)
+        # The plain buffer: a typed memoryview parses its format at each call, which costs more than taking a small batch.
+        PyObject_GetBuffer(out, &given, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
+        try:
+            return fp_engine_drain(
+                self._live(), <fp_record *>given.buf, <uint32_t>min(given.len // <Py_ssize_t>sizeof(fp_record), 0xffffffff)
+            )
+        finally:
+            PyBuffer_Release(&given)
 
     def drain_traces(self, Failures failures not None) -> list[dict[str, Any]]:
         """Take the traces there are: failures are remembered, runs that were to be explained are returned."""
@@ -420,3 +427,18 @@ cdef class Engine:
         self._refuse_running()
         broken = fp_engine_check(self._live())
         return None if broken is NULL else broken.decode()
+
+
+def count_notices(records, uint32_t n) -> int:
+    """How many of the first n records (layout.RECORD) are for the lanes: a run that is due, or a deadline that has passed."""
+    cdef Py_buffer taken
+    cdef const fp_record *record
+    cdef uint32_t i, notices = 0
+    PyObject_GetBuffer(records, &taken, PyBUF_C_CONTIGUOUS)
+    try:
+        record = <const fp_record *>taken.buf
+        for i in range(min(n, <uint32_t>(taken.len // <Py_ssize_t>sizeof(fp_record)))):
+            notices += record[i].result == FP_EVENT_DUE or record[i].result == FP_EVENT_DEADLINE
+    finally:
+        PyBuffer_Release(&taken)
+    return notices
