@@ -19,6 +19,9 @@ async def _run(workload: dict[str, Any]) -> dict[str, Any]:
     async with httpx.AsyncClient(limits=limits, trust_env=False, timeout=workload["timeout_s"]) as client:
 
         async def check(target: int) -> bool:
-            return (await client.get(urls[target])).status_code == 200
+            try:
+                return (await client.get(urls[target])).status_code == 200
+            except httpx.TransportError:  # a pooled connection that an earlier timeout has closed
+                return False
 
         return await pace_with_trio(workload, check)
