@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         UnknownProbeError,
     )
     from meshkit_fastprobe.model import (
+        Budget,
+        Budgets,
+        BudgetUse,
         Explanation,
         Lane,
         Outcome,
@@ -66,6 +69,9 @@ _HOMES = {
         "UnknownProbeError",
     ),
     "model": (
+        "Budget",
+        "Budgets",
+        "BudgetUse",
         "Explanation",
         "Lane",
         "Outcome",
@@ -96,6 +102,9 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
+    "Budget",
+    "BudgetUse",
+    "Budgets",
     "CapacityError",
     "Config",
     "ConfigError",

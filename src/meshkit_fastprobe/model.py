@@ -6,6 +6,7 @@ The numbers are those of `native/include/fastprobe/base.h`; a test holds the two
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -246,6 +247,40 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     per_probe_metrics: bool = True
 
 
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a group of probes may use, in all lanes together. None is no bound of its own.
+
+    max_in_flight: runs at once. max_rate: runs started in a second, in the long run. weight: turns in a row where groups
+    wait for each other, and shares of what they wait for.
+    """
+
+    max_in_flight: int | None = None
+    max_rate: float | None = None
+    weight: int = 1
+
+
+class Budgets(msgspec.Struct, frozen=True, kw_only=True):
+    """Probes that have the same value of the tag `by` (cluster, namespace, kind, or the key of a label) are a group.
+
+    each: the budget of every group that `groups` does not name.
+    """
+
+    by: str = "cluster"
+    each: Budget = Budget()
+    groups: Mapping[str, Budget] = msgspec.field(default_factory=dict)
+
+
+class BudgetUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a group makes of its budget: now, and since the start. Skipped runs are those that waited and were not served."""
+
+    group: str
+    in_flight: int
+    waiting: int
+    waited: int
+    skipped_saturated: int
+    skipped_budget: int
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one Diagnostics runs. Every bound of the product that an embedder may move stands here, with its unit in its name.
 
@@ -269,3 +304,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     window_frame_s: float = 5.0
     engine: str = "thread"
     native_lane: bool = True
+    budgets: Budgets = Budgets()

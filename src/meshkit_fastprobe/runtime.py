@@ -27,7 +27,7 @@ from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.settings import check_settings
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.errors import ConfigError, MissingExtraError, NotRunningError, SkippedError
-from meshkit_fastprobe.model import Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State, Transition
+from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State, Transition
 from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
@@ -39,6 +39,7 @@ from meshkit_fastprobe.scheduling.descriptors import Budget, budget
 from meshkit_fastprobe.scheduling.explaining import FAILING_PROBES, of_failures
 from meshkit_fastprobe.scheduling.pump import Records
 from meshkit_fastprobe.scheduling.session import Session
+from meshkit_fastprobe.scheduling.sharing import MAX_BUDGET_GROUPS
 from meshkit_fastprobe.telemetry.logs import flush_transitions, log_transition
 
 C = TypeVar("C", bound="Check | AsyncCheck")
@@ -275,6 +276,10 @@ class Diagnostics:
         """Counters of the native engine (see engine.h); empty while not running."""
         return self._running.engine.stats() if self._running else {}
 
+    def budgets(self) -> list[BudgetUse]:
+        """What each group that shares this host makes of its budget, by name; empty while not running."""
+        return self._running.budgets() if self._running else []
+
     # -- running -------------------------------------------------------------------------------------------------------------
 
     async def run_once(self, name: str) -> ProbeView:
@@ -386,6 +391,7 @@ class Diagnostics:
             connections=self.descriptors.connections,
             notify_ns=int(settings.notify_s * 1e9) if settings.engine == "thread" else 0,
             now_ns=self._clocks.schedule_ns(),
+            groups=MAX_BUDGET_GROUPS,
         )
         return Session(
             settings,

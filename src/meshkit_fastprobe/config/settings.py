@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from meshkit_fastprobe.config.addresses import is_loopback, split_host_port
+from meshkit_fastprobe.config.budgets import check_budgets, read_budgets
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
 from meshkit_fastprobe.config.options import check_text
 from meshkit_fastprobe.config.places import Place, Problems, Source, shown
@@ -69,6 +70,8 @@ def read_settings(place: Place, data: Mapping[str, Any], folder: Path, problems:
             fields[f"{key}_s"] = parse_duration(engine.at(key), value)
         except ConfigError as error:
             problems.take(error)
+    if "budgets" in data:
+        fields["budgets"] = read_budgets(place.at("budgets"), data["budgets"], problems)
     settings = Settings(**fields)
     _check(settings, lambda field: _written(place, field), problems)
     return settings
@@ -101,6 +104,7 @@ def _check(settings: Settings, at: At, problems: Problems) -> None:
         problems.add(at("state_dir"), f"{shown(settings.state_dir)} is not a directory", "name one, or remove the key")
     if settings.server is not None:
         _check_server(settings.server, at, problems)
+    check_budgets(settings.budgets, at, problems)
     for field, (lowest, highest) in COUNTS.items():
         count = getattr(settings, field)
         if not isinstance(count, int) or not lowest <= count <= highest:

@@ -21,6 +21,11 @@ PREFIX_PATTERN: Final = "^(/[A-Za-z0-9._~-]+)+$"
 MAX_LABEL_KEY_LENGTH: Final = 64
 MAX_LABEL_VALUE_LENGTH: Final = 128
 MAX_DEPENDENCIES: Final = 16
+MAX_NAMED_BUDGETS: Final = 1000
+MAX_IN_FLIGHT: Final = 1_000_000
+MIN_RATE: Final = 0.001
+MAX_RATE: Final = 1_000_000
+MAX_WEIGHT: Final = 1000
 
 _DURATION: Final = {"pattern": DURATION_PATTERN, "minimum": 0}
 _UNIQUE: Final = {"uniqueItems": True}
@@ -160,12 +165,58 @@ class EngineKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     window_frame: Annotated[Span, _duration("How finely windows of the past are kept, 100ms to 1m.")] | UnsetType = UNSET
 
 
+class BudgetKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a group of probes may use, in all lanes together."""
+
+    max_in_flight: Annotated[int, _count("Runs at once.", 1, MAX_IN_FLIGHT)] | UnsetType = UNSET
+    max_rate: (
+        Annotated[
+            float,
+            Meta(
+                description="Runs started in a second, in the long run.",
+                extra_json_schema={"minimum": MIN_RATE, "maximum": MAX_RATE},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    weight: (
+        Annotated[int, _count("Turns in a row, and shares, where groups wait for each other.", 1, MAX_WEIGHT)] | UnsetType
+    ) = UNSET
+
+
+class BudgetsKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[budgets]: how groups of probes share this host."""
+
+    by: (
+        Annotated[
+            str,
+            Meta(
+                description="The tag whose values make the groups: cluster, namespace, kind, or the key of a label.",
+                extra_json_schema={"pattern": LABEL_KEY_PATTERN, "maxLength": MAX_LABEL_KEY_LENGTH},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    each: BudgetKeys | UnsetType = UNSET
+    groups: (
+        Annotated[
+            dict[Annotated[str, Meta(extra_json_schema={"maxLength": MAX_NAME_LENGTH})], BudgetKeys],
+            Meta(
+                description="Budgets of single groups, by the value of the tag.",
+                extra_json_schema={"maxProperties": MAX_NAMED_BUDGETS},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     host: HostKeys | UnsetType = UNSET
     server: ServerKeys | UnsetType = UNSET
     engine: EngineKeys | UnsetType = UNSET
+    budgets: BudgetsKeys | UnsetType = UNSET
     defaults: DefaultKeys | UnsetType = UNSET
     plugins: (
         Annotated[

@@ -12,7 +12,7 @@ import msgspec
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
-from meshkit_fastprobe.model import ProbeOptions, Settings
+from meshkit_fastprobe.model import Budget, Budgets, ProbeOptions, Settings
 
 REDACTED: Final = "<redacted>"
 
@@ -34,7 +34,18 @@ def _settings(settings: Settings) -> dict[str, Any]:
         tables["server"] = msgspec.to_builtins(settings.server)
     tables["engine"] = {key: getattr(settings, key) for key in COUNTS}
     tables["engine"] |= {key: format_duration(getattr(settings, f"{key}_s")) for key in TIMES_S}
+    if settings.budgets != Budgets():
+        tables["budgets"] = _budgets(settings.budgets)
     return tables
+
+
+def _budgets(budgets: Budgets) -> dict[str, Any]:
+    groups = {name: _budget(budget) for name, budget in budgets.groups.items()}
+    return {"by": budgets.by, "each": _budget(budgets.each)} | ({"groups": groups} if groups else {})
+
+
+def _budget(budget: Budget) -> dict[str, Any]:
+    return {key: value for key, value in msgspec.structs.asdict(budget).items() if value is not None}
 
 
 def _probe(spec: ProbeSpec) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from meshkit_fastprobe.probes.via import Ip, Via
 from meshkit_fastprobe.scheduling.explaining import Lookup
 from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, spread
 from meshkit_fastprobe.scheduling.resolver import Name, Resolver, lookup
+from meshkit_fastprobe.scheduling.sharing import Sharing
 
 NS: Final = 1_000_000_000
 PLACING_NS: Final = 10_000
@@ -97,10 +98,12 @@ class Placement:
         is_current: Callable[[Registration], bool],
         flush: Callable[[], None],
         state: NDArray[np.uint8],
+        sharing: Sharing,
     ) -> None:
         """state: the table's column. What is paused or UNHEALTHY is known there, and nowhere else."""
         self._engine = engine
         self._state = state.data  # reading one cell of an array costs NumPy twenty times as much
+        self._sharing = sharing
         self._is_current = is_current
         self._flush = flush
         self._point_lane = point
@@ -175,6 +178,7 @@ class Placement:
             self._unplaced.discard(slot)
         else:
             self._engine.remove(slot, registration.generation)
+            self._sharing.leave(registration)
         name = _name_of(registration)
         if name is not None and self._by_name.get(name, {}).pop(slot, None) is not None:
             self._resolver.leave(name)
@@ -253,6 +257,7 @@ class Placement:
             first_ns=NEVER if paused else first_ns,
             jitter_ms=round(registration.options.jitter_s * 1000),
             target=target,
+            group=self._sharing.enter(registration),
         )
         self._unplaced.discard(registration.slot)
         if registration.slot in self._asked_for:

@@ -15,7 +15,7 @@ from meshkit_fastprobe._native.engine import Engine
 from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.windows import Windows
-from meshkit_fastprobe.model import Explanation, Lane, Reason, Settings
+from meshkit_fastprobe.model import BudgetUse, Explanation, Lane, Reason, Settings
 from meshkit_fastprobe.probes.catalog import Catalog, Registration
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.explaining import Record, of_outcome, of_trace
@@ -25,6 +25,7 @@ from meshkit_fastprobe.scheduling.lanes.thread import ThreadLane
 from meshkit_fastprobe.scheduling.placement import Placement
 from meshkit_fastprobe.scheduling.pump import Pump, Records
 from meshkit_fastprobe.scheduling.resolver import Name, Resolver
+from meshkit_fastprobe.scheduling.sharing import Sharing
 
 Clocks = HostClocks | TrioClocks
 
@@ -67,7 +68,9 @@ class Session:
             on_explained=self._on_explained,
         )
         self._resolver = Resolver(settings.dns_ttl_s, self._on_resolved)
-        task_lane = TaskLane(engine, clocks, batch, self.pump.wake, settings.max_task_runs)
+        self._sharing = Sharing(settings, catalog.groups)
+        self._sharing.tell(engine)
+        task_lane = TaskLane(engine, clocks, batch, self.pump.wake, self._sharing, settings.max_task_runs)
         self._placement = Placement(
             engine,
             self._resolver,
@@ -77,11 +80,17 @@ class Session:
             is_current=lambda one: catalog.at(one.slot) is one,
             flush=self._flush_commands,
             state=table.column("state"),
+            sharing=self._sharing,
         )
         self._lanes: dict[Lane, PythonLane] = {
             Lane.TASK: task_lane,
-            Lane.THREAD: ThreadLane(engine, clocks, batch, self.pump.wake, settings.max_thread_runs),
+            Lane.THREAD: ThreadLane(engine, clocks, batch, self.pump.wake, self._sharing, settings.max_thread_runs),
         }
+
+    def budgets(self) -> list[BudgetUse]:
+        """What each group makes of its budget now."""
+        places = [lane.places for lane in self._lanes.values()]
+        return self._sharing.use(self.engine, [one.waiting for one in places], [one.skipped for one in places])
 
     def start(self, nursery: trio.Nursery) -> None:
         for lane in self._lanes.values():

@@ -168,8 +168,11 @@ def _lines(samples: list[Sample]) -> bytes:
 
 
 def _braces(labels: dict[str, str]) -> str:
-    """Of samples of the process, whose label values are words of ours and need no escape."""
-    return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}" if labels else ""
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}" if labels else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _number(value: float) -> str:

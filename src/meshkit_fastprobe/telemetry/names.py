@@ -80,6 +80,18 @@ SYN_RETRANSMISSIONS: Final = Metric(
     "counter",
     "Connection requests sent again before the handshake of a TCP probe came about.",
 )
+BUDGET_IN_FLIGHT: Final = Metric(
+    "meshkit_budget_in_flight", "gauge", "Runs in flight of a group that shares this host, in all lanes.", ("group",)
+)
+BUDGET_WAITING: Final = Metric(
+    "meshkit_budget_waiting", "gauge", "Due runs of a group that wait for a connection, a worker or its budget.", ("group",)
+)
+BUDGET_SKIPPED: Final = Metric(
+    "meshkit_budget_skipped_total",
+    "counter",
+    "Runs of a group that waited and were not served: saturated (no connection or worker), budget (its own bound).",
+    ("group", "reason"),
+)
 BUILD: Final = Metric("meshkit_build_info", "info", "What is running.", ("version", "python"))
 EXPOSITION_CACHE: Final = Metric(
     "meshkit_exposition_cache_bytes", "gauge", "Memory that /metrics keeps for label texts; only /metrics itself carries this."
@@ -87,7 +99,16 @@ EXPOSITION_CACHE: Final = Metric(
 
 PER_PROBE: Final = (PROBE_STATE, PROBE_SUCCESS, PROBE_RUNS, PROBE_DURATION, PROBE_TRANSITIONS)
 PER_GROUP: Final = (GROUP_PROBES, GROUP_SUCCESS, GROUP_RUNS, GROUP_DURATION, GROUP_TRANSITIONS)
-PROCESS: Final = (SKIPPED, SCHEDULER_LAG, RING_DROPPED, SYN_RETRANSMISSIONS, BUILD)
+PROCESS: Final = (
+    SKIPPED,
+    SCHEDULER_LAG,
+    RING_DROPPED,
+    SYN_RETRANSMISSIONS,
+    BUDGET_IN_FLIGHT,
+    BUDGET_WAITING,
+    BUDGET_SKIPPED,
+    BUILD,
+)
 ALL: Final = (*PER_PROBE, *PER_GROUP, *PROCESS, EXPOSITION_CACHE)
 
 EDGES: Final[tuple[tuple[str, int], ...]] = tuple((repr(2.0**power), 160 + 8 * power) for power in range(-12, 7, 2))

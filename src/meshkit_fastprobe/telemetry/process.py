@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from meshkit_fastprobe.model import Reason
+from meshkit_fastprobe.model import BudgetUse, Reason
 from meshkit_fastprobe.telemetry import names
 from meshkit_fastprobe.telemetry.names import Metric
 from meshkit_fastprobe.telemetry.source import Source
@@ -32,6 +32,7 @@ def process_families(source: Source) -> Iterator[tuple[Metric, list[Sample]]]:
     yield names.SCHEDULER_LAG, list(histogram_samples(names.SCHEDULER_LAG, {}, totals["lag"], totals["lag_sum_s"]))
     yield names.RING_DROPPED, [Sample(names.RING_DROPPED.name, {}, source.dropped)]
     yield names.SYN_RETRANSMISSIONS, [Sample(names.SYN_RETRANSMISSIONS.name, {}, source.syn_retransmissions)]
+    yield from _budgets(source.budgets())
     yield names.BUILD, [Sample(names.BUILD.name, _build(), 1)]
 
 
@@ -56,6 +57,21 @@ def _skipped(totals: Mapping[str, Any]) -> Iterator[Sample]:
     others = tuple(reason for reason in Reason if reason < Reason.OVERLAP and skipped[reason])
     for reason in SKIP_REASONS + others:
         yield Sample(names.SKIPPED.name, {"reason": str(reason)}, int(skipped[reason]))
+
+
+def _budgets(uses: Sequence[BudgetUse]) -> Iterator[tuple[Metric, list[Sample]]]:
+    """At most as many groups as are counted apart: a thousand or so."""
+    yield names.BUDGET_IN_FLIGHT, [_of(names.BUDGET_IN_FLIGHT, use.in_flight, group=use.group) for use in uses]
+    yield names.BUDGET_WAITING, [_of(names.BUDGET_WAITING, use.waiting, group=use.group) for use in uses]
+    skipped = []
+    for use in uses:
+        skipped.append(_of(names.BUDGET_SKIPPED, use.skipped_saturated, group=use.group, reason=str(Reason.SATURATED)))
+        skipped.append(_of(names.BUDGET_SKIPPED, use.skipped_budget, group=use.group, reason=str(Reason.BUDGET)))
+    yield names.BUDGET_SKIPPED, skipped
+
+
+def _of(metric: Metric, value: float, **labels: str) -> Sample:
+    return Sample(metric.name, labels, value)
 
 
 @cache

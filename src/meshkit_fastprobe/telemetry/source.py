@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from meshkit_fastprobe.model import ProbeOptions
+from meshkit_fastprobe.model import BudgetUse, ProbeOptions
 
 
 class RegistrationLike(Protocol):
@@ -57,6 +57,9 @@ class Source(Protocol):
     @property
     def dropped(self) -> int:
         """Records lost to full rings since the start."""
+
+    def budgets(self) -> Sequence[BudgetUse]:
+        """Of each group that shares the host."""
 
     @property
     def syn_retransmissions(self) -> int:

@@ -7,6 +7,7 @@ import trio
 from meshkit_fastprobe import Diagnostics, Settings
 from meshkit_fastprobe.scheduling import placement
 from meshkit_fastprobe.scheduling.resolver import Resolver
+from meshkit_fastprobe.scheduling.sharing import Sharing
 
 NS = 1_000_000_000
 BATCH = 3 * placement.PLACED_AT_ONCE
@@ -52,6 +53,7 @@ async def place_late(interval: float, late_s: float):
         is_current=lambda _: True,
         flush=lambda: None,
         state=diag.table.column("state"),
+        sharing=Sharing(diag.settings, diag.catalog.groups),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(place.run)

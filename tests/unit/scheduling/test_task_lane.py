@@ -8,13 +8,18 @@ from contextlib import asynccontextmanager
 import trio
 import trio.testing
 
-from meshkit_fastprobe import Lane, ProbeOptions, Reason
+from meshkit_fastprobe import Lane, ProbeOptions, Reason, Settings
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.batch import RecordBatch
 from meshkit_fastprobe.probes.callable import from_callable
-from meshkit_fastprobe.probes.catalog import Registration
+from meshkit_fastprobe.probes.catalog import Groups, Registration
 from meshkit_fastprobe.scheduling.clocks import HostClocks
 from meshkit_fastprobe.scheduling.lanes.task import FIRST_SHARE, TaskLane
+from meshkit_fastprobe.scheduling.sharing import Sharing
+
+
+def alone() -> Sharing:
+    return Sharing(Settings(host="test"), Groups())
 
 
 class Engine:
@@ -33,7 +38,7 @@ class Engine:
 @asynccontextmanager
 async def lane_of(check: Callable[[], Awaitable[None]], max_runs: int) -> AsyncIterator[tuple[TaskLane, Callable[[int], None]]]:
     """An open lane, and what queues a batch of this many runs of one callable."""
-    lane = TaskLane(Engine(), HostClocks(), RecordBatch(256), lambda: None, max_runs=max_runs)
+    lane = TaskLane(Engine(), HostClocks(), RecordBatch(256), lambda: None, alone(), max_runs=max_runs)
 
     def ask(n: int) -> None:
         for slot in range(n):
@@ -82,7 +87,7 @@ async def test_a_notice_that_comes_after_the_workers_are_gone_is_skipped_and_sta
         raise AssertionError("begun after the end")
 
     engine, batch = Engine(), RecordBatch(8)
-    lane = TaskLane(engine, HostClocks(), batch, lambda: None, max_runs=4)
+    lane = TaskLane(engine, HostClocks(), batch, lambda: None, alone(), max_runs=4)
     registration = Registration("probe", from_callable(check), ProbeOptions(), Lane.TASK, 3, 1, 0)
     async with trio.open_nursery() as nursery:
         lane.open(nursery)

@@ -14,16 +14,18 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 import trio
 
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.batch import RecordBatch
-from meshkit_fastprobe.model import Outcome, Reason
+from meshkit_fastprobe.model import Lane, Outcome, Reason
 from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.catalog import Registration
+from meshkit_fastprobe.scheduling.lanes.places import Places
 from meshkit_fastprobe.scheduling.outcomes import from_exception
+from meshkit_fastprobe.scheduling.sharing import Sharing
 
 DEADLINE_SLACK_NS: Final = 500_000
 """A deadline notice this early still counts: the wheel's ticks and trio's clock are read at different moments."""
@@ -49,7 +51,7 @@ class Clocks(Protocol):
 class Run:
     """One run of one probe, from its due notice to its record."""
 
-    __slots__ = ("cut", "due_ns", "ended", "registration", "scope", "started_mono_ns", "started_ns", "target")
+    __slots__ = ("cut", "due_ns", "ended", "placed", "registration", "scope", "started_mono_ns", "started_ns", "target")
 
     def __init__(self, registration: Registration, due_ns: int) -> None:
         self.registration = registration
@@ -59,21 +61,32 @@ class Run:
         self.scope: trio.CancelScope | None = None
         self.target: AsyncTarget | None = None  # of a native kind on the task lane
         self.cut = False  # its scope was cancelled for its sake
+        self.placed = False  # one of the lane's places is taken for it
         self.ended = False  # its record is written, or it will never have one
 
 
 class PythonLane(ABC):
     """A bounded crew of workers for callables of one sort."""
 
+    lane: ClassVar[Lane]
+
     def __init__(
-        self, engine: EngineCommands, clocks: Clocks, batch: RecordBatch, wake_ingest: Callable[[], None], max_runs: int
+        self,
+        engine: EngineCommands,
+        clocks: Clocks,
+        batch: RecordBatch,
+        wake_ingest: Callable[[], None],
+        sharing: Sharing,
+        max_runs: int,
     ) -> None:
         self._engine = engine
         self._clocks = clocks
         self._batch = batch
         self._wake_ingest = wake_ingest
         self._max_runs = max_runs
-        self._queue: deque[Run] = deque()
+        self._group_of = sharing.of_base
+        self.places: Places[Run] = Places(max_runs, sharing.weights, lambda: sharing.present[self.lane])
+        self._queue: deque[Run] = deque()  # of those that have a place: a worker is there for each, or comes
         self._idle: list[trio.lowlevel.Task] = []
         self._runs: dict[int, Run] = {}
         self._workers = 0
@@ -99,7 +112,12 @@ class PythonLane(ABC):
         """Queue a run; `dispatch` after the last one of a batch."""
         run = Run(registration, due_ns)
         self._runs[registration.slot] = run
-        self._queue.append(run)
+        group = self._group_of[registration.group]
+        if self.places.take(group):
+            run.placed = True
+            self._queue.append(run)
+        else:
+            self.places.wait(group, registration.slot, run)
 
     def explain(self, slot: int) -> None:
         """Keep what the next run of this slot says."""
@@ -154,6 +172,7 @@ class PythonLane(ABC):
             self._abandon(run)
             if not run.started_ns:
                 del self._runs[registration.slot]
+                self._vacate(run)
 
     @abstractmethod
     async def _work(self) -> None:
@@ -220,6 +239,21 @@ class PythonLane(ABC):
             del self._runs[slot]
         self._engine.finish(slot, run.registration.generation)
         self._wake_ingest()
+        self._vacate(run)
+
+    def _vacate(self, run: Run) -> None:
+        """Its place is for the next, or it waits no longer for one."""
+        group = self._group_of[run.registration.group]
+        if not run.placed:
+            self.places.leave(group, run.registration.slot)
+            return
+        run.placed = False
+        served = self.places.give_back(group)
+        for one in served:
+            one.placed = True
+            self._queue.append(one)
+        if served and (self._idle or self._workers < self._max_runs):
+            self._summon(len(served))
 
     def _skip(self, run: Run, reason: Reason) -> None:
         if not run.ended:

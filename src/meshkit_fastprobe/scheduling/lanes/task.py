@@ -13,11 +13,12 @@ from typing import cast
 import trio
 
 from meshkit_fastprobe._native.batch import RecordBatch
-from meshkit_fastprobe.model import Outcome, Reason
+from meshkit_fastprobe.model import Lane, Outcome, Reason
 from meshkit_fastprobe.probes.base import AsyncProbe, AsyncTarget, OurLimit
 from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.scheduling.lanes.base import Clocks, EngineCommands, PythonLane, Run, log
 from meshkit_fastprobe.scheduling.outcomes import from_return, timed_out
+from meshkit_fastprobe.scheduling.sharing import Sharing
 
 FIRST_SHARE = 4
 """A batch of runs wakes one worker for this many of them, and all workers it could use as many cycles later."""
@@ -28,10 +29,18 @@ AsyncCheck = Callable[[], Awaitable[Outcome | None]]
 class TaskLane(PythonLane):
     """One cancel scope a worker, made anew only after it was used: entering one per run would cost as much as the run."""
 
+    lane = Lane.TASK
+
     def __init__(
-        self, engine: EngineCommands, clocks: Clocks, batch: RecordBatch, wake_ingest: Callable[[], None], max_runs: int
+        self,
+        engine: EngineCommands,
+        clocks: Clocks,
+        batch: RecordBatch,
+        wake_ingest: Callable[[], None],
+        sharing: Sharing,
+        max_runs: int,
     ) -> None:
-        super().__init__(engine, clocks, batch, wake_ingest, max_runs)
+        super().__init__(engine, clocks, batch, wake_ingest, sharing, max_runs)
         self._targets: dict[int, AsyncTarget] = {}  # by slot: native kinds, where there is no native lane
         self._left = trio.Event()  # runs were left in the queue for the first workers to come back to
 

@@ -12,17 +12,26 @@ from typing import cast
 import trio
 
 from meshkit_fastprobe._native.batch import RecordBatch
-from meshkit_fastprobe.model import Outcome, Reason
+from meshkit_fastprobe.model import Lane, Outcome, Reason
 from meshkit_fastprobe.probes.base import SyncProbe
 from meshkit_fastprobe.scheduling.lanes.base import Clocks, EngineCommands, PythonLane, Run
 from meshkit_fastprobe.scheduling.outcomes import TIMED_OUT, from_return
+from meshkit_fastprobe.scheduling.sharing import Sharing
 
 
 class ThreadLane(PythonLane):
+    lane = Lane.THREAD
+
     def __init__(
-        self, engine: EngineCommands, clocks: Clocks, batch: RecordBatch, wake_ingest: Callable[[], None], max_runs: int
+        self,
+        engine: EngineCommands,
+        clocks: Clocks,
+        batch: RecordBatch,
+        wake_ingest: Callable[[], None],
+        sharing: Sharing,
+        max_runs: int,
     ) -> None:
-        super().__init__(engine, clocks, batch, wake_ingest, max_runs)
+        super().__init__(engine, clocks, batch, wake_ingest, sharing, max_runs)
         self._limiter = trio.CapacityLimiter(max_runs)
 
     async def _work(self) -> None:
