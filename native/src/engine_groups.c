@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-#define SHARE 3u
+#define SHARE ((uint64_t)3)
 
 void fp_groups_init(fp_engine *engine) {
     const fp_list empty = {FP_NONE, FP_NONE};

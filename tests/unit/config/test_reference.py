@@ -10,21 +10,22 @@ import pytest
 
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
-from meshkit_fastprobe.config.shapes import EngineKeys, HostKeys, ProbeKeys, ServerKeys
+from meshkit_fastprobe.config.shapes import BudgetKeys, BudgetsKeys, EngineKeys, HostKeys, ProbeKeys, ServerKeys
 from meshkit_fastprobe.config.tables import fields_of
 from meshkit_fastprobe.model import Settings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text()
+SHAPES = [HostKeys, ServerKeys, EngineKeys, BudgetsKeys, BudgetKeys, ProbeKeys]
 ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("shape", [HostKeys, ServerKeys, EngineKeys, ProbeKeys])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_every_key_has_its_row(shape: type[msgspec.Struct]) -> None:
     assert fields_of(shape).keys() <= ROWS.keys()
 
 
 def test_no_row_is_about_a_key_that_is_not_there() -> None:
-    known = {key for shape in (HostKeys, ServerKeys, EngineKeys, ProbeKeys) for key in fields_of(shape)}
+    known = {key for shape in SHAPES for key in fields_of(shape)}
     assert ROWS.keys() == known
 
 
