@@ -33,6 +33,7 @@ from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
 from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
 from meshkit_fastprobe.probes.registrar import Registrar
+from meshkit_fastprobe.scheduling.announcing import Announcer, Move
 from meshkit_fastprobe.scheduling.changes import Changes, ChangeStream
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
@@ -80,6 +81,7 @@ class Diagnostics:
         self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows)
         self._batch = RecordBatch(BATCH_RECORDS)
         self._changes = Changes()
+        self._announcer = Announcer(self.catalog, self.table.column("state"), self._announce)
         self._points: dict[str, InjectionPoint] = {}
         self._pending: list[Registration] = []
         self._running: Session | None = None
@@ -132,6 +134,7 @@ class Diagnostics:
             self._running.remove(registration)
         else:
             self._pending.remove(registration)
+        self._announcer.settle()
 
     def pause(self, name: str) -> None:
         """Stop scheduling a probe; its state is PAUSED until resumed."""
@@ -219,6 +222,7 @@ class Diagnostics:
             self._pause(registration, paused=not spec.options.enabled)
         elif self._running:
             self._running.reschedule(registration)
+        self._announcer.settle()
         return True
 
     # -- reading -------------------------------------------------------------------------------------------------------------
@@ -420,6 +424,7 @@ class Diagnostics:
     def _pause(self, registration: Registration, *, paused: bool) -> None:
         self.table.pause(registration.slot, registration.generation, self._clocks.schedule_ns(), paused)
         self._pace(registration)
+        self._announcer.settle()
 
     def _on_transitions(self, records: Records) -> None:
         for slot, generation, at_ns, before, after, reason, result, detail, _ in records.tolist():
@@ -428,7 +433,8 @@ class Diagnostics:
                 continue
             if registration.options.unhealthy_interval_s is not None and State.UNHEALTHY in {before, after}:
                 self._pace(registration)
-            self._announce(registration, at_ns, State(before), State(after), Reason(reason), Result(result), detail)
+            move = Move(at_ns, State(before), State(after), Reason(reason), Result(result), detail)
+            self._announcer.take(registration, move)
 
     def _pace(self, registration: Registration) -> None:
         """Schedule a probe as its options ask for in the state that it is in now: at which interval, or not at all."""
@@ -436,19 +442,17 @@ class Diagnostics:
         if self._running:
             self._running.reschedule(registration)
 
-    def _announce(
-        self, registration: Registration, at_ns: int, before: State, after: State, reason: Reason, result: Result, detail: int
-    ) -> None:
+    def _announce(self, registration: Registration, move: Move) -> None:
         change = Transition(
             name=registration.name,
             cluster=registration.options.cluster,
             namespace=registration.options.namespace,
             kind=registration.kind,
-            before=before,
-            after=after,
-            reason=reason,
-            message=registration.message or describe(result, reason, detail),
-            at=self._clocks.wall_s(at_ns),
+            before=move.before,
+            after=move.after,
+            reason=move.reason,
+            message=registration.message or describe(move.result, move.reason, move.detail),
+            at=self._clocks.wall_s(move.at_ns),
         )
         log_transition(change)
         self._changes.publish(change)

@@ -197,6 +197,35 @@ async def test_an_outcome_says_more_than_passing(mock_clock):
     assert view.message == "87% full"
 
 
+async def test_a_circle_of_dependencies_is_refused_when_it_would_close(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", depends_on=("b",))  # b may come later
+    diag.add(script.check, name="c", depends_on=("a",))
+    with pytest.raises(fp.ConfigError, match="a circle: [abc] -> "):
+        diag.add(script.check, name="b", depends_on=("c",))
+    with pytest.raises(fp.ConfigError, match="a circle: d -> d"):
+        diag.add(script.check, name="d", depends_on=("d",))
+    assert list(diag.catalog.by_name) == ["a", "c"]
+    diag.add(script.check, name="b")
+
+
+async def test_what_an_outage_brings_down_with_it_is_not_announced(mock_clock):
+    diag, above, below = diagnostics(), Script(), Script()
+    above.fails = below.fails = True
+    diag.add(above.check, name="db", interval="1s", fall=1, rise=1)
+    diag.add(below.check, name="api", interval="5s", initial_delay="10s", fall=1, rise=1, depends_on=("db",))
+    async with diag:
+        changes = diag.changes()
+        await trio.sleep(20)
+        view = diag.snapshot()["api"]
+        assert (view.state, view.suppressed) == (State.UNHEALTHY, True)
+        above.fails = below.fails = False
+        await trio.sleep(20)
+    told = [(change.name, change.after) async for change in changes]
+    assert told[:2] == [("db", State.UNHEALTHY), ("db", State.HEALTHY)]
+    assert told[-1] == ("api", State.HEALTHY)
+
+
 async def test_unhealthy_probes_are_checked_at_their_own_pace(mock_clock):
     diag, script = diagnostics(), Script()
     script.fails = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
@@ -28,10 +28,13 @@ def check_dependencies(specs: Mapping[str, ProbeSpec], tables: Mapping[str, Plac
         )
 
 
-def find_circle(edges: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Names that depend on each other in a circle, or none. Without recursion: chains may be as long as there are probes."""
+def find_circle(edges: Mapping[str, tuple[str, ...]], roots: Iterable[str] | None = None) -> list[str]:
+    """Names that depend on each other in a circle, or none. roots: where to begin, when the rest is known to have none.
+
+    Without recursion: chains may be as long as there are probes.
+    """
     done: set[str] = set()
-    for root in edges:
+    for root in edges if roots is None else roots:
         path: list[str] = []
         on_path: set[str] = set()
         left = [iter((root,))]

@@ -46,6 +46,8 @@ class Catalog:
         self.capacity = capacity
         self.by_name: dict[str, Registration] = {}
         self.by_slot: list[Registration | None] = []
+        self.depends_on: dict[str, tuple[str, ...]] = {}
+        """Of those that depend on anything."""
         self.groups = Groups()
         self.kinds: list[str] = []
         self.version = 0
@@ -92,9 +94,18 @@ class Catalog:
             self.by_slot.extend([None] * (slot + 1 - len(self.by_slot)))
         self.by_slot[slot] = registration
         self.by_name[registration.name] = registration
+        self.options_changed(registration)
+
+    def options_changed(self, registration: Registration) -> None:
+        """Keep what others look up by options."""
+        if registration.options.depends_on:
+            self.depends_on[registration.name] = registration.options.depends_on
+        else:
+            self.depends_on.pop(registration.name, None)
         self.version += 1
 
     def drop(self, registration: Registration) -> None:
         del self.by_name[registration.name]
+        self.depends_on.pop(registration.name, None)
         self.by_slot[registration.slot] = None
         self.version += 1

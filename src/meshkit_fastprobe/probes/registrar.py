@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from meshkit_fastprobe._native.table import Table
+from meshkit_fastprobe.config.dependencies import find_circle
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Lane, ProbeOptions, State
 from meshkit_fastprobe.probes.base import Probe, lane_of, runs_on_trio
@@ -34,7 +35,9 @@ class Registrar:
         """All or none: names and kinds are checked before the first slot is taken."""
         self._catalog.refuse(names)
         lanes = [self._lane(probe) for probe in probes]
-        return [self._register_one(*new, now_ns) for new in zip(names, probes, options, lanes, strict=False)]
+        every = list(zip(names, probes, options, lanes, strict=False))
+        self._refuse_circle({name: own.depends_on for name, _, own, _ in every if own.depends_on})
+        return [self._register_one(*new, now_ns) for new in every]
 
     def remove(self, registration: Registration) -> None:
         self._catalog.drop(registration)
@@ -46,6 +49,7 @@ class Registrar:
         if self._group(registration.probe, options) != registration.group:
             return False
         registration.options = options
+        self._catalog.options_changed(registration)
         self.configure(registration)
         return True
 
@@ -69,6 +73,12 @@ class Registrar:
         if not options.enabled:
             self._table.pause(slot, generation, now_ns, True)
         return registration
+
+    def _refuse_circle(self, added: dict[str, tuple[str, ...]]) -> None:
+        circle = find_circle({**self._catalog.depends_on, **added}, added)
+        if circle:
+            chain = " -> ".join([*circle, circle[0]])
+            raise ConfigError(f"probe {circle[0]!r}: depends_on", f"a circle: {chain}", "remove one of these")
 
     def _lane(self, probe: Probe) -> Lane:
         lane = lane_of(type(probe))
