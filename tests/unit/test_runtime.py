@@ -201,7 +201,7 @@ async def test_a_circle_of_dependencies_is_refused_when_it_would_close(mock_cloc
     diag, script = diagnostics(), Script()
     diag.add(script.check, name="a", depends_on=("b",))  # b may come later
     diag.add(script.check, name="c", depends_on=("a",))
-    with pytest.raises(fp.ConfigError, match="a circle: [abc] -> "):
+    with pytest.raises(fp.ConfigError, match=r"a circle: [abc] -> "):
         diag.add(script.check, name="b", depends_on=("c",))
     with pytest.raises(fp.ConfigError, match="a circle: d -> d"):
         diag.add(script.check, name="d", depends_on=("d",))
