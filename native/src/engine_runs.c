@@ -153,6 +153,10 @@ static void open_fresh(fp_engine *engine, fp_connection *connection) {
 }
 
 void fp_run_fail(fp_engine *engine, fp_connection *connection, uint8_t reason, int error) {
+    if (error == ENOBUFS || error == ENOMEM) {
+        give_up(engine, connection, FP_REASON_MEMORY);
+        return;
+    }
     if (!connection->kept || connection->answered) {
         fp_run_end(engine, connection, FP_FAIL, reason, (uint16_t)error, FP_RESET);
         return;

@@ -16,9 +16,10 @@ refuses a value raises ConfigError with `Kind.field` for its place, which the lo
 
 from __future__ import annotations
 
+import errno
 import inspect
 from collections.abc import Awaitable
-from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 
 from meshkit_fastprobe._native.target import Target
 from meshkit_fastprobe.model import Lane, Outcome, Reason
@@ -49,6 +50,15 @@ class OurLimit(Exception):  # noqa: N818 - it says nothing of the target, so it 
     def __init__(self, reason: Reason) -> None:
         super().__init__(str(reason))
         self.reason = reason
+
+
+OUR_LIMITS: Final = {
+    errno.EMFILE: Reason.DESCRIPTORS,
+    errno.ENFILE: Reason.DESCRIPTORS,
+    errno.ENOBUFS: Reason.MEMORY,
+    errno.ENOMEM: Reason.MEMORY,
+}
+"""What a system call says when this host has run out of something, whoever the target is."""
 
 
 class AsyncTarget(Protocol):

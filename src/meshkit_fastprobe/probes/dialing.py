@@ -11,19 +11,13 @@ from typing import Any, Final
 import trio
 
 from meshkit_fastprobe.model import Outcome, Reason, Result
-from meshkit_fastprobe.probes.base import OurLimit
+from meshkit_fastprobe.probes.base import OUR_LIMITS, OurLimit
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """struct linger. A closed check leaves no TIME_WAIT behind, which would end the ephemeral ports at 28,000 checks a minute."""
 
 _PENDING: Final = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK)}
-_OURS: Final = {
-    errno.EMFILE: Reason.DESCRIPTORS,
-    errno.ENFILE: Reason.DESCRIPTORS,
-    errno.ENOBUFS: Reason.MEMORY,
-    errno.ENOMEM: Reason.MEMORY,
-}
 _TARGETS: Final = {
     errno.ECONNREFUSED: Reason.CONNECT_REFUSED,
     errno.ETIMEDOUT: Reason.CONNECT_TIMEOUT,
@@ -125,8 +119,8 @@ def _take(sock: socket.socket, via: Via) -> Outcome | None:
 
 
 def _refused(error_number: int, address: Address) -> Outcome:
-    if error_number in _OURS:
-        raise OurLimit(_OURS[error_number])
+    if error_number in OUR_LIMITS:
+        raise OurLimit(OUR_LIMITS[error_number])
     inet = address.family in {socket.AF_INET, socket.AF_INET6}
     if inet and (error_number == errno.EAGAIN or (error_number == errno.EADDRNOTAVAIL and _has_source_address(address))):
         raise OurLimit(Reason.PORTS)

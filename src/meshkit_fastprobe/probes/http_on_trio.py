@@ -10,7 +10,7 @@ import trio
 
 from meshkit_fastprobe._native.http1 import Parser
 from meshkit_fastprobe.model import Outcome, Reason, Result
-from meshkit_fastprobe.probes.base import AsyncTarget
+from meshkit_fastprobe.probes.base import OUR_LIMITS, AsyncTarget, OurLimit
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
 from meshkit_fastprobe.probes.http_judge import Broken, Judge, Wish
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
@@ -170,7 +170,7 @@ async def _send(sock: socket.socket, data: bytes) -> None:
         except BlockingIOError:
             await trio.lowlevel.wait_writable(sock)
         except OSError as error:
-            raise Broken(Reason.RESPONSE_RESET, error.errno or 0) from None
+            raise _broken(error) from None
 
 
 async def _receive(sock: socket.socket) -> bytes:
@@ -182,7 +182,13 @@ async def _receive(sock: socket.socket) -> bytes:
         except BlockingIOError:
             continue
         except OSError as error:
-            raise Broken(Reason.RESPONSE_RESET, error.errno or 0) from None
+            raise _broken(error) from None
+
+
+def _broken(error: OSError) -> Broken | OurLimit:
+    if error.errno in OUR_LIMITS:
+        return OurLimit(OUR_LIMITS[error.errno])
+    return Broken(Reason.RESPONSE_RESET, error.errno or 0)
 
 
 _: type[AsyncTarget] = HttpTarget

@@ -10,6 +10,7 @@ from typing import Final
 import trio
 
 from meshkit_fastprobe.model import Outcome, Reason, Result
+from meshkit_fastprobe.probes.base import OUR_LIMITS, OurLimit
 
 PASSED: Final = Outcome()
 TIMED_OUT: Final = Outcome(Result.TIMEOUT, Reason.TIMEOUT)
@@ -64,6 +65,29 @@ def from_exception(error: BaseException) -> Outcome:  # noqa: PLR0911 - one retu
             return Outcome.fail(message, reason=_BY_ERRNO[error.errno], detail=error.errno)
         case _:
             return Outcome.fail(message, reason=Reason.EXCEPTION)
+
+
+def own_limit(error: BaseException) -> Reason | None:  # noqa: PLR0911 - one return a sort of error is the table it is
+    """Why a check could not ask, when its exception says that this host's own limits kept it: nothing is known of the target.
+
+    Of several attempts in a group, each must have met one; and who wraps the OSError of a system call names it as the cause.
+    """
+    match error:
+        case OurLimit():
+            return error.reason
+        case BaseExceptionGroup():
+            limits = [own_limit(one) for one in error.exceptions]
+            return limits[0] if all(limits) else None
+        case RuntimeError() if error.args == ("can't start new thread",):
+            return Reason.SATURATED
+        case OSError() if error.errno == errno.EADDRNOTAVAIL:
+            return Reason.PORTS
+        case OSError() if error.errno is not None:
+            return OUR_LIMITS.get(error.errno)
+        case OSError() | trio.BrokenResourceError() if error.__cause__ is not None:
+            return own_limit(error.__cause__)
+        case _:
+            return None
 
 
 def from_gaierror(error: socket.gaierror) -> Outcome:

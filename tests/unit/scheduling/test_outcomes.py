@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from meshkit_fastprobe.model import Outcome, Reason, Result
-from meshkit_fastprobe.scheduling.outcomes import from_exception, from_return
+from meshkit_fastprobe.probes.base import OurLimit
+from meshkit_fastprobe.scheduling.outcomes import from_exception, from_return, own_limit
 
 
 def test_none_passes_and_an_outcome_is_taken_as_it_is():
@@ -46,3 +47,30 @@ def test_an_exception_fails_with_the_sharpest_reason_its_type_allows(error, resu
 
 def test_the_text_of_an_exception_is_not_shown_to_readers():
     assert "hunter2" not in from_exception(ValueError("password=hunter2")).message
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EMFILE, "no"), Reason.DESCRIPTORS),
+        (OSError(errno.ENFILE, "no"), Reason.DESCRIPTORS),
+        (OSError(errno.ENOBUFS, "no"), Reason.MEMORY),
+        (OSError(errno.ENOMEM, "no"), Reason.MEMORY),
+        (OSError(errno.EADDRNOTAVAIL, "no"), Reason.PORTS),
+        (OurLimit(Reason.SOURCE), Reason.SOURCE),
+        (RuntimeError("can't start new thread"), Reason.SATURATED),
+        (caused(OSError("all attempts failed"), ExceptionGroup("", [OSError(errno.EMFILE, "no")] * 2)), Reason.DESCRIPTORS),
+        (caused(trio.BrokenResourceError("while sending"), OSError(errno.ENOBUFS, "no")), Reason.MEMORY),
+        (ExceptionGroup("", [OSError(errno.EMFILE, "no"), ConnectionRefusedError(errno.ECONNREFUSED, "no")]), None),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "no"), None),
+        (OSError("of no number"), None),
+        (RuntimeError("anything else"), None),
+    ],
+)
+def test_what_this_host_has_run_out_of_says_nothing_of_the_target(error, reason):
+    assert own_limit(error) is reason

@@ -14,10 +14,10 @@ import trio
 
 from meshkit_fastprobe._native.batch import RecordBatch
 from meshkit_fastprobe.model import Lane, Outcome, Reason
-from meshkit_fastprobe.probes.base import AsyncProbe, AsyncTarget, OurLimit
+from meshkit_fastprobe.probes.base import AsyncProbe, AsyncTarget
 from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.scheduling.lanes.base import Clocks, EngineCommands, PythonLane, Run, log
-from meshkit_fastprobe.scheduling.outcomes import from_return, timed_out
+from meshkit_fastprobe.scheduling.outcomes import from_return, own_limit, timed_out
 from meshkit_fastprobe.scheduling.sharing import Sharing
 
 FIRST_SHARE = 4
@@ -106,12 +106,13 @@ class TaskLane(PythonLane):
             probe = run.target or cast("AsyncProbe", run.registration.probe)
             try:
                 outcome = from_return(await probe.check())
-            except OurLimit as limit:
-                self._skip(run, limit.reason)
-                if run.cut:
-                    return
-                continue
             except Exception as error:  # noqa: BLE001 - whatever a probe raises is its verdict
+                limit = own_limit(error)
+                if limit is not None:
+                    self._skip(run, limit)
+                    if run.cut:
+                        return
+                    continue
                 outcome = self._outcome_of(run.registration, error)
             except BaseException:  # cancelled, alone or in a group: by our timeout, or because the runtime stops
                 if run.cut:

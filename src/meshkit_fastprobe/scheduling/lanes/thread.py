@@ -15,7 +15,7 @@ from meshkit_fastprobe._native.batch import RecordBatch
 from meshkit_fastprobe.model import Lane, Outcome, Reason
 from meshkit_fastprobe.probes.base import SyncProbe
 from meshkit_fastprobe.scheduling.lanes.base import Clocks, EngineCommands, PythonLane, Run
-from meshkit_fastprobe.scheduling.outcomes import TIMED_OUT, from_return
+from meshkit_fastprobe.scheduling.outcomes import TIMED_OUT, from_return, own_limit
 from meshkit_fastprobe.scheduling.sharing import Sharing
 
 
@@ -39,17 +39,21 @@ class ThreadLane(PythonLane):
             run = await self._next_run()
             self._start(run)
             outcome = await self._call(run)
+            if isinstance(outcome, Reason):
+                self._skip(run, outcome)
+                continue
             self._record(run, outcome)
             self._release(run)
 
-    async def _call(self, run: Run) -> Outcome:
+    async def _call(self, run: Run) -> Outcome | Reason:
+        """What it came to, or the limit of ours that kept it from coming to anything."""
         try:
             # Abandoned only when the runtime stops: a callable that never returns must not keep the process from leaving.
             value = await trio.to_thread.run_sync(
                 cast("SyncProbe", run.registration.probe).check, limiter=self._limiter, abandon_on_cancel=True
             )
         except Exception as error:  # noqa: BLE001 - whatever a probe raises is its verdict
-            return self._outcome_of(run.registration, error)
+            return own_limit(error) or self._outcome_of(run.registration, error)
         except BaseException:  # the runtime stops
             self._skip(run, Reason.SHUTTING_DOWN)
             raise
