@@ -167,6 +167,7 @@ class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     timeout_s is never above interval_s. unhealthy_interval_s None means the same as interval_s. degraded_above_s None means
     off. rise / fall: consecutive results that change the state; the first conclusive result decides the first state alone.
+    flap_damping: changes are not announced one by one while they are many.
     """
 
     interval_s: float = DEFAULT_INTERVAL_S
@@ -181,6 +182,7 @@ class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cluster: str = ""
     namespace: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    flap_damping: bool = True
     enabled: bool = True
 
 
@@ -196,6 +198,8 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     reason: Reason
     message: str
     at: float
+    flapping: bool = False
+    """The probe has begun to flap: nothing more is told of it until it has come to rest."""
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):

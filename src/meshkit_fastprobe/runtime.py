@@ -19,6 +19,7 @@ from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.injection import InjectionPoint
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.describe import describe
+from meshkit_fastprobe.aggregation.flapping import Flaps
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
 from meshkit_fastprobe.aggregation.windows import Windows
 from meshkit_fastprobe.config.diff import ReloadSummary, diff
@@ -78,10 +79,11 @@ class Diagnostics:
         self._registrar = Registrar(
             self.catalog, self.table, cluster=settings.cluster, native_lane=settings.native_lane and NATIVE_LANE
         )
-        self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows)
+        self._flaps = Flaps(settings.max_probes)
+        self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows, self._flaps.flapping)
         self._batch = RecordBatch(BATCH_RECORDS)
         self._changes = Changes()
-        self._announcer = Announcer(self.catalog, self.table.column("state"), self._announce)
+        self._announcer = Announcer(self.catalog, self.table.column("state"), self._flaps, self._announce)
         self._points: dict[str, InjectionPoint] = {}
         self._pending: list[Registration] = []
         self._running: Session | None = None
@@ -134,7 +136,7 @@ class Diagnostics:
             self._running.remove(registration)
         else:
             self._pending.remove(registration)
-        self._announcer.settle()
+        self._announcer.forget(registration)
 
     def pause(self, name: str) -> None:
         """Stop scheduling a probe; its state is PAUSED until resumed."""
@@ -407,6 +409,7 @@ class Diagnostics:
             batch=self._batch,
             failures=self._failures,
             on_transitions=self._on_transitions,
+            on_frame=self._announcer.tick,
         )
 
     def _register_specs(self, specs: Sequence[ProbeSpec]) -> None:
@@ -424,7 +427,7 @@ class Diagnostics:
     def _pause(self, registration: Registration, *, paused: bool) -> None:
         self.table.pause(registration.slot, registration.generation, self._clocks.schedule_ns(), paused)
         self._pace(registration)
-        self._announcer.settle()
+        self._announcer.forget(registration)
 
     def _on_transitions(self, records: Records) -> None:
         for slot, generation, at_ns, before, after, reason, result, detail, _ in records.tolist():
@@ -453,6 +456,7 @@ class Diagnostics:
             reason=move.reason,
             message=registration.message or describe(move.result, move.reason, move.detail),
             at=self._clocks.wall_s(move.at_ns),
+            flapping=move.flapping,
         )
         log_transition(change)
         self._changes.publish(change)

@@ -226,6 +226,28 @@ async def test_what_an_outage_brings_down_with_it_is_not_announced(mock_clock):
     assert told[-1] == ("api", State.HEALTHY)
 
 
+async def test_a_probe_that_flaps_is_announced_as_such_and_once_more_at_rest(mock_clock):
+    diag = diagnostics()
+    runs = 0
+
+    async def check() -> None:
+        nonlocal runs
+        runs += 1
+        assert runs % 2 or runs > 14
+
+    diag.add(check, name="a", interval="1s", fall=1, rise=1)
+    async with diag:
+        changes = diag.changes()
+        await trio.sleep(13)
+        assert diag.snapshot()["a"].flapping
+        assert diag.view("a").flapping
+        await trio.sleep(60)
+        assert not diag.snapshot()["a"].flapping
+    up, down = (State.HEALTHY, False), (State.UNHEALTHY, False)
+    told = [(change.after, change.flapping) async for change in changes]
+    assert told == [up, down, up, down, up, (State.UNHEALTHY, True), up]
+
+
 async def test_unhealthy_probes_are_checked_at_their_own_pace(mock_clock):
     diag, script = diagnostics(), Script()
     script.fails = True

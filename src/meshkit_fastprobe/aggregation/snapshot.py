@@ -54,6 +54,7 @@ class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
     since: float
     stale: bool
     suppressed: bool
+    flapping: bool
     result: Result | None
     reason: Reason | None
     message: str
@@ -107,8 +108,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Wall-clock seconds."""
     names: list[str]
     columns: dict[str, NDArray[Any]]
-    """state, stale, suppressed, since, last_result (255: none yet), last_reason, last_detail, last_latency_s, last_run
-    (nan: never), ok, degraded, fail, timeout, error, skipped, transitions, interval_s, group, slot, kind."""
+    """state, stale, suppressed, flapping, since, last_result (255: none yet), last_reason, last_detail, last_latency_s,
+    last_run (nan: never), ok, degraded, fail, timeout, error, skipped, transitions, interval_s, group, slot, kind."""
     kinds: list[str]
     """By the numbers in columns["kind"]."""
     totals: Totals
@@ -185,8 +186,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class SnapshotBuilder:
     """Takes snapshots of one catalog and its table. What only changes with registrations is kept from one to the next."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, table: Table, windows: Windows) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, table: Table, windows: Windows, flapping: NDArray[np.bool_]
+    ) -> None:
         self.catalog = catalog
+        self._flapping = flapping
         self.reports = GroupReports(catalog.groups, windows)
         self._settings = settings
         self._table = table
@@ -202,6 +206,7 @@ class SnapshotBuilder:
         directory = self._current_directory()
         columns = self._columns.read(directory.slots, now_ns, wall_s)
         columns["suppressed"] = directory.suppressed(columns["state"] == State.UNHEALTHY)
+        columns["flapping"] = self._flapping[directory.slots]
         for column in columns.values():
             column.flags.writeable = False
         return Snapshot(
@@ -224,6 +229,7 @@ class SnapshotBuilder:
         row = directory.row(registration.name)
         suppressed = directory.suppressed(self._state[directory.slots] == State.UNHEALTHY)
         columns["suppressed"] = suppressed[[row]] if row is not None else np.zeros(1, bool)
+        columns["flapping"] = self._flapping[[registration.slot]]
         return self.views_of([registration], columns, [0])[0]
 
     def recent(self, registration: Registration, now_ns: int, wall_s: float) -> list[RecentResult]:
@@ -305,6 +311,7 @@ def _view(registration: Registration, at: dict[str, Any], quantiles: Sequence[fl
         since=at["since"],
         stale=at["stale"],
         suppressed=at["suppressed"],
+        flapping=at["flapping"],
         result=result,
         reason=reason,
         message=_message(registration, result, reason, at["last_detail"]),

@@ -170,6 +170,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "cluster": lambda place, text: check_text(place, text, empty=True),
     "namespace": lambda place, text: check_text(place, text, empty=True),
     "labels": check_labels,
+    "flap_damping": lambda _, value: value,
     "enabled": lambda _, value: value,
 }
 

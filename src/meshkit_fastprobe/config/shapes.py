@@ -73,6 +73,9 @@ class DefaultKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    flap_damping: (
+        Annotated[bool, Meta(description="false announces every change of state, however many there are.")] | UnsetType
+    ) = UNSET
     enabled: Annotated[bool, Meta(description="false registers the probe paused.")] | UnsetType = UNSET
 
 

@@ -2,7 +2,8 @@
 
 While something that a probe depends on is unhealthy, what becomes of the probe is a consequence, and the one who is woken by it
 looks in the wrong place: its changes are held back. When that ends and the probe is not in the state that was announced last,
-this is told once, however often it went to and fro. Nothing is lost by it: counters, the table and every snapshot move at once.
+this is told once, however often it went to and fro. In the same way a probe that begins to flap is told of with that change,
+and then once when it has come to rest. Nothing is lost by it: counters, the table and every snapshot move at once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from meshkit_fastprobe.aggregation.flapping import Flaps
 from meshkit_fastprobe.model import Reason, Result, State
 from meshkit_fastprobe.probes.catalog import Catalog, Registration
 
@@ -26,14 +28,19 @@ class Move(msgspec.Struct, frozen=True, gc=False):
     reason: Reason
     result: Result
     detail: int
+    flapping: bool = False
+    """With this one begins flapping."""
 
 
 class Announcer:
     """Takes every move, in order, and hands on those that are news."""
 
-    def __init__(self, catalog: Catalog, states: NDArray[np.uint8], announce: Callable[[Registration, Move], None]) -> None:
+    def __init__(
+        self, catalog: Catalog, states: NDArray[np.uint8], flaps: Flaps, announce: Callable[[Registration, Move], None]
+    ) -> None:
         self._catalog = catalog
         self._states = states
+        self._flaps = flaps
         self._announce = announce
         self._held: dict[int, tuple[Registration, Move]] = {}
 
@@ -43,24 +50,43 @@ class Announcer:
         return len(self._held)
 
     def take(self, registration: Registration, move: Move) -> None:
-        _, earlier = self._held.pop(registration.slot, (None, None))
-        told = move if earlier is None else msgspec.structs.replace(move, before=earlier.before)
-        if self.is_suppressed(registration):
-            self._held[registration.slot] = (registration, told)
+        options, slot = registration.options, registration.slot
+        counts = options.flap_damping and move.before is not State.UNKNOWN
+        begins = counts and self._flaps.changed(slot, move.at_ns, options.interval_s)
+        _, earlier = self._held.pop(slot, (None, None))
+        told = move
+        if earlier is not None or begins:
+            before = move.before if earlier is None else earlier.before
+            told = msgspec.structs.replace(move, before=before, flapping=begins)
+        if self.is_suppressed(registration) or (self._flaps.flapping[slot] and not begins):
+            self._held[slot] = (registration, told)
         elif told.before is not told.after:
             self._announce(registration, told)
         if move.before is State.UNHEALTHY:
             self.settle()
 
+    def tick(self, now_ns: int) -> None:
+        """Every few seconds: flapping ends by nothing happening."""
+        if self._flaps.ended(now_ns):
+            self.settle()
+
+    def forget(self, registration: Registration) -> None:
+        """The probe is gone, or was paused: what it did before is no news any more."""
+        self._flaps.forget(registration.slot)
+        self.settle()
+
     def settle(self) -> None:
-        """Announce what was held back for a reason that is gone. Call it when a probe is removed, paused or set up anew."""
+        """Announce what was held back for a reason that is gone. Call it when options have changed."""
         for slot, (registration, move) in list(self._held.items()):
             current = self._catalog.at(slot) is registration and self._states[slot] == move.after
-            if current and self.is_suppressed(registration):
+            if current and self._is_held_back(registration):
                 continue
             del self._held[slot]
             if current and move.before is not move.after:
                 self._announce(registration, move)
+
+    def _is_held_back(self, registration: Registration) -> bool:
+        return bool(self._flaps.flapping[registration.slot]) or self.is_suppressed(registration)
 
     def is_suppressed(self, registration: Registration) -> bool:
         """Whether anything it depends on, directly or through others, is unhealthy."""

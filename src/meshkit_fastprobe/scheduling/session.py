@@ -48,9 +48,11 @@ class Session:
         batch: RecordBatch,
         failures: Failures,
         on_transitions: Callable[[Records], None],
+        on_frame: Callable[[int], None],
     ) -> None:
         self.engine = engine
         self._settings = settings
+        self._on_frame = on_frame
         self._clocks = clocks
         self._catalog = catalog
         self._windows = windows
@@ -215,7 +217,9 @@ class Session:
     async def _keep_windows(self) -> None:
         while True:
             await trio.sleep(self._settings.window_frame_s)
-            self._windows.frame(self._clocks.schedule_ns())
+            now_ns = self._clocks.schedule_ns()
+            self._windows.frame(now_ns)
+            self._on_frame(now_ns)
 
 
 class _Waiter:

@@ -46,6 +46,7 @@ class ProbeItem(Body):
     since: str
     stale: bool
     suppressed: bool
+    flapping: bool
     interval_seconds: float
     timeout_seconds: float
     runs: dict[str, int]
@@ -123,6 +124,7 @@ def probe_item(view: ProbeView, recent: list[RecentResult] | None = None, failur
         since=rfc3339(view.since),
         stale=view.stale,
         suppressed=view.suppressed,
+        flapping=view.flapping,
         interval_seconds=view.interval_s,
         timeout_seconds=view.timeout_s,
         runs=view.runs,

@@ -47,11 +47,12 @@ class TransitionLog:
         why = f": {change.message}" if change.message else ""
         log.log(
             level,
-            "%s %s -> %s%s",
+            "%s %s -> %s%s%s",
             change.name,
             change.before.name.lower(),
             change.after.name.lower(),
             why,
+            "; it flaps: told again when it has come to rest" if change.flapping else "",
             extra={
                 "probe": change.name,
                 "kind": change.kind,

@@ -4,6 +4,7 @@ import pytest
 
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.table import Table
+from meshkit_fastprobe.aggregation.flapping import Flaps
 from meshkit_fastprobe.aggregation.snapshot import SnapshotBuilder
 from meshkit_fastprobe.aggregation.windows import Windows
 from meshkit_fastprobe.model import Lane, ProbeOptions, Reason, Result, Settings
@@ -28,7 +29,10 @@ class World:
         self.table = Table(capacity, GROUP_CAPACITY)
         self.catalog = Catalog(capacity)
         self.windows = Windows(self.table, self.catalog.groups, frame_s)
-        self.builder = SnapshotBuilder(Settings(host="h1", cluster="eu-1"), self.catalog, self.table, self.windows)
+        self.flaps = Flaps(capacity)
+        self.builder = SnapshotBuilder(
+            Settings(host="h1", cluster="eu-1"), self.catalog, self.table, self.windows, self.flaps.flapping
+        )
         self.now_ns = BEGIN_NS
 
     @property

@@ -28,6 +28,7 @@ def item(name: str, state: str, **more) -> dict:
         "since": "2027-01-15T07:59:00.000Z",
         "stale": False,
         "suppressed": False,
+        "flapping": False,
         "intervalSeconds": 5.0,
         "timeoutSeconds": 1.0,
         "runs": {"ok": 120, "degraded": 0, "fail": 3, "timeout": 0, "error": 0},

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshkit_fastprobe import Lane, ProbeOptions, Reason, Result, State
+from meshkit_fastprobe.aggregation.flapping import Flaps
 from meshkit_fastprobe.probes.callable import from_callable
 from meshkit_fastprobe.probes.catalog import Catalog, Registration
 from meshkit_fastprobe.scheduling.announcing import Announcer, Move
@@ -18,13 +19,15 @@ UP, DOWN = State.HEALTHY, State.UNHEALTHY
 
 
 class World:
-    def __init__(self, **depends_on: tuple[str, ...]) -> None:
+    def __init__(self, *, flap_damping: bool = False, **depends_on: tuple[str, ...]) -> None:
         self.catalog = Catalog(16)
         self.states = np.full(16, UP, np.uint8)
         self.told: list[tuple[str, State, State]] = []
-        self.announcer = Announcer(self.catalog, self.states, self._announce)
+        self.flaps = Flaps(16)
+        self.announcer = Announcer(self.catalog, self.states, self.flaps, self._announce)
+        self.now_s = 0
         for slot, (name, above) in enumerate(depends_on.items()):
-            options = ProbeOptions(depends_on=above)
+            options = ProbeOptions(depends_on=above, interval_s=1.0, flap_damping=flap_damping)
             self.catalog.put(Registration(name, from_callable(lambda: None), options, Lane.THREAD, slot, 1, 0))
 
     def _announce(self, registration: Registration, move: Move) -> None:
@@ -35,7 +38,7 @@ class World:
         before = State(self.states[registration.slot])
         if before is not after:
             self.states[registration.slot] = after
-            self.announcer.take(registration, Move(0, before, after, Reason.NONE, Result.OK, 0))
+            self.announcer.take(registration, Move(self.now_s * 10**9, before, after, Reason.NONE, Result.OK, 0))
 
     def news(self) -> list[Any]:
         told, self.told = self.told, []
@@ -113,6 +116,57 @@ def test_of_a_probe_that_is_gone_nothing_is_told(world: World):
     assert world.announcer.held == 0
     world.move("db", UP)
     assert world.news() == [("db", UP, DOWN), ("db", DOWN, UP)]
+
+
+def flap(world: World, name: str, changes: int) -> None:
+    for number in range(changes):
+        world.now_s += 1
+        world.move(name, UP if number % 2 else DOWN)
+
+
+def test_a_probe_that_begins_to_flap_is_told_of_and_then_no_more():
+    world = World(flap_damping=True, db=())
+    flap(world, "db", 9)
+    assert world.news() == [("db", UP, DOWN), ("db", DOWN, UP)] * 2 + [("db", UP, DOWN)]
+    world.now_s += 30
+    world.announcer.tick(world.now_s * 10**9)
+    assert world.news() == []  # it rests as it was announced
+    world.move("db", UP)
+    assert world.news() == [("db", DOWN, UP)]
+
+
+def test_one_that_comes_to_rest_in_another_state_says_so():
+    world = World(flap_damping=True, db=())
+    flap(world, "db", 10)
+    world.news()
+    world.now_s += 30
+    world.announcer.tick(world.now_s * 10**9)
+    assert world.news() == [("db", DOWN, UP)]
+    assert world.announcer.held == 0
+
+
+def test_without_damping_every_change_is_told(world: World):
+    flap(world, "db", 12)
+    assert len(world.news()) == 12
+
+
+def test_the_change_that_begins_flapping_waits_for_the_cause_above_it():
+    world = World(flap_damping=True, db=(), api=("db",))
+    world.move("db", DOWN)
+    flap(world, "api", 7)
+    assert world.news() == [("db", UP, DOWN)]
+    world.move("db", UP)
+    assert world.news() == [("db", DOWN, UP)]  # it still flaps
+    world.now_s += 30
+    world.announcer.tick(world.now_s * 10**9)
+    assert world.news() == [("api", UP, DOWN)]
+
+
+def test_a_paused_probe_has_not_flapped():
+    world = World(flap_damping=True, db=())
+    flap(world, "db", 7)
+    world.announcer.forget(world.catalog["db"])
+    assert not world.flaps.flapping.any()
 
 
 @given(
