@@ -33,6 +33,10 @@ class Verdict:
         return "not measured" if self.got is None else "ok" if self.met else "MISSED"
 
 
+TELLABLE = 0.01
+"""A lead smaller than this is none."""
+
+
 @dataclass(frozen=True)
 class Loss:
     """A figure where a peer does better than we do."""
@@ -86,7 +90,8 @@ def losses(result: dict[str, Any], scenario: Scenario) -> list[Loss]:
                 theirs = figure(result, workload, contender, name, more_is_better=metric.more_is_better)
                 if contender in {scenario.ours, *scenario.also_ours} or theirs is None:
                     continue
-                if theirs.median > ours.median if metric.more_is_better else theirs.median < ours.median:
+                lead = theirs.median - ours.median if metric.more_is_better else ours.median - theirs.median
+                if lead > TELLABLE * abs(ours.median):
                     found.append(Loss(workload, name, contender, theirs.median, ours.median))
     return found
 

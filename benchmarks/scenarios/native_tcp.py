@@ -55,6 +55,8 @@ allows, and CPU is per check done. Peers connect and close; we also keep counter
 last results of each target. `fastprobe_tcp` completes the handshake; `fastprobe_tcp_half` and `haproxy_tcp` reset on
 SYN-ACK, which proves that the target's kernel answers and wakes no process there. Of HAProxy and blackbox_exporter the
 program's own process is counted; the exporter is asked as fast as it answers. The slower the
-pace, the more checks pay for a wake-up of their own: less is shared.
+pace, the more checks pay for a wake-up of their own: less is shared. A full handshake costs us three system calls
+(connect, the kernel's round trip, disconnect) and the kernel, which does the target's half of the work in ours, the
+acknowledgement and a wake-up of the target's process besides: that is what `half` saves.
 """,
 )
