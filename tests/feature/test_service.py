@@ -83,6 +83,15 @@ def test_listings_come_as_table_name_json_and_yaml(host, tmp_path, listening):
     assert host.ask("probes", "list", "--state", "nonsense").returncode == 2
 
 
+def test_once_on_a_file_without_probes_is_a_mistake_and_not_well(host, tmp_path):
+    empty = tmp_path / "empty.toml"
+    empty.write_text('[host]\nname = "cp-1"\n')
+    told = host.run("once", str(empty))
+    assert told.returncode == 2
+    assert "no probe to run" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 def test_once_tells_by_its_exit_code_whether_all_is_well(host, tmp_path, listening):
     good = write(host, tmp_path / "good.toml", probe("a", listening), probe("b", listening))
     bad = write(host, tmp_path / "bad.toml", probe("a", listening), probe("b", free_port()))

@@ -25,6 +25,8 @@ MAX_AT_ONCE = 256
 async def run_all_once(path: Path) -> list[Item]:
     """Run each probe once, many at a time; items in the order of their names."""
     diag = _quiet(path)
+    if not len(diag.catalog):
+        raise CliError(f"{path} has no probe to run", "add a [[probe]] table", Exit.USAGE)
     items: dict[str, Item] = {}
     limiter = trio.CapacityLimiter(MAX_AT_ONCE)
     console = tables.console(stderr=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from meshkit_fastprobe.aggregation.groups import MAX_TAGS
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, envelope_reply, group_item, rfc3339
 from meshkit_fastprobe.server.query import invalid, word_of
 from meshkit_fastprobe.server.reply import Reply
 
 DEFAULT_BY: Final[tuple[str, ...]] = ("cluster", "namespace")
-MAX_TAGS: Final = 8
 WINDOWS: Final = {window: window for window in ("1m", "5m", "1h")}
 
 
