@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
+import msgspec
 import pytest
 import trio
 
 import meshkit_fastprobe as fp
-from meshkit_fastprobe import Diagnostics, Outcome, Reason, Result, Settings, State
+from meshkit_fastprobe import Config, Diagnostics, Outcome, Reason, Result, Settings, State
 
 
 def diagnostics(**settings) -> Diagnostics:
@@ -288,6 +289,32 @@ async def test_an_unhealthy_probe_keeps_its_pace_when_diagnostics_is_entered_aga
     async with diag:
         await trio.sleep(30)
     assert len(script.started) >= 8
+
+
+async def test_an_unhealthy_probe_keeps_its_pace_when_a_reload_changes_its_options(tmp_path, mock_clock):
+    """The target refuses while it is being connected to: no waiting for the network, on a clock that would jump meanwhile."""
+
+    def load(text: str) -> Config:
+        file.write_text(text)
+        config = fp.load_config(file)
+        return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, engine="inline"))
+
+    file = tmp_path / "a.toml"
+    text = (
+        '[host]\nname = "test"\n[[probe]]\nname = "a"\nkind = "tcp"\ntarget = "127.0.0.1:1"\n'
+        'interval = "20s"\ntimeout = "1s"\nunhealthy_interval = "1s"\nfall = 1\n'
+    )
+    diag = Diagnostics.from_config(load(text))
+    async with diag:
+        diag.report("a", ok=False)
+        await trio.sleep(1)
+        before = diag.view("a")
+        summary = await diag.reload(load(text + "rise = 5\n"))
+        await trio.sleep(10)
+        after = diag.view("a")
+    assert summary.changed == 1
+    assert (before.state, before.interval_s, after.interval_s) == (State.UNHEALTHY, 1.0, 1.0)
+    assert after.runs["fail"] - before.runs["fail"] >= 8
 
 
 async def test_a_probe_paused_while_running_is_still_paused_when_diagnostics_is_entered_again(mock_clock):
