@@ -183,6 +183,9 @@ int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, u
     set_state(table, taken, FP_UNKNOWN, now_ns);
     set_unmeasured(table, taken);
     bump_generation(table, taken);
+    /* The first touch of a huge page costs milliseconds. Here it is the next slot's page as well; left to ingest, the first
+     * results of a million probes would each meet one of their own, and hold the reader's thread for a second. */
+    histogram_of(table, taken)[0] = 0;
     *slot = taken;
     *generation = table->columns.generation[taken];
     return 0;

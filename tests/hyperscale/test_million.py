@@ -22,7 +22,7 @@ INTERVAL_S = 100.0
 SECONDS = 230.0 if LONG else 15.0
 """In a long run each probe has run twice: what a run touches for the first time is touched."""
 MOST_KIB_A_PROBE = 1.25
-LONGEST_HOLD_S = 0.25 if LONG else 5.0
+LONGEST_HOLD_S = 0.1 if LONG else 1.0
 LATE_S = 0.05
 MOST_LATE = 0.001 if LONG else 0.05
 STARVED = 0.1

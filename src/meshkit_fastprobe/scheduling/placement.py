@@ -23,9 +23,10 @@ from meshkit_fastprobe.probes.fixed import FixedTarget
 from meshkit_fastprobe.probes.targets import is_literal
 from meshkit_fastprobe.probes.via import Ip, Via
 from meshkit_fastprobe.scheduling.explaining import Lookup
-from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, spread
+from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, spread_in_turns
 from meshkit_fastprobe.scheduling.resolver import Name, Resolver, lookup
 from meshkit_fastprobe.scheduling.sharing import Sharing
+from meshkit_fastprobe.scheduling.turns import AT_ONCE, Turns, argsort, finish, in_turns
 
 NS: Final = 1_000_000_000
 PLACING_NS: Final = 10_000
@@ -43,30 +44,47 @@ def interval_ns(interval_s: float) -> int:
     return max(1, round(interval_s * 1000)) * 1_000_000
 
 
-def place_phases(registrations: Sequence[Registration], now_ns: int, window_ns: int) -> NDArray[np.int64]:
-    """Set due_ns of each by rank within its class; returns the extra first run of each, NEVER where there is none."""
-    classes: defaultdict[tuple[str, str, int, float], list[int]] = defaultdict(list)
+def place_phases(registrations: Sequence[Registration], now_ns: int, window_ns: int) -> Turns[NDArray[np.int64]]:
+    """Set due_ns of each by rank within its class; comes to the extra first run of each, NEVER where there is none."""
+    classes: defaultdict[tuple[str, str, int, float], tuple[list[int], list[str]]] = defaultdict(lambda: ([], []))
     for index, registration in enumerate(registrations):
         options = registration.options
-        classes[options.cluster, options.namespace, interval_ns(options.interval_s), options.initial_delay_s].append(index)
+        indices, names = classes[options.cluster, options.namespace, interval_ns(options.interval_s), options.initial_delay_s]
+        indices.append(index)
+        names.append(registration.name)
+        if index % AT_ONCE == AT_ONCE - 1:
+            yield
     first = np.full(len(registrations), NEVER, np.int64)
-    for (cluster, namespace, every_ns, delay_s), members in classes.items():
-        fractions = spread([registrations[index].name for index in members], name_fraction(f"{cluster}/{namespace}/{every_ns}"))
+    for (cluster, namespace, every_ns, delay_s), (indices, names) in classes.items():
+        fractions = yield from spread_in_turns(names, name_fraction(f"{cluster}/{namespace}/{every_ns}"))
         not_before_ns = now_ns + int(delay_s * NS)
-        for index, fraction in zip(members, fractions.tolist(), strict=True):
-            registrations[index].due_ns, first[index] = first_run(fraction, every_ns, not_before_ns, window_ns)
+        for begin in range(0, len(indices), AT_ONCE):
+            some = slice(begin, begin + AT_ONCE)
+            for index, fraction in zip(indices[some], fractions[some].tolist(), strict=True):
+                registrations[index].due_ns, first[index] = first_run(fraction, every_ns, not_before_ns, window_ns)
+            yield
     return first
 
 
 class _Batch:
     """Probes on their way to the engine, in the order in which they first run. Arrays: there may be a million."""
 
-    def __init__(self, registrations: list[Registration], firsts: NDArray[np.int64]) -> None:
-        due = np.fromiter((one.due_ns for one in registrations), np.int64, len(registrations))
-        self._order = np.argsort(np.where(firsts == NEVER, due, np.minimum(due, firsts)), kind="stable")
+    def __init__(self, registrations: list[Registration], now_ns: int) -> None:
         self._registrations = registrations
-        self._firsts = firsts
+        self._now_ns = now_ns
+        self._order = np.empty(0, np.intp)
+        self._firsts = np.empty(0, np.int64)
         self._taken = 0
+
+    def settle(self, window_ns: int) -> Turns[None]:
+        """Phases and order: before anything is taken."""
+        self._firsts = yield from place_phases(self._registrations, self._now_ns, window_ns)
+        begins = np.empty(len(self._registrations), np.int64)
+        for begin in range(0, len(begins), AT_ONCE):
+            begins[begin : begin + AT_ONCE] = [one.due_ns for one in self._registrations[begin : begin + AT_ONCE]]
+            yield
+        np.minimum(begins, self._firsts, out=begins, where=self._firsts != NEVER)
+        self._order = yield from argsort(begins)
 
     @property
     def left(self) -> int:
@@ -111,7 +129,9 @@ class Placement:
         self._clock = clock
         self._first_window_ns = int(first_window_s * NS)
         self._by_name: defaultdict[Name, dict[int, Registration]] = defaultdict(dict)
-        self._unplaced: set[int] = set()  # the engine does not know these yet: in the queue, or their name is looked up
+        self._placed = bytearray(
+            len(state)
+        )  # by slot: the engine knows it; others are in the queue, or their name is looked up
         self._queue: deque[_Batch] = deque()
         self._queued = trio.Event()
         self._asked_for: set[int] = set()  # of those: run_once wants them as soon as they are placed
@@ -119,18 +139,17 @@ class Placement:
     def place(self, registrations: list[Registration]) -> int:
         """Schedule probes that were just registered, all together so that their phases are even; the moment they count from.
 
-        Of a large batch only the phases are settled at once; the engine is told by `run`, first of those that are due first.
+        A large batch is left to `run`: its phases are settled, and the engine is told first of those that are due first.
         """
         # What falls due while the rest of a large batch is still being placed would start late, and all at once.
         now_ns = self._clock.schedule_ns() + len(registrations) * PLACING_NS
-        firsts = place_phases(registrations, now_ns, self._first_window_ns)
         if len(registrations) <= PLACED_AT_ONCE:
+            firsts = finish(place_phases(registrations, now_ns, self._first_window_ns))
             for registration, first_ns in zip(registrations, firsts.tolist(), strict=True):
                 self._place_one(registration, first_ns)
             self._flush()
             return now_ns
-        self._unplaced.update(one.slot for one in registrations)
-        self._queue.append(_Batch(registrations, firsts))
+        self._queue.append(_Batch(registrations, now_ns))
         self._queued.set()
         return now_ns
 
@@ -138,17 +157,16 @@ class Placement:
         """Tell the engine of large batches, a little at each turn of the event loop."""
         while True:
             await self._queued.wait()
-            for registration, first_ns in self._queue[0].take(PLACED_AT_ONCE):
-                if self._is_current(registration):
-                    self._place_one(registration, first_ns)
-            self._flush()
-            if not self._queue[0].left:
-                self._queue.popleft()
-            if self._queue:
+            batch = self._queue.popleft()
+            await in_turns(batch.settle(self._first_window_ns))
+            while batch.left:
+                for registration, first_ns in batch.take(PLACED_AT_ONCE):
+                    if self._is_current(registration):
+                        self._place_one(registration, first_ns)
+                self._flush()
                 await trio.lowlevel.checkpoint()
-            else:
+            if not self._queue:
                 self._queued = trio.Event()
-                self._unplaced = set(self._unplaced)  # one that a million have left keeps 32 MiB
 
     def _place_one(self, registration: Registration, first_ns: int) -> None:
         # What fell due while its batch was placed runs late; only a whole interval late would be another run's turn.
@@ -165,7 +183,6 @@ class Placement:
             self._await_name(registration, Name(endpoint[0], _ip_of(registration)))
 
     def _await_name(self, registration: Registration, name: Name) -> None:
-        self._unplaced.add(registration.slot)
         self._by_name[name][registration.slot] = registration
         self._resolver.use(name)
         if self._resolver.answer(name) is not None:
@@ -174,9 +191,8 @@ class Placement:
     def remove(self, registration: Registration) -> None:
         slot = registration.slot
         self._asked_for.discard(slot)
-        if slot in self._unplaced:
-            self._unplaced.discard(slot)
-        else:
+        if self._placed[slot]:
+            self._placed[slot] = False
             self._engine.remove(slot, registration.generation)
             self._sharing.leave(registration)
         name = _name_of(registration)
@@ -187,10 +203,10 @@ class Placement:
 
     def run_now(self, registration: Registration, *, explain: bool = False) -> None:
         """One run now, or as soon as the engine knows the probe."""
-        if registration.slot in self._unplaced:
-            self._asked_for.add(registration.slot)
-        else:
+        if self._placed[registration.slot]:
             self._engine.run(registration.slot, registration.generation, explain=explain)
+        else:
+            self._asked_for.add(registration.slot)
 
     async def look_up(self, registration: Registration) -> Lookup | None:
         """Ask for the name of a target once more, beside what is in use; None when it has none."""
@@ -203,7 +219,7 @@ class Placement:
 
     def reschedule(self, registration: Registration) -> None:
         """Tell the engine the schedule now in force: the same phase, at the interval that the state asks for."""
-        if registration.slot in self._unplaced:
+        if not self._placed[registration.slot]:
             return
         every_ns = self._interval_ns(registration)
         self._engine.schedule(
@@ -227,7 +243,7 @@ class Placement:
             target = self._unresolved(registration, answer)
         else:
             target = self._target(registration, answer, cast("tuple[str, int]", _endpoint_of(registration))[1])
-        if registration.slot in self._unplaced:
+        if not self._placed[registration.slot]:
             self._add(registration, target, NEVER, self._next_due(registration, self._interval_ns(registration)))
         elif target is not None:
             self._engine.retarget(registration.slot, registration.generation, target)
@@ -259,7 +275,7 @@ class Placement:
             target=target,
             group=self._sharing.enter(registration),
         )
-        self._unplaced.discard(registration.slot)
+        self._placed[registration.slot] = True
         if registration.slot in self._asked_for:
             self._asked_for.discard(registration.slot)
             self._engine.run(registration.slot, registration.generation)
