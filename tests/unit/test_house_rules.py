@@ -21,8 +21,6 @@ MAX_LINES = 500
 LONG_FILES = {"native/src/http1.c": "one protocol's parser, from the first byte to the verdict"}
 """Files that are one idea and longer than MAX_LINES, each with the idea."""
 WITHOUT_CHECK = {"target.h": "targets and plans are immutable: there is no state to check"}
-MEASURED = {"docs/internals/benchmarks.md": "written by `python -m benchmarks --write-docs`, so a clone may be without it"}
-"""Pages that links may lead to before they exist."""
 FRAGMENT = re.compile(r"\+[\w-]+\.(added|changed|fixed|removed|security)\.md")
 
 
@@ -159,8 +157,7 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Path):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         if not target.exists():
-            if _name(target) not in MEASURED:
-                broken.append(link)
+            broken.append(link)
         elif anchor and anchor not in _anchors(target):
             broken.append(link)
     assert broken == []
