@@ -85,5 +85,5 @@ class Engine:
     def check(self) -> str | None:
         """None, or the first broken invariant. Only while not running."""
 
-def count_notices(records: NDArray[np.void], n: int) -> int:
-    """How many of the first n records (layout.RECORD) are for the lanes: a run that is due, or a deadline that has passed."""
+def notices_of(records: NDArray[np.void], n: int) -> list[tuple[int, int, int, int, int]]:
+    """Of the first n records (layout.RECORD) those for the lanes: (slot, generation, started_ns, detail, event), in order."""

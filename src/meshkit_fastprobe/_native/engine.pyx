@@ -429,16 +429,20 @@ cdef class Engine:
         return None if broken is NULL else broken.decode()
 
 
-def count_notices(records, uint32_t n) -> int:
-    """How many of the first n records (layout.RECORD) are for the lanes: a run that is due, or a deadline that has passed."""
+def notices_of(records, uint32_t n) -> list[tuple[int, int, int, int, int]]:
+    """Of the first n records (layout.RECORD) those for the lanes: (slot, generation, started_ns, detail, event), in order."""
     cdef Py_buffer taken
     cdef const fp_record *record
-    cdef uint32_t i, notices = 0
+    cdef uint32_t i
+    notices = []
     PyObject_GetBuffer(records, &taken, PyBUF_C_CONTIGUOUS)
     try:
         record = <const fp_record *>taken.buf
         for i in range(min(n, <uint32_t>(taken.len // <Py_ssize_t>sizeof(fp_record)))):
-            notices += record[i].result == FP_EVENT_DUE or record[i].result == FP_EVENT_DEADLINE
+            if record[i].result == FP_EVENT_DUE or record[i].result == FP_EVENT_DEADLINE:
+                notices.append(
+                    (record[i].slot, record[i].generation, record[i].started_ns, record[i].detail, record[i].result)
+                )
     finally:
         PyBuffer_Release(&taken)
     return notices

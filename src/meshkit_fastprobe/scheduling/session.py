@@ -23,7 +23,7 @@ from meshkit_fastprobe.scheduling.lanes.base import PythonLane
 from meshkit_fastprobe.scheduling.lanes.task import TaskLane
 from meshkit_fastprobe.scheduling.lanes.thread import ThreadLane
 from meshkit_fastprobe.scheduling.placement import Placement
-from meshkit_fastprobe.scheduling.pump import Pump, Records
+from meshkit_fastprobe.scheduling.pump import Notice, Pump, Records
 from meshkit_fastprobe.scheduling.resolver import Name, Resolver
 from meshkit_fastprobe.scheduling.sharing import Sharing
 
@@ -177,10 +177,10 @@ class Session:
         self._placement.changed(name)
         self._flush_commands()
 
-    def _on_notices(self, records: NDArray[np.void]) -> None:
+    def _on_notices(self, notices: list[Notice]) -> None:
         catalog = self._catalog
         touched: set[Lane] = set()
-        for slot, generation, due_ns, _, _, detail, event, _ in records.tolist():
+        for slot, generation, due_ns, detail, event in notices:
             registration = catalog.at(slot)
             if registration is None or registration.generation != generation:
                 continue

@@ -22,6 +22,8 @@ from meshkit_fastprobe.scheduling.sharing import Sharing
 
 FIRST_SHARE = 4
 """A batch of runs wakes one worker for this many of them, and all workers it could use as many cycles later."""
+SMALL_BATCH = 16
+"""Fewer runs than it takes to pay for those cycles have a worker each."""
 
 AsyncCheck = Callable[[], Awaitable[Outcome | None]]
 
@@ -49,10 +51,12 @@ class TaskLane(PythonLane):
         nursery.start_soon(self._look_again)
 
     def dispatch(self) -> None:
-        wanted = -(-len(self._queue) // FIRST_SHARE)
-        self._summon(wanted)
-        if len(self._queue) > wanted:
-            self._left.set()
+        queued = len(self._queue)
+        if queued <= SMALL_BATCH:
+            self._summon(queued)
+            return
+        self._summon(-(-queued // FIRST_SHARE))
+        self._left.set()
 
     async def _look_again(self) -> None:
         while True:
