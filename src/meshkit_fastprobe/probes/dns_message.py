@@ -20,6 +20,7 @@ RCODE_NAMES: Final = {number: name for name, number in RCODES.items()}
 IN: Final = 1
 MAX_NAME_BYTES: Final = 255
 MAX_LABEL_BYTES: Final = 63
+MAX_LABELS: Final = 127
 MAX_MESSAGE_BYTES: Final = 65_535
 HEADER_BYTES: Final = 12
 
@@ -178,16 +179,20 @@ def _decode_name(data: bytes, start: int) -> tuple[str, int]:
     """A name and where what follows it begins.
 
     Each pointer must lead before the part of the name it ends: so a name takes each byte once and cannot go round in circles.
+    And there is one for each label at most, or the names of one message could share a chain of thousands.
     """
     labels: list[str] = []
-    size, at, lowest, after = 1, start, start, -1
+    size, at, lowest, after, pointers = 1, start, start, -1, 0
     while True:
         length = _unpack("!B", data, at)[0]
         if length >= _POINTER:
             after = at + 2 if after < 0 else after
             at = _unpack("!H", data, at)[0] & 0x3FFF
+            pointers += 1
             if at >= lowest:
                 raise MessageError("a pointer that does not lead back")
+            if pointers > MAX_LABELS:
+                raise MessageError("more pointers than a name has labels")
             lowest = at
         elif length > MAX_LABEL_BYTES:
             raise MessageError(f"a label of the unknown type {length >> 6}")

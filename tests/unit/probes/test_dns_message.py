@@ -106,6 +106,16 @@ def test_two_pointers_at_each_other_are_refused() -> None:
         decode(struct.pack("!6H", 1, 0x8000, 0, 1, 0, 0) + b"\x01a\xc0\x0e\xc0\x0c" + bytes(10))
 
 
+def test_a_chain_of_pointers_that_many_names_could_share_is_refused() -> None:
+    chain = b"\0" + b"".join(struct.pack("!H", 0xC000 | max(23, 22 + 2 * at)) for at in range(200))
+    opaque = b"\0" + struct.pack("!2HIH", 65280, 1, 0, len(chain)) + chain
+    for pointers, refused in ((100, False), (150, True)):
+        named = struct.pack("!H", 0xC000 | (22 + 2 * pointers)) + struct.pack("!2HIH", 65280, 1, 0, 0)
+        wire = struct.pack("!6H", 1, 0x8000, 0, 2, 0, 0) + opaque + named
+        with pytest.raises(MessageError, match="more pointers than a name has labels") if refused else contextlib.nullcontext():
+            decode(wire)
+
+
 def test_a_name_longer_than_255_bytes_through_pointers_is_refused() -> None:
     first = b"".join(b"\x3f" + b"a" * 63 for _ in range(3)) + b"\0"
     with pytest.raises(MessageError, match="does not end"):
