@@ -36,6 +36,16 @@ def until(holds: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"not within {PATIENCE_S} s: {what}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_reaches_children() -> Iterator[None]:
+    """A shell starts what runs in its background deaf to ctrl-c, and the deaf have deaf children."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Host:
     """A running `fastprobe` process with its own port and state directory."""
 
