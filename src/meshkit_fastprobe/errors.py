@@ -58,6 +58,10 @@ class CapacityError(FastprobeError):
     """A bound was reached that cannot be moved while running: the message names it and the setting that raises it."""
 
 
+class AuditError(FastprobeError):
+    """The audit cannot be written, so what would have been recorded does not happen; the message names the file and why."""
+
+
 class NotRunningError(FastprobeError):
     """The operation needs a started Diagnostics (inside `async with diag:`)."""
 

@@ -1,0 +1,178 @@
+"""Keeping the audit: whoever acts waits until the record of it is on the disk.
+
+One thread writes; what comes while it commits goes into the next batch together, so a thousand who wait cost a few commits.
+If a record cannot be written the one who waits for it is told, and does not act. Stopping is the exception: `note` never fails
+and never waits, and keeps what the disk refused for later, flagged as late.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from meshkit_fastprobe.errors import AuditError
+from meshkit_fastprobe.security.audit_chain import Entry, Head, Record, canonical, link
+from meshkit_fastprobe.security.audit_store import AuditStore
+
+MAX_WAITING: Final = 8192
+"""Records on their way to the disk; more are refused, which refuses their actions."""
+MAX_BATCH: Final = 512
+MAX_LATE: Final = 4096
+RETRY_S: Final = 1.0
+
+log = logging.getLogger("meshkit_fastprobe.audit")
+
+
+class _Written:
+    """One who waits for a record, on trio's side; None for nobody."""
+
+    __slots__ = ("done", "entry", "error", "late", "record")
+
+    def __init__(self, entry: Entry, *, late: bool) -> None:
+        self.entry = entry
+        self.late = late
+        self.done: trio.Event | None = None if late else trio.Event()
+        self.record: Record | None = None
+        self.error: AuditError | None = None
+
+
+class Audit:
+    """The audit of one host. `async with` opens it; AuditError when it cannot be kept at all."""
+
+    def __init__(self, directory: Path, *, boot_id: str, on_head: Callable[[Head], None] = lambda _: None) -> None:
+        self._directory = directory
+        self._boot_id = boot_id
+        self._on_head = on_head
+        self._waiting: queue.SimpleQueue[_Written | None] = queue.SimpleQueue()
+        self._late: deque[_Written] = deque(maxlen=MAX_LATE)
+        self._thread: threading.Thread | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._store: AuditStore | None = None
+        self.late_lost = 0
+        """Notes that neither disk nor memory could take."""
+
+    async def __aenter__(self) -> Audit:
+        self._token = trio.lowlevel.current_trio_token()
+        opened: queue.SimpleQueue[AuditError | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, args=(opened,), name="fastprobe-audit", daemon=True)
+        self._thread.start()
+        error = await trio.to_thread.run_sync(opened.get)
+        if error is not None:
+            raise error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._waiting.put(None)
+        with trio.CancelScope(shield=True):
+            assert self._thread is not None
+            await trio.to_thread.run_sync(self._thread.join)
+
+    @property
+    def head(self) -> Head:
+        return self._store.head if self._store is not None else Head()
+
+    @property
+    def late(self) -> int:
+        """Notes that wait for a disk that takes them."""
+        return len(self._late)
+
+    async def append(self, entry: Entry) -> Record:
+        """The record, once it is durable. AuditError when it is not: then the deed must not be done."""
+        if self._waiting.qsize() >= MAX_WAITING:
+            raise AuditError(f"{MAX_WAITING} records wait for the disk already")
+        waiter = _Written(entry, late=False)
+        self._waiting.put(waiter)
+        assert waiter.done is not None
+        with trio.CancelScope(shield=True):  # a record may not outlive the answer to whether it was written
+            await waiter.done.wait()
+        if waiter.error is not None:
+            raise waiter.error
+        assert waiter.record is not None
+        return waiter.record
+
+    def note(self, entry: Entry) -> None:
+        """Record that something was stopped. Never waits, never fails; written as soon as the disk takes it."""
+        self._waiting.put(_Written(entry, late=True))
+
+    # -- the writer's thread ---------------------------------------------------------------------------------------------------
+
+    def _write(self, opened: queue.SimpleQueue[AuditError | None]) -> None:
+        try:
+            self._store = AuditStore(self._directory)
+        except AuditError as error:
+            opened.put(error)
+            return
+        except OSError as error:
+            opened.put(AuditError(f"{self._directory}: {error}"))
+            return
+        opened.put(None)
+        try:
+            while self._write_batch(self._store):
+                pass
+        finally:
+            with suppress(Exception):
+                self._store.close()
+
+    def _write_batch(self, store: AuditStore) -> bool:
+        batch, more = self._gather()
+        self._commit(store, [waiter for waiter in batch if not waiter.late])
+        for waiter in batch:
+            if waiter.late:
+                self.late_lost += len(self._late) == MAX_LATE
+                self._late.append(waiter)
+        if self._late:
+            late = list(self._late)
+            if self._commit(store, late):
+                self._late.clear()
+        return more
+
+    def _gather(self) -> tuple[list[_Written], bool]:
+        batch: list[_Written] = []
+        try:
+            first = self._waiting.get(timeout=RETRY_S if self._late else None)
+            while first is not None:
+                batch.append(first)
+                if len(batch) == MAX_BATCH:
+                    return batch, True
+                first = self._waiting.get_nowait()
+        except queue.Empty:
+            return batch, True
+        return batch, False
+
+    def _commit(self, store: AuditStore, batch: list[_Written]) -> bool:
+        if not batch:
+            return True
+        rows, seq, mac = [], store.head.seq, store.head.mac
+        for waiter in batch:
+            seq += 1
+            waiter.record = Record(seq, time.time_ns(), time.monotonic_ns(), self._boot_id, waiter.late, waiter.entry)
+            content = canonical(waiter.record)
+            mac = link(store.key, mac, content)
+            rows.append((seq, content, mac))
+        error = None
+        try:
+            store.append(rows)
+        except AuditError as failure:
+            error = failure
+            log.error("audit not written, so what it would record does not happen: %s", failure)
+        assert self._token is not None
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._told, batch, error, store.head)
+        return error is None
+
+    def _told(self, batch: list[_Written], error: AuditError | None, head: Head) -> None:
+        for waiter in batch:
+            waiter.error = error
+            if waiter.done is not None:
+                waiter.done.set()
+        if error is None:
+            self._on_head(head)

@@ -1,0 +1,204 @@
+"""The file behind the audit: SQLite, one writer, durable at each commit.
+
+Tables: `record` (seq, content, mac) as audit_chain.py defines them, and `checkpoint`, heads signed with Ed25519. Keys lie
+beside the database, 0600: audit.key for the chain and audit-signing.key for checkpoints. Who wants to be told of a history
+rewritten by root keeps checkpoints, or the exported head, on another host.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from meshkit_fastprobe.errors import AuditError
+from meshkit_fastprobe.security.audit_chain import Head, Report, Verdict, check_chain
+
+SCHEMA_VERSION: Final = 1
+KEY_BYTES: Final = 32
+CHECKPOINT_EVERY: Final = 1024
+"""Records between signed checkpoints; one is also written at a clean end."""
+_SCHEMA: Final = f"""
+CREATE TABLE record (seq INTEGER PRIMARY KEY, content BLOB NOT NULL, mac BLOB NOT NULL) STRICT;
+CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, mac BLOB NOT NULL, signature BLOB NOT NULL, begins INTEGER NOT NULL) STRICT;
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+
+class AuditStore:
+    """One process at a time may write; used from one thread. AuditError when the file cannot be used safely."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = _take_lock(directory / "audit.lock")
+        try:
+            self._key = _secret(directory / "audit.key", lambda: secrets.token_bytes(32))
+            self._signing_key = Ed25519PrivateKey.from_private_bytes(_secret(directory / "audit-signing.key", _new_signing_key))
+            self._connection = _open(directory / "audit.db", writable=True)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        row = self._connection.execute("SELECT seq, mac FROM record ORDER BY seq DESC LIMIT 1").fetchone()
+        anchor = self._connection.execute("SELECT seq, mac FROM checkpoint ORDER BY seq DESC LIMIT 1").fetchone()
+        self.head = max((Head(*found) for found in (row, anchor) if found), key=lambda head: head.seq, default=Head())
+
+    @property
+    def key(self) -> bytes:
+        return self._key
+
+    def append(self, rows: Sequence[tuple[int, bytes, bytes]]) -> None:
+        """Commit these, durably, or none of them. AuditError when the file takes no more."""
+        head = Head(rows[-1][0], rows[-1][2])
+        try:
+            with self._connection:
+                self._connection.executemany("INSERT INTO record VALUES (?, ?, ?)", rows)
+                if head.seq // CHECKPOINT_EVERY != self.head.seq // CHECKPOINT_EVERY:
+                    self._sign(head, begins=False)
+        except sqlite3.Error as error:
+            raise AuditError(f"{self._directory / 'audit.db'}: {error}") from error
+        self.head = head
+
+    def checkpoint(self) -> None:
+        """Vouch for the present head."""
+        if self.head.seq:
+            with self._connection:
+                self._sign(self.head, begins=False)
+
+    def forget_until(self, seq: int) -> int:
+        """Drop records up to this one; what follows stays provable, since the chain then begins at a signed checkpoint."""
+        row = self._connection.execute("SELECT seq, mac FROM record WHERE seq = ?", (seq,)).fetchone()
+        if row is None:
+            return 0
+        with self._connection:
+            self._sign(Head(*row), begins=True)
+            dropped = self._connection.execute("DELETE FROM record WHERE seq <= ?", (seq,)).rowcount
+            self._connection.execute("DELETE FROM checkpoint WHERE seq < ?", (seq,))
+        return dropped
+
+    def read(self, after: int, limit: int) -> list[bytes]:
+        """Contents of the records after this number, in order."""
+        rows = self._connection.execute("SELECT content FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        return [content for (content,) in rows]
+
+    def close(self) -> None:
+        try:
+            self.checkpoint()
+        finally:
+            self._connection.close()
+            os.close(self._lock)
+
+    def _sign(self, head: Head, *, begins: bool) -> None:
+        signature = self._signing_key.sign(_vouched(head))
+        self._connection.execute(
+            "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)", (head.seq, head.mac, signature, int(begins))
+        )
+
+
+def verify(directory: Path, known: Iterable[Head] = ()) -> Report:
+    """Check the whole chain against its checkpoints and these heads; reads only, also while another process writes."""
+    try:
+        key = (directory / "audit.key").read_bytes()
+        private = Ed25519PrivateKey.from_private_bytes((directory / "audit-signing.key").read_bytes())
+    except (OSError, ValueError) as error:
+        raise AuditError(f"{directory}: {error}") from error
+    try:
+        with closing(_open(directory / "audit.db", writable=False)) as connection:
+            return _verify(connection, key, private.public_key(), list(known))
+    except sqlite3.DatabaseError as error:
+        return Report(Verdict.TORN, 0, Head(), None, f"the database cannot be read: {error}")
+
+
+def _verify(connection: sqlite3.Connection, key: bytes, public: Ed25519PublicKey, known: list[Head]) -> Report:
+    connection.execute("BEGIN")  # one state of the file, whatever is written meanwhile
+    start = Head()
+    for seq, mac, signature, begins in connection.execute("SELECT * FROM checkpoint ORDER BY seq"):
+        head = Head(seq, mac)
+        try:
+            public.verify(signature, _vouched(head))
+        except InvalidSignature:
+            return Report(Verdict.ALTERED, 0, start, seq, "the signature of its checkpoint is wrong")
+        if begins:
+            start = head
+        known.append(head)
+    known = [head for head in known if head.seq >= start.seq]
+    return check_chain(key, start, _rows(connection), known)
+
+
+def _rows(connection: sqlite3.Connection) -> Iterator[tuple[int, bytes, bytes]]:
+    return iter(connection.execute("SELECT seq, content, mac FROM record ORDER BY seq"))
+
+
+def public_key(directory: Path) -> bytes:
+    """The 32 bytes that others check checkpoints with."""
+    private = Ed25519PrivateKey.from_private_bytes((directory / "audit-signing.key").read_bytes())
+    return private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def _vouched(head: Head) -> bytes:
+    return b"meshkit-fastprobe audit head\0" + head.seq.to_bytes(8) + head.mac
+
+
+def _new_signing_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+
+
+def _take_lock(path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        raise AuditError(f"{path}: another process writes this audit; give each its own state_dir") from error
+    return file
+
+
+def _secret(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The key in this file, made at the first start: whole or not at all, for its owner alone."""
+    try:
+        secret = path.read_bytes()
+    except FileNotFoundError:
+        secret = make()
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(file, secret)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        temporary.rename(path)
+    if len(secret) != KEY_BYTES:
+        raise AuditError(f"{path}: {len(secret)} bytes where {KEY_BYTES} are needed; put the right file back")
+    return secret
+
+
+def _open(path: Path, *, writable: bool) -> sqlite3.Connection:
+    fresh = not path.exists()
+    if fresh and not writable:
+        raise AuditError(f"{path}: there is no such file")
+    if fresh:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={'rw' if writable else 'ro'}", uri=True)
+        if writable:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        if fresh:
+            connection.executescript(_SCHEMA)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        if writable or isinstance(error, sqlite3.OperationalError):
+            raise AuditError(f"{path}: {error}") from error
+        raise  # a damaged file, which is for the reader to tell
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise AuditError(f"{path}: made by another version of this program (schema {version}, this is {SCHEMA_VERSION})")
+    return connection

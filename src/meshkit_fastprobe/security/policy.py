@@ -1,0 +1,135 @@
+"""The one decision: may this principal do this to that? Deny beats allow, and what nobody allowed is denied.
+
+A policy is compiled once and replaced whole. What a principal's own bindings say is gathered the first time it asks, so a
+decision costs a look-up and the few scopes that are bound to it, however many bindings others have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import translate
+from typing import Final
+
+import msgspec
+
+from meshkit_fastprobe.security.permissions import ROLES, Permission
+
+ANYWHERE: Final = "*"
+MAX_REMEMBERED: Final = 4096
+"""Principals whose rules are kept ready: a flood of forged subjects must not fill the memory."""
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Somebody whose identity has been proven. groups come from the same proof as the name."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """What is asked about; an empty axis has no such thing (a probe without a namespace, an action without a fault)."""
+
+    host: str = ""
+    cluster: str = ""
+    namespace: str = ""
+    probe: str = ""
+    fault: str = ""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Where a binding holds: a glob for each axis, all of which have to match. `*` matches an empty axis too."""
+
+    host: str = ANYWHERE
+    cluster: str = ANYWHERE
+    namespace: str = ANYWHERE
+    probe: str = ANYWHERE
+    fault: str = ANYWHERE
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """Gives a role, or single permissions, to `user:GLOB` or `group:NAME` within a scope; with deny, takes them away."""
+
+    subject: str
+    role: str = ""
+    permissions: tuple[Permission, ...] = ()
+    scope: Scope = Scope()
+    deny: bool = False
+
+    def grants(self) -> frozenset[Permission]:
+        """KeyError for a role that does not exist."""
+        return (ROLES[self.role] if self.role else frozenset()) | frozenset(self.permissions)
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """allowed, and the binding that decided; None when no binding spoke."""
+
+    allowed: bool
+    binding: Binding | None = None
+
+
+Matches = Callable[[Resource], object]
+Rule = tuple[Matches | None, Decision]
+"""None matches everywhere."""
+Rules = Mapping[Permission, Sequence[Rule]]
+
+_NOBODY_ALLOWED: Final = Decision(allowed=False)
+
+
+class Policy:
+    """Bindings, ready to decide."""
+
+    def __init__(self, bindings: Iterable[Binding]) -> None:
+        self._by_subject: dict[str, list[Binding]] = defaultdict(list)
+        self._by_glob: list[tuple[re.Pattern[str], Binding]] = []
+        for binding in bindings:
+            kind, _, name = binding.subject.partition(":")
+            if kind == "user" and any(wild in name for wild in "*?["):
+                self._by_glob.append((re.compile(translate(name)), binding))
+            else:
+                self._by_subject[binding.subject].append(binding)
+        self._rules: dict[Principal, Rules] = {}
+
+    def decide(self, principal: Principal, permission: Permission, resource: Resource) -> Decision:
+        rules = self._rules.get(principal)
+        if rules is None:
+            rules = self._gather(principal)
+        for matches, decision in rules.get(permission, ()):
+            if matches is None or matches(resource):
+                return decision
+        return _NOBODY_ALLOWED
+
+    def holds_anywhere(self, principal: Principal, permission: Permission) -> bool:
+        """Whether some resource may exist for which the answer is yes: who has none is refused before anything is looked up."""
+        rules = self._rules.get(principal) or self._gather(principal)
+        return any(decision.allowed for _, decision in rules.get(permission, ()))
+
+    def bindings_of(self, principal: Principal) -> list[Binding]:
+        found = list(self._by_subject.get(f"user:{principal.name}", ()))
+        for group in principal.groups:
+            found.extend(self._by_subject.get(f"group:{group}", ()))
+        found.extend(binding for pattern, binding in self._by_glob if pattern.match(principal.name))
+        return found
+
+    def _gather(self, principal: Principal) -> Rules:
+        bindings = self.bindings_of(principal)
+        bindings.sort(key=lambda binding: not binding.deny)  # deny beats allow: the first that matches decides
+        rules: dict[Permission, list[Rule]] = defaultdict(list)
+        for binding in bindings:
+            matches, decision = _matcher(binding.scope), Decision(not binding.deny, binding)
+            for permission in binding.grants():
+                rules[permission].append((matches, decision))
+        if len(self._rules) >= MAX_REMEMBERED:
+            self._rules.clear()
+        self._rules[principal] = rules
+        return rules
+
+
+def _matcher(scope: Scope) -> Matches | None:
+    """One test for the axes that are bound at all."""
+    axes = [(axis, glob) for axis, glob in msgspec.structs.asdict(scope).items() if glob != ANYWHERE]
+    if not axes:
+        return None
+    patterns = tuple((axis, re.compile(translate(glob)).match) for axis, glob in axes)
+    return lambda resource: all(match(getattr(resource, axis)) for axis, match in patterns)

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import trio
+
+from meshkit_fastprobe.errors import AuditError
+from meshkit_fastprobe.security.audit import Audit
+from meshkit_fastprobe.security.audit_chain import Entry, Head, Verdict
+from meshkit_fastprobe.security.audit_store import CHECKPOINT_EVERY, AuditStore, verify
+
+RUN = Entry(actor="anna", action="probes.run", scope="orders-db", result="done", reason="looks slow", ticket="OPS-1")
+
+
+async def keep(directory: Path, n: int) -> Head:
+    async with Audit(directory, boot_id="boot") as audit, trio.open_nursery() as nursery:
+        for _ in range(n):
+            nursery.start_soon(audit.append, RUN)
+    return audit.head
+
+
+def damage(directory: Path, statement: str) -> None:
+    with sqlite3.connect(directory / "audit.db") as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+async def test_who_waited_has_a_durable_record_and_the_chain_goes_on_after_a_restart(tmp_path):
+    async with Audit(tmp_path, boot_id="boot-1") as audit:
+        first = await audit.append(RUN)
+    async with Audit(tmp_path, boot_id="boot-2") as audit:
+        second = await audit.append(RUN)
+    assert (first.seq, second.seq) == (1, 2)
+    assert (first.boot_id, second.boot_id) == ("boot-1", "boot-2")
+    assert first.entry == RUN
+    report = verify(tmp_path)
+    assert (report.verdict, report.records, report.head) == (Verdict.INTACT, 2, audit.head)
+
+
+async def test_files_are_for_their_owner_alone(tmp_path):
+    await keep(tmp_path, 1)
+    for name in ("audit.db", "audit.key", "audit-signing.key", "audit.lock"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
+
+
+async def test_those_who_wait_together_are_written_together(tmp_path):
+    heads: list[Head] = []
+    async with Audit(tmp_path, boot_id="boot", on_head=heads.append) as audit, trio.open_nursery() as nursery:
+        for _ in range(2000):
+            nursery.start_soon(audit.append, RUN)
+    assert heads[-1] == audit.head
+    assert audit.head.seq == 2000
+    assert len(heads) < 200
+    assert verify(tmp_path, heads).verdict is Verdict.INTACT
+
+
+@pytest.mark.parametrize(
+    ("statement", "verdict", "at"),
+    [
+        ("UPDATE record SET content = CAST(replace(content, 'anna', 'bert') AS BLOB) WHERE seq = 700", Verdict.ALTERED, 700),
+        ("DELETE FROM record WHERE seq = 700", Verdict.MISSING, 700),
+        ("DELETE FROM record WHERE seq > 1500", Verdict.TRUNCATED, 1501),
+        ("UPDATE record SET content = (SELECT content FROM record WHERE seq = 9) WHERE seq = 10", Verdict.ALTERED, 10),
+        ("UPDATE checkpoint SET seq = 1999 WHERE seq = 2000", Verdict.ALTERED, 1999),
+    ],
+)
+async def test_damage_is_named_and_placed(tmp_path, statement: str, verdict: Verdict, at: int):
+    await keep(tmp_path, 2000)
+    damage(tmp_path, statement)
+    report = verify(tmp_path)
+    assert (report.verdict, report.at) == (verdict, at)
+    assert report.why
+
+
+async def test_an_older_copy_put_back_is_found_by_the_head_somebody_kept(tmp_path):
+    await keep(tmp_path, 10)
+    shutil.copy(tmp_path / "audit.db", tmp_path / "old")
+    head = await keep(tmp_path, 10)
+    shutil.copy(tmp_path / "old", tmp_path / "audit.db")
+    assert verify(tmp_path).verdict is Verdict.INTACT
+    assert verify(tmp_path, [head]).verdict is Verdict.TRUNCATED
+
+
+async def test_a_database_that_was_torn_says_so(tmp_path):
+    await keep(tmp_path, 2 * CHECKPOINT_EVERY)
+    size = (tmp_path / "audit.db").stat().st_size
+    os.truncate(tmp_path / "audit.db", size // 2)
+    assert verify(tmp_path).verdict is Verdict.TORN
+
+
+async def test_what_was_forgotten_leaves_a_chain_that_is_still_proven(tmp_path):
+    await keep(tmp_path, 100)
+    store = AuditStore(tmp_path)
+    assert store.forget_until(60) == 60
+    store.close()
+    report = verify(tmp_path)
+    assert (report.verdict, report.records) == (Verdict.INTACT, 40)
+    damage(tmp_path, "DELETE FROM record WHERE seq = 61")
+    assert verify(tmp_path).verdict is Verdict.MISSING
+    head = await keep(tmp_path, 1)
+    assert head.seq == 101
+
+
+async def test_a_second_writer_is_refused(tmp_path):
+    async with Audit(tmp_path, boot_id="boot"):
+        with pytest.raises(AuditError, match="another process writes this audit"):
+            async with Audit(tmp_path, boot_id="boot"):
+                raise AssertionError("two writers")
+
+
+FULL_DISK = """
+    import subprocess, sys
+    from pathlib import Path
+    import trio
+    from meshkit_fastprobe.errors import AuditError
+    from meshkit_fastprobe.security.audit import Audit
+    from meshkit_fastprobe.security.audit_chain import Entry, Verdict
+    from meshkit_fastprobe.security.audit_store import verify
+
+    place = Path(sys.argv[1])
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)], check=True)
+
+    async def main():
+        async with Audit(place, boot_id="boot") as audit:
+            written = 0
+            try:
+                while True:
+                    await audit.append(Entry(actor="anna", action="chaos.activate", result="intent", detail="x" * 2000))
+                    written += 1
+            except AuditError as error:
+                assert "full" in str(error), error
+            assert written > 3
+            audit.note(Entry(actor="anna", action="chaos.halt", result="done", detail="x" * 4000))
+            with trio.fail_after(20):
+                while not audit.late:
+                    await trio.sleep(0.01)
+                subprocess.run(["mount", "-o", "remount,size=1m", str(place)], check=True)
+                while audit.late:
+                    await trio.sleep(0.05)
+            record = await audit.append(Entry(actor="anna", action="chaos.activate", result="intent"))
+            assert record.seq == written + 2
+        report = verify(place, [audit.head])
+        assert (report.verdict, report.records) == (Verdict.INTACT, written + 2), report
+        print("intact")
+
+    trio.run(main)
+"""
+
+
+def test_a_full_disk_refuses_what_starts_and_keeps_what_stops_for_later(tmp_path):
+    """On a tmpfs in a namespace of its own."""
+    unshare = ["unshare", "--user", "--map-root-user", "--mount"]
+    program = [sys.executable, "-c", textwrap.dedent(FULL_DISK), str(tmp_path)]
+    ended = subprocess.run([*unshare, *program], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stdout == "intact\n", ended.stderr
+
+
+KILLED = """
+    import sys
+    from pathlib import Path
+    import trio
+    from meshkit_fastprobe.security.audit import Audit
+    from meshkit_fastprobe.security.audit_chain import Entry
+
+    async def act(audit):
+        while True:
+            record = await audit.append(Entry(actor="anna", action="probes.run", result="done"))
+            print(record.seq, flush=True)
+
+    async def main():
+        async with Audit(Path(sys.argv[1]), boot_id="boot") as audit, trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(act, audit)
+
+    trio.run(main)
+"""
+
+
+def test_kill_in_mid_commit_loses_nothing_acknowledged(tmp_path):
+    program = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        acknowledged = [int(process.stdout.readline()) for _ in range(300)]
+        os.kill(process.pid, signal.SIGKILL)
+        acknowledged += [int(line) for line in process.stdout.read().split("\n")[:-1]]
+    report = verify(tmp_path)
+    assert report.verdict is Verdict.INTACT
+    assert report.records >= max(acknowledged)
