@@ -1,0 +1,71 @@
+"""Who a client certificate says its holder is. The chain has been checked by TLS before: here a name is read, and a CRL heeded.
+
+The first of these that there is: a SPIFFE id among the URIs, a DNS name, the common name. More than one SPIFFE id is none, as
+SPIFFE has it: nobody could say which of them the authority meant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID, NameOID
+
+from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.security.policy import Principal
+
+MAX_NAME_LENGTH: Final = 2048
+_SPIFFE: Final = "spiffe://"
+
+
+class UnnamedCertificateError(Exception):
+    """The certificate names nobody, or is revoked. The message is for our log."""
+
+
+class Revocations:
+    """Serial numbers an authority has taken back, of one CRL file. ConfigError when it cannot be used."""
+
+    def __init__(self, path: Path, authority: x509.Certificate) -> None:
+        where = "server.tls.client_crl"
+        try:
+            crl = x509.load_pem_x509_crl(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ConfigError(where, f"{path}: {error}", "name a CRL in PEM") from error
+        if crl.issuer != authority.subject or not crl.is_signature_valid(authority.public_key()):  # type: ignore[arg-type]
+            raise ConfigError(where, f"{path} is not signed by the client CA", "name the CRL of that authority")
+        self._revoked = frozenset(entry.serial_number for entry in crl)
+
+    def __contains__(self, certificate: x509.Certificate) -> bool:
+        return certificate.serial_number in self._revoked
+
+
+def principal_of(der: bytes, revocations: Revocations | None = None) -> Principal:
+    """The holder's principal. UnnamedCertificateError when there is none."""
+    certificate = x509.load_der_x509_certificate(der)
+    if revocations is not None and certificate in revocations:
+        raise UnnamedCertificateError(f"certificate {certificate.serial_number:x} is revoked")
+    name = _name_of(certificate)
+    if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise UnnamedCertificateError(f"certificate {certificate.serial_number:x} names nobody")
+    return Principal(name)
+
+
+def _name_of(certificate: x509.Certificate) -> str | None:
+    try:
+        names = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
+    except x509.ExtensionNotFound:
+        names = x509.SubjectAlternativeName([])
+    except ValueError as error:
+        raise UnnamedCertificateError(f"names that cannot be read: {error}") from error
+    assert isinstance(names, x509.SubjectAlternativeName)
+    spiffe = [uri for uri in names.get_values_for_type(x509.UniformResourceIdentifier) if uri.startswith(_SPIFFE)]
+    if len(spiffe) > 1:
+        raise UnnamedCertificateError(f"{len(spiffe)} SPIFFE ids")
+    if spiffe:
+        return spiffe[0]
+    hosts = names.get_values_for_type(x509.DNSName)
+    if hosts:
+        return hosts[0]
+    common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(common[0].value) if common else None
