@@ -11,6 +11,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from meshkit_fastprobe.access import SecuritySettings
+
 Duration: TypeAlias = float | str
 """Seconds, or a string with a unit: "250ms", "5s", "1m", "1h30m"."""
 
@@ -240,14 +242,27 @@ class Explanation(RunReport, frozen=True, kw_only=True):
     """What a kind of the Python lanes has to say besides."""
 
 
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Files in PEM. client_ca: certificates of this authority are identities; client_crl: but not those it has taken back."""
+
+    cert: str
+    key: str
+    client_ca: str | None = None
+    client_crl: str | None = None
+
+
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the endpoints listen. Without TLS only loopback addresses and unix sockets are accepted.
 
-    per_probe_metrics False leaves the per-probe series out of /metrics unless a scrape asks for them (?per_probe=true).
+    hosts: names this host is asked by, beside its address and those of its certificate. per_probe_metrics False leaves the
+    per-probe series out of /metrics unless a scrape asks for them (?per_probe=true).
     """
 
     listen: str = "127.0.0.1:9464"
     prefix: str = "/meshkit/diagnostics/v1"
+    tls: TlsSettings | None = None
+    hosts: tuple[str, ...] = ()
+    max_connections: int = 2048
     per_probe_metrics: bool = True
 
 
@@ -298,6 +313,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = ""
     state_dir: str | None = None
     server: ServerSettings | None = None
+    security: SecuritySettings = SecuritySettings()
     max_probes: int = 1_048_576
     max_connections: int = 4096
     max_task_runs: int = 1024

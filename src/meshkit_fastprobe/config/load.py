@@ -25,7 +25,6 @@ from meshkit_fastprobe.model import ProbeOptions
 
 LATER: Final = {
     "chaos": "chaos experiments are not supported by this version",
-    "security": "principals and roles are not supported by this version",
     "fleet": "a fleet of hosts is not supported by this version",
 }
 """Tables of later versions: ignoring one would be worse than refusing it."""

@@ -8,15 +8,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from meshkit_fastprobe.config.addresses import is_loopback, split_host_port
 from meshkit_fastprobe.config.budgets import check_budgets, read_budgets
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
 from meshkit_fastprobe.config.options import check_text
 from meshkit_fastprobe.config.places import Place, Problems, Source, shown
-from meshkit_fastprobe.config.shapes import PREFIX_PATTERN, EngineKeys, HostKeys, ServerKeys
+from meshkit_fastprobe.config.security import check_security, check_tls, read_security
+from meshkit_fastprobe.config.shapes import MAX_SERVER_NAMES, PREFIX_PATTERN, EngineKeys, HostKeys, ServerKeys
 from meshkit_fastprobe.config.tables import read_table
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import ServerSettings, Settings
+from meshkit_fastprobe.model import ServerSettings, Settings, TlsSettings
 
 COUNTS: Final = {
     "max_probes": (1, 16_777_216),
@@ -24,6 +27,8 @@ COUNTS: Final = {
     "max_task_runs": (1, 100_000),
     "max_thread_runs": (1, 1000),
 }
+VISITORS: Final = (1, 100_000)
+"""Bounds of [server] max_connections."""
 TIMES_S: Final = {
     "notify": (0.0, 1.0),
     "dns_ttl": (1.0, 86_400.0),
@@ -60,7 +65,9 @@ def read_settings(place: Place, data: Mapping[str, Any], folder: Path, problems:
     if "state_dir" in host:
         fields["state_dir"] = str(folder / host["state_dir"]) if host["state_dir"] else ""
     if "server" in data:
-        fields["server"] = ServerSettings(**_server(place.at("server"), data["server"], problems))
+        fields["server"] = _server(place.at("server"), data["server"], folder, problems)
+    if "security" in data:
+        fields["security"] = read_security(place.at("security"), data["security"], folder, problems)
     engine = place.at("engine")
     for key, value in read_table(engine, data.get("engine", {}), EngineKeys, problems).items():
         if key not in TIMES_S:
@@ -77,18 +84,19 @@ def read_settings(place: Place, data: Mapping[str, Any], folder: Path, problems:
     return settings
 
 
-def _server(place: Place, raw: object, problems: Problems) -> dict[str, Any]:
-    if isinstance(raw, Mapping) and "tls" in raw:
-        problems.add(place.at("tls"), "TLS is not supported by this version", "remove it and listen on a loopback address")
-        raw = {key: value for key, value in raw.items() if key != "tls"}
-    return read_table(place, raw, ServerKeys, problems)
+def _server(place: Place, raw: object, folder: Path, problems: Problems) -> ServerSettings:
+    fields = read_table(place, raw, ServerKeys, problems)
+    tls = fields.pop("tls", None)
+    if tls is not None:
+        files = {key: path and str(folder / path) for key, path in msgspec.to_builtins(tls).items()}
+        fields["tls"] = TlsSettings(**files)
+    return ServerSettings(**fields)
 
 
 def _written(place: Place, field: str) -> Place:
     """The key in the file that a field of Settings came from."""
-    table, _, key = field.rpartition(".")
-    if table:
-        return place.at(table, key)
+    if "." in field:
+        return place.at(*field.split("."))
     if field in {"host", "cluster", "state_dir"}:
         return place.at("host", "name" if field == "host" else field)
     return place.at("engine", field.removesuffix("_s"))
@@ -104,6 +112,7 @@ def _check(settings: Settings, at: At, problems: Problems) -> None:
         problems.add(at("state_dir"), f"{shown(settings.state_dir)} is not a directory", "name one, or remove the key")
     if settings.server is not None:
         _check_server(settings.server, at, problems)
+    check_security(settings.security, at, problems)
     check_budgets(settings.budgets, at, problems)
     for field, (lowest, highest) in COUNTS.items():
         count = getattr(settings, field)
@@ -129,18 +138,32 @@ def _check_server(server: ServerSettings, at: At, problems: Problems) -> None:
     except ConfigError as error:
         problems.take(error)
     else:
-        if not is_loopback(host):
+        if server.tls is None and not is_loopback(host):
             problems.add(
                 at("server.listen"),
                 f"{shown(host)} can be reached from other hosts, and there is no TLS",
-                "use 127.0.0.1, [::1] or unix:/path",
+                'use 127.0.0.1, [::1] or unix:/path, or add tls = { cert = "...", key = "..." }',
             )
+    check_tls(server.tls, at, problems)
+    _check_names(server.hosts, at("server.hosts"), problems)
+    lowest, highest = VISITORS
+    if not isinstance(server.max_connections, int) or not lowest <= server.max_connections <= highest:
+        problem = f"{shown(server.max_connections)} is not in {lowest}..{highest}"
+        problems.add(at("server.max_connections"), problem, "choose a whole number between them")
     if not _prefix.fullmatch(server.prefix):
         problems.add(
             at("server.prefix"),
             f"{shown(server.prefix)} is not a path",
             "write as /meshkit/diagnostics/v1, without a slash at its end",
         )
+
+
+def _check_names(names: tuple[str, ...], place: Place, problems: Problems) -> None:
+    if len(names) > MAX_SERVER_NAMES:
+        problems.add(place, f"{len(names)} names; the bound is {MAX_SERVER_NAMES}", "name fewer")
+    for index, name in enumerate(names):
+        if not name or any(character in " /@?#" or not character.isprintable() for character in name):
+            problems.add(place.at(index), f"{shown(name)} is not the name of a host", "write it without scheme and port")
 
 
 def _check_unix(place: Place, path: str) -> None:

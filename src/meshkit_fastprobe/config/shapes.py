@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from meshkit_fastprobe.access import ROLES, Permission
 from meshkit_fastprobe.config.durations import DURATION_PATTERN
 from meshkit_fastprobe.model import MAX_NAME_LENGTH, MAX_RISE_FALL
 
@@ -26,8 +27,13 @@ MAX_IN_FLIGHT: Final = 1_000_000
 MIN_RATE: Final = 0.001
 MAX_RATE: Final = 1_000_000
 MAX_WEIGHT: Final = 1000
+MAX_BINDINGS: Final = 100_000
+MIN_REQUEST_RATE: Final = 0.1
+MAX_REQUEST_RATE: Final = 1_000_000
+MAX_SERVER_NAMES: Final = 64
 
 _DURATION: Final = {"pattern": DURATION_PATTERN, "minimum": 0}
+_FILE: Final = {"minLength": 1}
 _UNIQUE: Final = {"uniqueItems": True}
 _DEPENDS_ON: Final = {"maxItems": MAX_DEPENDENCIES, "uniqueItems": True}
 _LABELS: Final = {
@@ -135,15 +141,113 @@ class HostKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = UNSET
 
 
+class ServerTlsKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Files in PEM."""
+
+    cert: Annotated[str, Meta(description="Our certificate, and those between it and the root.", extra_json_schema=_FILE)]
+    key: Annotated[str, Meta(description="Its private key.", extra_json_schema=_FILE)]
+    client_ca: (
+        Annotated[str, Meta(description="Certificates of this authority are identities.", extra_json_schema=_FILE)] | UnsetType
+    ) = UNSET
+    client_crl: (
+        Annotated[str, Meta(description="But not those that it has taken back; needs client_ca.", extra_json_schema=_FILE)]
+        | UnsetType
+    ) = UNSET
+
+
 class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[server]: endpoints. Without this table nothing is served."""
 
-    listen: Annotated[str, Meta(description="host:port on a loopback address, or unix:/path.")] | UnsetType = UNSET
+    listen: (
+        Annotated[str, Meta(description="host:port, on a loopback address when there is no tls; or unix:/path.")] | UnsetType
+    ) = UNSET
+    tls: ServerTlsKeys | UnsetType = UNSET
+    hosts: (
+        Annotated[
+            tuple[Annotated[str, _text("A name without port.", least=1)], ...],
+            Meta(
+                description="Names this host is asked by, beside its address and those of its certificate.",
+                extra_json_schema={"maxItems": MAX_SERVER_NAMES},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    max_connections: Annotated[int, _count("Connections of visitors at once.", 1, 100_000)] | UnsetType = UNSET
     prefix: (
         Annotated[str, Meta(description="Path before the API's resources.", extra_json_schema={"pattern": PREFIX_PATTERN})]
         | UnsetType
     ) = UNSET
     per_probe_metrics: Annotated[bool, Meta(description="Whether /metrics holds a series for each probe.")] | UnsetType = UNSET
+
+
+_Glob = Annotated[str, _text("A glob of the values it holds for.", least=1)]
+
+
+class BindingKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[[security.binding]]: gives somebody a role, or single permissions, where all of these globs match."""
+
+    subject: Annotated[
+        str,
+        Meta(
+            description='Whom: "user:NAME" (globs allowed), "group:NAME", or "local", the user the host runs as.',
+            extra_json_schema={"pattern": "^((user|group):.+|local)$"},
+        ),
+    ]
+    role: (
+        Annotated[str, Meta(description="A bundle of permissions.", extra_json_schema={"enum": [*ROLES]})] | UnsetType
+    ) = UNSET
+    permissions: (
+        Annotated[
+            tuple[Annotated[str, Meta(extra_json_schema={"enum": [*map(str, Permission)]})], ...],
+            Meta(description="Single ones."),
+        ]
+        | UnsetType
+    ) = UNSET
+    deny: Annotated[bool, Meta(description="true takes them away; that beats whatever gives them.")] | UnsetType = UNSET
+    host: _Glob | UnsetType = UNSET
+    cluster: _Glob | UnsetType = UNSET
+    namespace: _Glob | UnsetType = UNSET
+    probe: _Glob | UnsetType = UNSET
+    fault: _Glob | UnsetType = UNSET
+
+
+class TokenKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[security.tokens]: whose bearer tokens are taken (JWT, signed with EdDSA, ES256 or RS256)."""
+
+    jwks_file: Annotated[str, Meta(description="The issuer's public keys; read again when it changes.", extra_json_schema=_FILE)]
+    issuer: Annotated[str, Meta(description="What iss has to say.", extra_json_schema=_FILE)]
+    audience: Annotated[str, Meta(description="What aud has to say or contain.", extra_json_schema=_FILE)]
+    groups_claim: Annotated[str, Meta(description="Claim that lists the groups.", extra_json_schema=_FILE)] | UnsetType = UNSET
+
+
+class SecurityKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[security]: who may ask for what. Without it: the host's own user, everything; everybody else, nothing."""
+
+    tokens: TokenKeys | UnsetType = UNSET
+    local_role: (
+        Annotated[
+            str,
+            Meta(
+                description='Of whoever reads the local token or is this user on the unix socket; "" is none.',
+                extra_json_schema={"enum": ["", *ROLES]},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    max_rate: (
+        Annotated[
+            float,
+            Meta(
+                description="Requests a second of one principal.",
+                extra_json_schema={"minimum": MIN_REQUEST_RATE, "maximum": MAX_REQUEST_RATE},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    binding: (
+        Annotated[tuple[BindingKeys, ...], Meta(description="Who may do what.", extra_json_schema={"maxItems": MAX_BINDINGS})]
+        | UnsetType
+    ) = UNSET
 
 
 class EngineKeys(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -218,6 +322,7 @@ class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 
     host: HostKeys | UnsetType = UNSET
     server: ServerKeys | UnsetType = UNSET
+    security: SecurityKeys | UnsetType = UNSET
     engine: EngineKeys | UnsetType = UNSET
     budgets: BudgetsKeys | UnsetType = UNSET
     defaults: DefaultKeys | UnsetType = UNSET

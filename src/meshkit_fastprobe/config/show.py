@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from meshkit_fastprobe.access import ANYWHERE, Binding, SecuritySettings
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
@@ -31,12 +32,33 @@ def _settings(settings: Settings) -> dict[str, Any]:
     host = {"name": settings.host, "cluster": settings.cluster, "state_dir": settings.state_dir}
     tables: dict[str, Any] = {"host": {key: value for key, value in host.items() if value}}
     if settings.server is not None:
-        tables["server"] = msgspec.to_builtins(settings.server)
+        tables["server"] = _without_none(msgspec.to_builtins(settings.server))
+    if settings.security != SecuritySettings():
+        tables["security"] = _security(settings.security)
     tables["engine"] = {key: getattr(settings, key) for key in COUNTS}
     tables["engine"] |= {key: format_duration(getattr(settings, f"{key}_s")) for key in TIMES_S}
     if settings.budgets != Budgets():
         tables["budgets"] = _budgets(settings.budgets)
     return tables
+
+
+def _security(security: SecuritySettings) -> dict[str, Any]:
+    told = _without_none(msgspec.to_builtins(security))
+    told["binding"] = [_binding(binding) for binding in security.bindings]
+    del told["bindings"]
+    return told
+
+
+def _binding(binding: Binding) -> dict[str, Any]:
+    scope = {axis: glob for axis, glob in msgspec.structs.asdict(binding.scope).items() if glob != ANYWHERE}
+    told = {"subject": binding.subject, "role": binding.role, "permissions": [*map(str, binding.permissions)], **scope}
+    return {key: value for key, value in told.items() if value} | ({"deny": True} if binding.deny else {})
+
+
+def _without_none(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(part) if isinstance(part, Mapping) else part for key, part in value.items() if part is not None
+    }
 
 
 def _budgets(budgets: Budgets) -> dict[str, Any]:

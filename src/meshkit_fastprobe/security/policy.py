@@ -14,18 +14,29 @@ from typing import Final
 
 import msgspec
 
-from meshkit_fastprobe.security.permissions import ROLES, Permission
+from meshkit_fastprobe.access import ANYWHERE, LOCAL, Binding, Permission, Scope
 
-ANYWHERE: Final = "*"
 MAX_REMEMBERED: Final = 4096
 """Principals whose rules are kept ready: a flood of forged subjects must not fill the memory."""
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Somebody whose identity has been proven. groups come from the same proof as the name."""
+    """Somebody whose identity has been proven. groups come from the same proof as the name.
+
+    local: the user this process runs as. No token or certificate makes anybody that, whatever name it carries.
+    """
 
     name: str
     groups: tuple[str, ...] = ()
+    local: bool = False
+
+    @property
+    def subject(self) -> str:
+        """How bindings and the audit call this principal."""
+        return LOCAL if self.local else f"user:{self.name}"
+
+
+LOCAL_PRINCIPAL: Final = Principal(LOCAL, local=True)
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -36,30 +47,6 @@ class Resource(msgspec.Struct, frozen=True):
     namespace: str = ""
     probe: str = ""
     fault: str = ""
-
-
-class Scope(msgspec.Struct, frozen=True):
-    """Where a binding holds: a glob for each axis, all of which have to match. `*` matches an empty axis too."""
-
-    host: str = ANYWHERE
-    cluster: str = ANYWHERE
-    namespace: str = ANYWHERE
-    probe: str = ANYWHERE
-    fault: str = ANYWHERE
-
-
-class Binding(msgspec.Struct, frozen=True):
-    """Gives a role, or single permissions, to `user:GLOB` or `group:NAME` within a scope; with deny, takes them away."""
-
-    subject: str
-    role: str = ""
-    permissions: tuple[Permission, ...] = ()
-    scope: Scope = Scope()
-    deny: bool = False
-
-    def grants(self) -> frozenset[Permission]:
-        """KeyError for a role that does not exist."""
-        return (ROLES[self.role] if self.role else frozenset()) | frozenset(self.permissions)
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -105,11 +92,20 @@ class Policy:
         rules = self._rules.get(principal) or self._gather(principal)
         return any(decision.allowed for _, decision in rules.get(permission, ()))
 
+    def axes(self, principal: Principal, permission: Permission) -> frozenset[str]:
+        """What decisions on this permission depend on, of the axes of a resource; none: they are the same for all."""
+        rules = self._rules.get(principal) or self._gather(principal)
+        bindings = [decision.binding for _, decision in rules.get(permission, ()) if decision.binding is not None]
+        return frozenset(
+            axis for binding in bindings for axis, glob in msgspec.structs.asdict(binding.scope).items() if glob != ANYWHERE
+        )
+
     def bindings_of(self, principal: Principal) -> list[Binding]:
-        found = list(self._by_subject.get(f"user:{principal.name}", ()))
+        found = list(self._by_subject.get(principal.subject, ()))
         for group in principal.groups:
             found.extend(self._by_subject.get(f"group:{group}", ()))
-        found.extend(binding for pattern, binding in self._by_glob if pattern.match(principal.name))
+        if not principal.local:
+            found.extend(binding for pattern, binding in self._by_glob if pattern.match(principal.name))
         return found
 
     def _gather(self, principal: Principal) -> Rules:

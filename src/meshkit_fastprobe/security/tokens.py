@@ -18,6 +18,7 @@ import msgspec
 from joserfc import jwk, jws, jwt
 from joserfc.errors import JoseError, SecurityWarning
 
+from meshkit_fastprobe.access import TokenSettings
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.security.policy import Principal
 
@@ -42,23 +43,15 @@ class _Header(msgspec.Struct):
     kid: str = ""
 
 
-class TokenSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose tokens are taken. groups_claim: where the issuer lists groups."""
-
-    jwks_file: Path
-    issuer: str
-    audience: str
-    groups_claim: str = "groups"
-
-
 class Tokens:
     """Checks tokens. ConfigError when the file of keys cannot be used at the start."""
 
     def __init__(self, settings: TokenSettings, now_s: Callable[[], float] = time.time) -> None:
         self._settings = settings
+        self._file = Path(settings.jwks_file)
         self._now_s = now_s
-        self._stamp = _stamp(settings.jwks_file)
-        self._keys = read_keys(settings.jwks_file)
+        self._stamp = _stamp(self._file)
+        self._keys = read_keys(self._file)
         self._looked_at_s = now_s()
         self._claims = jwt.JWTClaimsRegistry(
             now=lambda: int(now_s()),
@@ -102,21 +95,21 @@ class Tokens:
         if 0 <= now_s - self._looked_at_s < LOOK_EVERY_S:
             return
         self._looked_at_s = now_s
-        stamp = _stamp(self._settings.jwks_file)
+        stamp = _stamp(self._file)
         if stamp == self._stamp:
             return
         try:
-            self._keys = read_keys(self._settings.jwks_file)
+            self._keys = read_keys(self._file)
         except ConfigError as error:
             log.error("keys not read anew, those from before go on being used: %s", error)
             return
         self._stamp = stamp
-        log.info("%d keys read from %s", len(self._keys), self._settings.jwks_file)
+        log.info("%d keys read from %s", len(self._keys), self._file)
 
 
 def read_keys(path: Path) -> list[tuple[str, tuple[str, jwk.Key]]]:
     """(kid, (algorithm, public key)) of each key for signatures. ConfigError for a file that cannot be used."""
-    where = "server.tokens.jwks_file"
+    where = "security.tokens.jwks_file"
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)

@@ -10,12 +10,23 @@ import pytest
 
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
-from meshkit_fastprobe.config.shapes import BudgetKeys, BudgetsKeys, EngineKeys, HostKeys, ProbeKeys, ServerKeys
+from meshkit_fastprobe.config.shapes import (
+    BindingKeys,
+    BudgetKeys,
+    BudgetsKeys,
+    EngineKeys,
+    HostKeys,
+    ProbeKeys,
+    SecurityKeys,
+    ServerKeys,
+    ServerTlsKeys,
+    TokenKeys,
+)
 from meshkit_fastprobe.config.tables import fields_of
 from meshkit_fastprobe.model import Settings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text()
-SHAPES = [HostKeys, ServerKeys, EngineKeys, BudgetsKeys, BudgetKeys, ProbeKeys]
+SHAPES = [HostKeys, ServerKeys, ServerTlsKeys, SecurityKeys, TokenKeys, BindingKeys, EngineKeys, BudgetsKeys, BudgetKeys, ProbeKeys]
 ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, re.MULTILINE)}
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit_fastprobe.security.permissions import MESH_GRANTS, ROLES, Permission
-from meshkit_fastprobe.security.policy import MAX_REMEMBERED, Binding, Policy, Principal, Resource, Scope
+from meshkit_fastprobe.access import MESH_GRANTS, ROLES, Binding, Permission, Scope
+from meshkit_fastprobe.security.policy import LOCAL_PRINCIPAL, MAX_REMEMBERED, Policy, Principal, Resource
 
 ANNA = Principal("anna", ("sre",))
 ORDERS = Resource(host="cp-1", cluster="eu-1", namespace="orders", probe="orders-db")
@@ -33,6 +33,26 @@ def test_a_binding_reaches_its_subject_by_name_group_and_glob(subject: str):
 
 def test_a_name_is_not_a_group():
     assert not allowed([Binding("user:sre", "viewer"), Binding("group:anna", "viewer")])
+
+
+def test_nobody_becomes_the_local_user_by_a_name():
+    bindings = [Binding("local", "admin")]
+    assert Policy(bindings).decide(LOCAL_PRINCIPAL, READ, ORDERS).allowed
+    for stranger in (Principal("local"), Principal("", ("local",)), Principal("user:local")):
+        assert not Policy(bindings).decide(stranger, READ, ORDERS).allowed
+    assert not Policy([Binding("user:*", "admin")]).decide(LOCAL_PRINCIPAL, READ, ORDERS).allowed
+
+
+def test_axes_tell_what_decisions_depend_on():
+    bindings = [
+        Binding("user:anna", "viewer", scope=Scope(namespace="orders")),
+        Binding("group:sre", permissions=(READ,), scope=Scope(probe="secret-*"), deny=True),
+        Binding("user:bert", "viewer", scope=Scope(cluster="eu-1")),
+    ]
+    assert Policy(bindings).axes(ANNA, READ) == {"namespace", "probe"}
+    assert Policy(bindings).axes(ANNA, Permission.CHAOS_READ) == {"namespace"}
+    assert Policy(bindings).axes(Principal("bert"), READ) == {"cluster"}
+    assert Policy([]).axes(ANNA, READ) == set()
 
 
 def test_deny_beats_allow_in_whatever_order():

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from joserfc import jwk, jwt
 from joserfc.errors import SecurityWarning
 
+from meshkit_fastprobe.access import TokenSettings
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.security.tokens import LEEWAY_S, InvalidTokenError, Tokens, TokenSettings
+from meshkit_fastprobe.security.tokens import LEEWAY_S, InvalidTokenError, Tokens
 
 NOW_S = 1_800_000_000
 KEYS = {
@@ -56,7 +57,7 @@ def clock() -> Clock:
 @pytest.fixture
 def tokens(tmp_path, clock) -> Tokens:
     path = write(tmp_path / "jwks.json", *(public(algorithm) for algorithm in KEYS))
-    return Tokens(TokenSettings(jwks_file=path, issuer="https://issuer", audience="fastprobe"), clock)
+    return Tokens(TokenSettings(jwks_file=str(path), issuer="https://issuer", audience="fastprobe"), clock)
 
 
 @pytest.mark.parametrize("algorithm", KEYS)
@@ -148,7 +149,7 @@ def test_anything_else_is_refused_and_nothing_worse(token):
 def _keep(tmp_path_factory):
     global _KEPT  # noqa: PLW0603 - hypothesis takes no fixtures of one test
     path = write(tmp_path_factory.mktemp("keys") / "jwks.json", public("EdDSA"))
-    _KEPT = Tokens(TokenSettings(jwks_file=path, issuer="https://issuer", audience="fastprobe"))
+    _KEPT = Tokens(TokenSettings(jwks_file=str(path), issuer="https://issuer", audience="fastprobe"))
 
 
 def test_a_token_of_many_kilobytes_is_not_looked_at(tokens):
@@ -185,4 +186,4 @@ def test_a_file_of_keys_that_cannot_be_used_says_why(tmp_path, content, said):
     path = tmp_path / "jwks.json"
     path.write_text(content)
     with pytest.raises(ConfigError, match=said):
-        Tokens(TokenSettings(jwks_file=path, issuer="i", audience="a"))
+        Tokens(TokenSettings(jwks_file=str(path), issuer="i", audience="a"))
