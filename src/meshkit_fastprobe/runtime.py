@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import repeat
 from types import TracebackType
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+import msgspec
 import trio
 
 from meshkit_fastprobe._native import layout
@@ -18,6 +19,7 @@ from meshkit_fastprobe._native.engine import NATIVE_LANE, Engine
 from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.injection import InjectionPoint
 from meshkit_fastprobe._native.table import Table
+from meshkit_fastprobe.access import SecuritySettings
 from meshkit_fastprobe.aggregation.describe import describe
 from meshkit_fastprobe.aggregation.flapping import Flaps
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
@@ -42,7 +44,11 @@ from meshkit_fastprobe.scheduling.explaining import FAILING_PROBES, of_failures
 from meshkit_fastprobe.scheduling.pump import Records
 from meshkit_fastprobe.scheduling.session import Session
 from meshkit_fastprobe.scheduling.sharing import MAX_BUDGET_GROUPS
+from meshkit_fastprobe.security.gate import Gate
 from meshkit_fastprobe.telemetry.logs import flush_transitions, log_transition
+
+if TYPE_CHECKING:  # needs the extra `server`
+    from meshkit_fastprobe.security.audit import Audit
 
 C = TypeVar("C", bound="Check | AsyncCheck")
 
@@ -71,6 +77,10 @@ class Diagnostics:
         """Where the endpoints listen, once they do."""
         self.local_token: str | None = None
         """The bearer token of this host, while the endpoints are served."""
+        self.gate = Gate(settings.security)
+        """Who may do what here; what the endpoints ask."""
+        self.audit: Audit | None = None
+        """The record of who did what, while the endpoints are served."""
         self.descriptors: Budget | None = None
         """How many connections the native lane may hold, and why, once running."""
         self.started_ns = 0
@@ -185,10 +195,12 @@ class Diagnostics:
     async def reload(self, config: Config) -> ReloadSummary:
         """Apply another configuration as a difference: probes it does not change keep state, counters and phase.
 
-        Settings of the host and the server are fixed while running; their changes wait for a restart, and the summary says so.
+        Who may do what is replaced whole. Other settings are fixed while running; their changes wait for a restart, and the
+        summary says so.
         """
         change = diff(self._specs(), config.by_name)
-        stale_settings = self._config is not None and self._config.settings != config.settings
+        stale_settings = self._config is not None and _fixed(self._config.settings) != _fixed(config.settings)
+        self.gate.replace(config.settings.security)
         for name in change.removed:
             self.remove(name)
         fresh = [
@@ -277,6 +289,16 @@ class Diagnostics:
     def syn_retransmissions(self) -> int:
         """Connection requests of TCP probes that had to be sent again before the handshake came about, since the start."""
         return self._syn_retransmissions + self.engine_stats().get("syn_retransmissions", 0)
+
+    @property
+    def decisions(self) -> Mapping[tuple[str, bool], int]:
+        """How often the endpoints gave (True) and refused (False) each permission."""
+        return self.gate.decisions
+
+    @property
+    def audit_records(self) -> int:
+        """Records that the audit has written since the endpoints were opened."""
+        return 0 if self.audit is None else self.audit.records
 
     def engine_stats(self) -> dict[str, int]:
         """Counters of the native engine (see engine.h); empty while not running."""
@@ -460,6 +482,12 @@ class Diagnostics:
         )
         log_transition(change)
         self._changes.publish(change)
+
+
+def _fixed(settings: Settings) -> Settings:
+    """What a running host cannot change."""
+    security = msgspec.structs.replace(SecuritySettings(), tokens=settings.security.tokens)
+    return msgspec.structs.replace(settings, security=security)
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 import meshkit_fastprobe as fp
-from meshkit_fastprobe.server.auth import TOKEN_FILE, read_token
+from meshkit_fastprobe.server.local_token import TOKEN_FILE, read_token
 
 pytestmark = pytest.mark.integration
 

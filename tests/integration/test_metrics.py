@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 import meshkit_fastprobe as fp
-from meshkit_fastprobe.server.auth import read_token
+from meshkit_fastprobe.server.local_token import read_token
 from meshkit_fastprobe.telemetry import names
 
 pytestmark = pytest.mark.integration

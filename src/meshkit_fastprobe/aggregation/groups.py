@@ -74,12 +74,21 @@ class GroupReports:
         self._windows = windows
         self._numberings: dict[tuple[str, ...], Numbering] = {}
 
-    def read(self, columns: dict[str, NDArray[Any]], now_ns: int, by: Sequence[str], window: str | None) -> list[Group]:
-        """Groups that have probes in these columns, in the order of their tags.
+    def read(
+        self,
+        columns: dict[str, NDArray[Any]],
+        now_ns: int,
+        by: Sequence[str],
+        window: str | None,
+        visible: NDArray[np.bool_] | None = None,
+    ) -> list[Group]:
+        """Groups that have probes in these columns, in the order of their tags; of visible rows only, as Snapshot.groups says.
 
         ValueError for a window or a tag that cannot be.
         """
         numbering = self._numbering(_checked(by))
+        if visible is not None:
+            columns, numbering = _without_hidden(columns, numbering, visible)
         self._windows.frame(now_ns)
         sums = self._windows.sums(window, numbering.row_of_group, len(numbering.values))
         return _reports(columns, numbering, sums, window)
@@ -91,6 +100,22 @@ class GroupReports:
                 self._numberings.clear()
             known = self._numberings[by] = Numbering.read(self._groups, by)
         return known
+
+
+def _without_hidden(
+    columns: dict[str, NDArray[Any]], numbering: Numbering, visible: NDArray[np.bool_]
+) -> tuple[dict[str, NDArray[Any]], Numbering]:
+    """Base groups that are wholly visible; all others, and those that have no probes any more, go to a last row nobody is in."""
+    group = columns["group"]
+    shown = np.zeros(len(numbering.row_of_group), np.bool_)
+    shown[group[visible]] = True
+    shown[group[~visible]] = False
+    row_of_group = np.where(shown, numbering.row_of_group, len(numbering.values))
+    kept = shown[group]
+    nobody = ("",) * len(numbering.by)
+    return {name: column[kept] for name, column in columns.items()}, Numbering(
+        numbering.by, row_of_group, [*numbering.values, nobody]
+    )
 
 
 def _checked(by: Sequence[str]) -> tuple[str, ...]:

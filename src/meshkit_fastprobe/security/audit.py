@@ -1,18 +1,19 @@
 """Keeping the audit: whoever acts waits until the record of it is on the disk.
 
 One thread writes; what comes while it commits goes into the next batch together, so a thousand who wait cost a few commits.
-If a record cannot be written the one who waits for it is told, and does not act. Stopping is the exception: `note` never fails
-and never waits, and keeps what the disk refused for later, flagged as late.
+If a record cannot be written the one who waits for it is told, and does not act. What must not wait, because it stops something
+or because nothing is done (a denial), is noted: `note` never fails, and keeps what the disk refused for later, flagged as late.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
+import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from typing import Final
 import trio
 
 from meshkit_fastprobe.errors import AuditError
-from meshkit_fastprobe.security.audit_chain import Entry, Head, Record, canonical, link
+from meshkit_fastprobe.security.audit_chain import Entry, Head, Record, canonical, decode, link
 from meshkit_fastprobe.security.audit_store import AuditStore
 
 MAX_WAITING: Final = 8192
@@ -37,26 +38,42 @@ class _Written:
 
     __slots__ = ("done", "entry", "error", "late", "record")
 
-    def __init__(self, entry: Entry, *, late: bool) -> None:
+    def __init__(self, entry: Entry, done: trio.Event | None) -> None:
         self.entry = entry
-        self.late = late
-        self.done: trio.Event | None = None if late else trio.Event()
+        self.done = done
+        self.late = False
+        """Whether the disk has refused it before."""
         self.record: Record | None = None
         self.error: AuditError | None = None
 
 
-class Audit:
-    """The audit of one host. `async with` opens it; AuditError when it cannot be kept at all."""
+class _Question:
+    """One who reads: answered between two batches, by the one thread that has the file."""
 
-    def __init__(self, directory: Path, *, boot_id: str, on_head: Callable[[Head], None] = lambda _: None) -> None:
+    __slots__ = ("answer", "before", "done", "limit", "wanted")
+
+    def __init__(self, before: int | None, limit: int, wanted: Mapping[str, str]) -> None:
+        self.before = before
+        self.limit = limit
+        self.wanted = wanted
+        self.done = trio.Event()
+        self.answer: tuple[list[bytes], int | None] | Exception = ([], None)
+
+
+class Audit:
+    """The audit of one host. `async with` opens it; AuditError when it cannot be kept at all. directory None: in memory."""
+
+    def __init__(self, directory: Path | None, *, boot_id: str, on_head: Callable[[Head], None] = lambda _: None) -> None:
         self._directory = directory
         self._boot_id = boot_id
         self._on_head = on_head
-        self._waiting: queue.SimpleQueue[_Written | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Written | _Question | None] = queue.SimpleQueue()
         self._late: deque[_Written] = deque(maxlen=MAX_LATE)
         self._thread: threading.Thread | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._store: AuditStore | None = None
+        self.records = 0
+        """Written since this was opened."""
         self.late_lost = 0
         """Notes that neither disk nor memory could take."""
 
@@ -89,19 +106,29 @@ class Audit:
         """The record, once it is durable. AuditError when it is not: then the deed must not be done."""
         if self._waiting.qsize() >= MAX_WAITING:
             raise AuditError(f"{MAX_WAITING} records wait for the disk already")
-        waiter = _Written(entry, late=False)
+        done = trio.Event()
+        waiter = _Written(entry, done)
         self._waiting.put(waiter)
-        assert waiter.done is not None
         with trio.CancelScope(shield=True):  # a record may not outlive the answer to whether it was written
-            await waiter.done.wait()
+            await done.wait()
         if waiter.error is not None:
             raise waiter.error
         assert waiter.record is not None
         return waiter.record
 
     def note(self, entry: Entry) -> None:
-        """Record that something was stopped. Never waits, never fails; written as soon as the disk takes it."""
-        self._waiting.put(_Written(entry, late=True))
+        """Record what was stopped or refused. Never waits, never fails; written as soon as the disk takes it."""
+        self._waiting.put(_Written(entry, None))
+
+    async def newest(self, before: int | None, limit: int, wanted: Mapping[str, str]) -> tuple[list[Record], int | None]:
+        """Records as AuditStore.newest finds them, all that was acknowledged before included."""
+        question = _Question(before, limit, wanted)
+        self._waiting.put(question)
+        await question.done.wait()
+        if isinstance(question.answer, Exception):
+            raise AuditError(f"the audit cannot be read: {question.answer}") from question.answer
+        contents, reached = question.answer
+        return [decode(content) for content in contents], reached
 
     # -- the writer's thread ---------------------------------------------------------------------------------------------------
 
@@ -123,30 +150,48 @@ class Audit:
                 self._store.close()
 
     def _write_batch(self, store: AuditStore) -> bool:
-        batch, more = self._gather()
-        self._commit(store, [waiter for waiter in batch if not waiter.late])
-        for waiter in batch:
-            if waiter.late:
-                self.late_lost += len(self._late) == MAX_LATE
-                self._late.append(waiter)
-        if self._late:
-            late = list(self._late)
-            if self._commit(store, late):
-                self._late.clear()
+        batch, questions, more = self._gather()
+        notes = [waiter for waiter in batch if waiter.done is None]
+        self._commit(store, [waiter for waiter in batch if waiter.done is not None])
+        if self._late or not self._commit(store, notes):
+            self._keep_for_later(notes)
+        if self._late and self._commit(store, list(self._late)):
+            self._late.clear()
+        for question in questions:
+            self._answer(store, question)
         return more
 
-    def _gather(self) -> tuple[list[_Written], bool]:
+    def _keep_for_later(self, notes: list[_Written]) -> None:
+        for note in notes:
+            note.late = True
+            self.late_lost += len(self._late) == MAX_LATE
+            self._late.append(note)
+
+    def _gather(self) -> tuple[list[_Written], list[_Question], bool]:
         batch: list[_Written] = []
+        questions: list[_Question] = []
         try:
             first = self._waiting.get(timeout=RETRY_S if self._late else None)
             while first is not None:
-                batch.append(first)
+                if isinstance(first, _Question):
+                    questions.append(first)
+                else:
+                    batch.append(first)
                 if len(batch) == MAX_BATCH:
-                    return batch, True
+                    return batch, questions, True
                 first = self._waiting.get_nowait()
         except queue.Empty:
-            return batch, True
-        return batch, False
+            return batch, questions, True
+        return batch, questions, False
+
+    def _answer(self, store: AuditStore, question: _Question) -> None:
+        try:
+            question.answer = store.newest(question.before, question.limit, question.wanted)
+        except sqlite3.Error as error:
+            question.answer = error
+        assert self._token is not None
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(question.done.set)
 
     def _commit(self, store: AuditStore, batch: list[_Written]) -> bool:
         if not batch:
@@ -175,4 +220,5 @@ class Audit:
             if waiter.done is not None:
                 waiter.done.set()
         if error is None:
+            self.records += len(batch)
             self._on_head(head)

@@ -74,6 +74,10 @@ def canonical(record: Record) -> bytes:
     return _encode(record)
 
 
+decode: Final = msgspec.json.Decoder(Record).decode
+"""The record that these bytes are."""
+
+
 def link(key: bytes, previous: bytes, content: bytes) -> bytes:
     """The mac of a record whose bytes are content, after the record with the mac previous."""
     return hmac.digest(key, previous + content, "sha256")

@@ -11,7 +11,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,8 @@ SCHEMA_VERSION: Final = 1
 KEY_BYTES: Final = 32
 CHECKPOINT_EVERY: Final = 1024
 """Records between signed checkpoints; one is also written at a clean end."""
+SCANNED: Final = 50_000
+"""Records one question looks at: the writer has to get on."""
 _SCHEMA: Final = f"""
 CREATE TABLE record (seq INTEGER PRIMARY KEY, content BLOB NOT NULL, mac BLOB NOT NULL) STRICT;
 CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, mac BLOB NOT NULL, signature BLOB NOT NULL, begins INTEGER NOT NULL) STRICT;
@@ -35,17 +37,20 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 
 class AuditStore:
-    """One process at a time may write; used from one thread. AuditError when the file cannot be used safely."""
+    """One process at a time may write; used from one thread. AuditError when the file cannot be used safely.
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._lock = _take_lock(directory / "audit.lock")
+    directory None keeps everything in memory, for a host that has no state_dir: as provable, as long as it lives.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self._name = "the audit in memory" if directory is None else str(directory / "audit.db")
+        self._lock = None if directory is None else _take_lock(directory / "audit.lock")
         try:
-            self._key = _secret(directory / "audit.key", lambda: secrets.token_bytes(32))
-            self._signing_key = Ed25519PrivateKey.from_private_bytes(_secret(directory / "audit-signing.key", _new_signing_key))
-            self._connection = _open(directory / "audit.db", writable=True)
+            self._key, signing_key = _keys(directory)
+            self._signing_key = Ed25519PrivateKey.from_private_bytes(signing_key)
+            self._connection = _open_memory() if directory is None else _open(directory / "audit.db", writable=True)
         except BaseException:
-            os.close(self._lock)
+            self._unlock()
             raise
         row = self._connection.execute("SELECT seq, mac FROM record ORDER BY seq DESC LIMIT 1").fetchone()
         anchor = self._connection.execute("SELECT seq, mac FROM checkpoint ORDER BY seq DESC LIMIT 1").fetchone()
@@ -64,7 +69,7 @@ class AuditStore:
                 if head.seq // CHECKPOINT_EVERY != self.head.seq // CHECKPOINT_EVERY:
                     self._sign(head, begins=False)
         except sqlite3.Error as error:
-            raise AuditError(f"{self._directory / 'audit.db'}: {error}") from error
+            raise AuditError(f"{self._name}: {error}") from error
         self.head = head
 
     def checkpoint(self) -> None:
@@ -84,16 +89,33 @@ class AuditStore:
             self._connection.execute("DELETE FROM checkpoint WHERE seq < ?", (seq,))
         return dropped
 
-    def read(self, after: int, limit: int) -> list[bytes]:
-        """Contents of the records after this number, in order."""
-        rows = self._connection.execute("SELECT content FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
-        return [content for (content,) in rows]
+    def newest(self, before: int | None, limit: int, wanted: Mapping[str, str]) -> tuple[list[bytes], int | None]:
+        """Contents of up to `limit` records, newest first, that say these things; and where to go on, None at the end.
+
+        before: only records before this number. wanted: fields of the entry with the values they have to have. At most SCANNED
+        records are looked at: a page may be short, or empty, and still have another after it.
+        """
+        end = self.head.seq + 1 if before is None else min(before, self.head.seq + 1)
+        low = max(end - SCANNED, 0)
+        conditions = "".join(f" AND json_extract(CAST(content AS TEXT), '$[5].{field}') = ?" for field in wanted)
+        rows = self._connection.execute(
+            f"SELECT seq, content FROM record WHERE seq < ? AND seq >= ?{conditions} ORDER BY seq DESC LIMIT ?",  # noqa: S608 - fields are ours
+            (end, low, *wanted.values(), limit),
+        ).fetchall()
+        found = [content for _, content in rows]
+        (first,) = self._connection.execute("SELECT min(seq) FROM record").fetchone()
+        reached = rows[-1][0] if len(rows) == limit else low
+        return found, reached if first is not None and reached > first else None
 
     def close(self) -> None:
         try:
             self.checkpoint()
         finally:
             self._connection.close()
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
             os.close(self._lock)
 
     def _sign(self, head: Head, *, begins: bool) -> None:
@@ -159,6 +181,19 @@ def _take_lock(path: Path) -> int:
         os.close(file)
         raise AuditError(f"{path}: another process writes this audit; give each its own state_dir") from error
     return file
+
+
+def _keys(directory: Path | None) -> tuple[bytes, bytes]:
+    if directory is None:
+        return secrets.token_bytes(KEY_BYTES), _new_signing_key()
+    chain = _secret(directory / "audit.key", lambda: secrets.token_bytes(KEY_BYTES))
+    return chain, _secret(directory / "audit-signing.key", _new_signing_key)
+
+
+def _open_memory() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(_SCHEMA)
+    return connection
 
 
 def _secret(path: Path, make: Callable[[], bytes]) -> bytes:

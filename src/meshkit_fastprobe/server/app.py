@@ -13,13 +13,17 @@ from starlette.middleware import Middleware
 from starlette.requests import Request as StarletteRequest
 from starlette.routing import Route
 
-from meshkit_fastprobe.server.auth import LOOPBACK_HOSTS, Guard
+from meshkit_fastprobe.security.audit_chain import Entry
+from meshkit_fastprobe.security.denials import Denials
+from meshkit_fastprobe.server.authorization import Authorization
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.drain import Drain
+from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Guard
 from meshkit_fastprobe.server.host import Host
+from meshkit_fastprobe.server.identity import Identities
 from meshkit_fastprobe.server.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from meshkit_fastprobe.server.reply import Answer
-from meshkit_fastprobe.server.routes import ROUTES, RouteSpec
+from meshkit_fastprobe.server.routes import ROUTES, RouteSpec, admit
 from meshkit_fastprobe.telemetry.exposition import Exposition
 
 DEFAULT_PREFIX = "/meshkit/diagnostics/v1"
@@ -29,23 +33,25 @@ log = logging.getLogger("meshkit_fastprobe.server")
 
 def build_app(
     diag: Host,
-    token: str | None,
+    identities: Identities,
     *,
+    denials: Denials | None = None,
     prefix: str = DEFAULT_PREFIX,
     hosts: frozenset[str] | None = LOOPBACK_HOSTS,
     per_probe_metrics: bool = True,
 ) -> Starlette:
     """The endpoints of one Diagnostics. It must be called on the thread of that Diagnostics: it reads the table.
 
-    token: what the Authorization header has to carry; with None nobody is let in but to /livez and /readyz.
+    identities: what proves who asks; nobody else is let in but to /livez and /readyz. denials: where refusals are written down.
     hosts: Host headers that are answered; None for all (a unix socket, or a proxy that checks them).
     """
-    context = Context(diag, Exposition(diag), per_probe_metrics)
+    denials = denials or Denials(_log_denial)
+    context = Context(diag, Exposition(diag), Authorization(diag, diag.gate, denials), per_probe_metrics)
     # Starlette asks for its own Response class where any ASGI callable does.
     problems: dict[Any, Any] = {HTTPException: _routing_problem, Exception: _internal}
     app = Starlette(
         routes=[_route(context, spec, prefix) for spec in ROUTES],
-        middleware=[Middleware(Drain), Middleware(Guard, token=token, hosts=hosts)],
+        middleware=[Middleware(Drain), Middleware(Guard, identities=identities, gate=diag.gate, denials=denials, hosts=hosts)],
         exception_handlers=problems,
     )
     app.router.redirect_slashes = False  # a redirect would be built from the Host header
@@ -60,13 +66,19 @@ def _route(context: Context, spec: RouteSpec, prefix: str) -> Route:
 def _endpoint(context: Context, spec: RouteSpec) -> Callable[[StarletteRequest], Awaitable[Answer]]:
     async def endpoint(request: StarletteRequest) -> Answer:
         try:
-            return await spec.handler(context, Request(request.scope, request.path_params.get("name", "")))
+            asked = Request(request.scope, request.path_params.get("name", ""))
+            await admit(context, spec, asked)
+            return await spec.handler(context, asked)
         except Problem as problem:
             return problem.reply()
         except Exception as error:  # noqa: BLE001 - the reader gets an id, the log the rest
             return _our_fault(f"{spec.method} {spec.path}", error).reply()
 
     return endpoint
+
+
+def _log_denial(entry: Entry) -> None:
+    log.warning("%s was refused %s %s", entry.actor, entry.action, entry.scope)
 
 
 def _our_fault(where: str, error: Exception) -> Problem:

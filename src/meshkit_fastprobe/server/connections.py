@@ -11,6 +11,7 @@ import logging
 import socket
 from typing import Any, Final
 
+import msgspec
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
@@ -19,9 +20,13 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from meshkit_fastprobe.server.peer import PEER, Peer, uid_of
 from meshkit_fastprobe.server.reply import SEND_PATIENCE_S
+from meshkit_fastprobe.server.tls import Tls
 
-MAX_CONNECTIONS: Final = 256
+MAX_CONNECTIONS: Final = 2048
+HANDSHAKE_S: Final = 10.0
+"""For TLS: a visitor that says nothing holds a place no longer."""
 IDLE_S: Final = 30.0
 """Between two requests, and for the headers of one to arrive."""
 MAX_HEADER_BYTES: Final = 16 * 1024
@@ -75,7 +80,8 @@ class Connection(TCPServer):
 class ConnectionLoop:
     """Accepts connections to an ASGI app and keeps their number bounded; one that fails takes nobody along."""
 
-    def __init__(self, app: Any, *, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(self, app: Any, tls: Tls | None = None, *, max_connections: int = MAX_CONNECTIONS) -> None:
+        self._tls = tls
         self._app = ASGIWrapper(app)
         self._config = hypercorn_config()
         self._context = WorkerContext(None)
@@ -94,12 +100,22 @@ class ConnectionLoop:
             return
         self.open += 1
         try:
-            plain: Any = stream  # hypercorn's annotation asks for an SSL stream; its code reads any
-            await Connection(self._app, self._config, self._context, ConnectionState({}), plain).run()
+            await self._serve(stream)
         except Exception:
             log.exception("a connection ended in an error")
         finally:
             self.open -= 1
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        visitor: Any = stream  # hypercorn's annotation asks for an SSL stream; its code reads any
+        peer = _peer(stream)
+        if self._tls is not None:
+            visitor = trio.SSLStream(stream, self._tls.context, server_side=True, https_compatible=True)
+            if not await _shakes_hands(visitor):
+                return
+            peer = msgspec.structs.replace(peer, certificate=visitor.getpeercert(binary_form=True))
+        PEER.set(peer)  # in this connection's own task, and so in those of its requests
+        await Connection(self._app, self._config, self._context, ConnectionState({}), visitor).run()
 
     async def _refuse(self, stream: trio.SocketStream) -> None:
         if self.refused == 0:
@@ -110,3 +126,24 @@ class ConnectionLoop:
                 await stream.send_all(_BUSY)
             except trio.BrokenResourceError:
                 return
+
+
+def _peer(stream: trio.SocketStream) -> Peer:
+    if stream.socket.family == socket.AF_UNIX:
+        return Peer(address="unix", uid=uid_of(stream.socket))
+    try:
+        return Peer(address=str(stream.socket.getpeername()[0]))
+    except OSError:  # gone already
+        return Peer()
+
+
+async def _shakes_hands(visitor: trio.SSLStream[trio.SocketStream]) -> bool:
+    with trio.move_on_after(HANDSHAKE_S):
+        try:
+            await visitor.do_handshake()
+        except trio.BrokenResourceError as error:
+            log.info("no TLS with a visitor: %s", error.__cause__ or error)
+        else:
+            return True
+    await trio.aclose_forcefully(visitor)
+    return False

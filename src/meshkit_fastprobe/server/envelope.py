@@ -88,12 +88,27 @@ class GroupItem(Body):
     window: str | None = None
 
 
+class AuditItem(Body):
+    seq: int
+    at: str
+    boot_id: str
+    actor: str
+    action: str
+    result: str
+    scope: str = ""
+    reason: str = ""
+    ticket: str = ""
+    detail: str = ""
+    late: bool = False
+    """Written after what it tells of: the disk had refused it before."""
+
+
 class Envelope(Body):
     schema_version: int
     generated_at: str
     host: str
     item: ProbeItem | None = None
-    items: list[ProbeItem] | list[GroupItem] | None = None
+    items: list[ProbeItem] | list[GroupItem] | list[AuditItem] | None = None
     explanation: ExplanationItem | None = None
     next_page_token: str | None = None
 

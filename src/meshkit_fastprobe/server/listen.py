@@ -39,7 +39,7 @@ class UnixAddress(msgspec.Struct, frozen=True):
         return f"unix:{self.path}"
 
 
-def parse_listen(text: str) -> TcpAddress | UnixAddress:
+def parse_listen(text: str, *, encrypted: bool = False) -> TcpAddress | UnixAddress:
     """ConfigError for what cannot be listened on, or must not be without TLS."""
     if text.startswith("unix:"):
         return _unix(text.removeprefix("unix:"))
@@ -50,11 +50,11 @@ def parse_listen(text: str) -> TcpAddress | UnixAddress:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.removeprefix("[").removesuffix("]"))
     except ValueError:
         raise ConfigError(_WHERE, f"{host!r} is not an IP address", _FORMS) from None
-    if not address.is_loopback:
+    if not address.is_loopback and not encrypted:
         raise ConfigError(
             _WHERE,
             f"{text} can be reached by other hosts, and there is no TLS",
-            f"listen on 127.0.0.1:{port}, [::1]:{port} or unix:/path, and put a proxy with TLS before it",
+            f"add server.tls with cert and key, or listen on 127.0.0.1:{port}, [::1]:{port} or unix:/path",
         )
     return TcpAddress(str(address), int(port))
 

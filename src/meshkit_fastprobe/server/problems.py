@@ -19,6 +19,10 @@ class ProblemKind(msgspec.Struct, frozen=True):
 
 UNAUTHENTICATED: Final = ProblemKind("unauthenticated", 401, "A valid token is needed")
 HOST_REFUSED: Final = ProblemKind("host_refused", 421, "This server does not answer for that host name")
+ORIGIN_REFUSED: Final = ProblemKind("origin_refused", 403, "Pages of other sites may not ask this server")
+FORBIDDEN: Final = ProblemKind("forbidden", 403, "The principal may not do this")
+TOO_OFTEN: Final = ProblemKind("too_often", 429, "The principal asks too often")
+AUDIT_UNAVAILABLE: Final = ProblemKind("audit_unavailable", 503, "The audit record cannot be written")
 NOT_FOUND: Final = ProblemKind("not_found", 404, "There is nothing at this path")
 UNKNOWN_PROBE: Final = ProblemKind("unknown_probe", 404, "No probe has this name")
 METHOD_NOT_ALLOWED: Final = ProblemKind("method_not_allowed", 405, "This path does not take that method")
@@ -32,6 +36,10 @@ INTERNAL: Final = ProblemKind("internal", 500, "Something went wrong on our side
 ALL: Final = (
     UNAUTHENTICATED,
     HOST_REFUSED,
+    ORIGIN_REFUSED,
+    FORBIDDEN,
+    TOO_OFTEN,
+    AUDIT_UNAVAILABLE,
     NOT_FOUND,
     UNKNOWN_PROBE,
     METHOD_NOT_ALLOWED,

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
 import trio
 
 from meshkit_fastprobe.model import ServerSettings
+from meshkit_fastprobe.security.audit import Audit
+from meshkit_fastprobe.security.boot import boot_id
+from meshkit_fastprobe.security.denials import Denials
+from meshkit_fastprobe.security.tokens import Tokens
 from meshkit_fastprobe.server.app import build_app
-from meshkit_fastprobe.server.auth import LOOPBACK_HOSTS, rotate_token
 from meshkit_fastprobe.server.connections import ConnectionLoop
+from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS
 from meshkit_fastprobe.server.host import Host
+from meshkit_fastprobe.server.identity import Identities
 from meshkit_fastprobe.server.listen import TcpAddress, listening, parse_listen
+from meshkit_fastprobe.server.local_token import rotate_token
+from meshkit_fastprobe.server.tls import Tls, read_tls
 
 log = logging.getLogger("meshkit_fastprobe.server")
 
@@ -22,23 +31,61 @@ log = logging.getLogger("meshkit_fastprobe.server")
 class ServedHost(Host, Protocol):
     local_token: str | None
     """Set while the endpoints are served: what the token file holds, or all there is when there is no state_dir."""
+    audit: Audit | None
 
 
 async def serve(
     diag: ServedHost, settings: ServerSettings, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Serve until cancelled; started with the address, in the setting's form. ConfigError when it cannot be listened on."""
-    address = parse_listen(settings.listen)
+    address = parse_listen(settings.listen, encrypted=settings.tls is not None)
+    tls = None if settings.tls is None else read_tls(settings.tls)
+    wanted = diag.settings.security.tokens
+    tokens = None if wanted is None else Tokens(wanted)
     with listening(address) as (sock, bound):
-        state_dir = diag.settings.state_dir
-        # After the bind: a second process on the same address must not take the first one's token away.
-        token = secrets.token_urlsafe(32) if state_dir is None else rotate_token(Path(state_dir))
-        hosts = LOOPBACK_HOSTS | {str(bound).rpartition(":")[0]} if isinstance(bound, TcpAddress) else None
-        app = build_app(diag, token, prefix=settings.prefix, hosts=hosts, per_probe_metrics=settings.per_probe_metrics)
-        diag.local_token = token
+        # After the bind: a second process on the same address must not take the first one's token and audit away.
+        async with _audit_of(diag) as denials:
+            token = _local_token(diag)
+            app = build_app(
+                diag,
+                Identities(token, tokens, None if tls is None else tls.revocations),
+                denials=denials,
+                prefix=settings.prefix,
+                hosts=_hosts(settings, bound if isinstance(bound, TcpAddress) else None, tls),
+                per_probe_metrics=settings.per_probe_metrics,
+            )
+            diag.local_token = token
+            try:
+                log.info("listening on %s", bound)
+                task_status.started(str(bound))
+                await ConnectionLoop(app, tls, max_connections=settings.max_connections).run(sock)
+            finally:
+                diag.local_token = None
+
+
+@asynccontextmanager
+async def _audit_of(diag: ServedHost) -> AsyncIterator[Denials]:
+    state_dir = diag.settings.state_dir
+    directory = None if state_dir is None else Path(state_dir) / "audit"
+    if directory is not None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with Audit(directory, boot_id=boot_id()) as audit:
+        diag.audit = audit
+        denials = Denials(audit.note)
         try:
-            log.info("listening on %s", bound)
-            task_status.started(str(bound))
-            await ConnectionLoop(app).run(sock)
+            yield denials
         finally:
-            diag.local_token = None
+            denials.flush()
+            diag.audit = None
+
+
+def _local_token(diag: ServedHost) -> str:
+    state_dir = diag.settings.state_dir
+    return secrets.token_urlsafe(32) if state_dir is None else rotate_token(Path(state_dir))
+
+
+def _hosts(settings: ServerSettings, bound: TcpAddress | None, tls: Tls | None) -> frozenset[str] | None:
+    if bound is None:
+        return None
+    named = {name.lower() for name in settings.hosts} | (set() if tls is None else tls.names)
+    return LOOPBACK_HOSTS | named | {str(bound).rpartition(":")[0]}

@@ -92,6 +92,13 @@ BUDGET_SKIPPED: Final = Metric(
     "Runs of a group that waited and were not served: saturated (no connection or worker), budget (its own bound).",
     ("group", "reason"),
 )
+DECISIONS: Final = Metric(
+    "meshkit_authorization_decisions_total",
+    "counter",
+    "Answers to whether a principal may do something at the endpoints: allow, deny.",
+    ("permission", "decision"),
+)
+AUDIT_RECORDS: Final = Metric("meshkit_audit_records_total", "counter", "Records that the audit has written.")
 BUILD: Final = Metric("meshkit_build_info", "info", "What is running.", ("version", "python"))
 EXPOSITION_CACHE: Final = Metric(
     "meshkit_exposition_cache_bytes", "gauge", "Memory that /metrics keeps for label texts; only /metrics itself carries this."
@@ -107,6 +114,8 @@ PROCESS: Final = (
     BUDGET_IN_FLIGHT,
     BUDGET_WAITING,
     BUDGET_SKIPPED,
+    DECISIONS,
+    AUDIT_RECORDS,
     BUILD,
 )
 ALL: Final = (*PER_PROBE, *PER_GROUP, *PROCESS, EXPOSITION_CACHE)

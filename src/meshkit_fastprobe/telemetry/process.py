@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.model import BudgetUse, Reason
 from meshkit_fastprobe.telemetry import names
 from meshkit_fastprobe.telemetry.names import Metric
@@ -33,6 +34,8 @@ def process_families(source: Source) -> Iterator[tuple[Metric, list[Sample]]]:
     yield names.RING_DROPPED, [Sample(names.RING_DROPPED.name, {}, source.dropped)]
     yield names.SYN_RETRANSMISSIONS, [Sample(names.SYN_RETRANSMISSIONS.name, {}, source.syn_retransmissions)]
     yield from _budgets(source.budgets())
+    yield names.DECISIONS, list(_decisions(source.decisions))
+    yield names.AUDIT_RECORDS, [Sample(names.AUDIT_RECORDS.name, {}, source.audit_records)]
     yield names.BUILD, [Sample(names.BUILD.name, _build(), 1)]
 
 
@@ -68,6 +71,14 @@ def _budgets(uses: Sequence[BudgetUse]) -> Iterator[tuple[Metric, list[Sample]]]
         skipped.append(_of(names.BUDGET_SKIPPED, use.skipped_saturated, group=use.group, reason=str(Reason.SATURATED)))
         skipped.append(_of(names.BUDGET_SKIPPED, use.skipped_budget, group=use.group, reason=str(Reason.BUDGET)))
     yield names.BUDGET_SKIPPED, skipped
+
+
+def _decisions(decisions: Mapping[tuple[str, bool], int]) -> Iterator[Sample]:
+    """Both answers of each permission there is, also at zero: a rate() needs a first point."""
+    for permission in Permission:
+        for allowed, word in ((True, "allow"), (False, "deny")):
+            count = decisions.get((permission, allowed), 0)
+            yield _of(names.DECISIONS, count, permission=str(permission), decision=word)
 
 
 def _of(metric: Metric, value: float, **labels: str) -> Sample:

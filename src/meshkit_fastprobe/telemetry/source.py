@@ -64,3 +64,11 @@ class Source(Protocol):
     @property
     def syn_retransmissions(self) -> int:
         """Connection requests that had to be sent again, since the start."""
+
+    @property
+    def decisions(self) -> Mapping[tuple[str, bool], int]:
+        """How often each permission was given (True) and refused (False)."""
+
+    @property
+    def audit_records(self) -> int:
+        """Written since the start."""

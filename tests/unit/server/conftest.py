@@ -5,7 +5,9 @@ import pytest
 import trio
 
 import meshkit_fastprobe as fp
+from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.server.app import build_app
+from meshkit_fastprobe.server.identity import Identities
 
 PREFIX = "/meshkit/diagnostics/v1"
 
@@ -19,8 +21,9 @@ def diag():
 class Client:
     """One request at a time to the app, in memory, with the token. A path without a leading slash is below the prefix."""
 
-    def __init__(self, diag, **options):
-        self.app = build_app(diag, "secret", **options)
+    def __init__(self, diag, identities=None, **options):
+        self.diag = diag
+        self.app = build_app(diag, identities or Identities("secret"), **options)
 
     def __call__(self, method, path, **headers):
         return trio.run(self._request, method, path, headers)
@@ -31,8 +34,13 @@ class Client:
     async def _request(self, method, path, headers):
         path = path if path.startswith("/") else f"{PREFIX}/{path}"
         sent = {"authorization": "Bearer secret", **{name.replace("_", "-"): value for name, value in headers.items()}}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://localhost") as client:
-            return await client.request(method, path, headers=sent)
+        transport = httpx.ASGITransport(self.app)
+        async with Audit(None, boot_id="boot") as audit, httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            self.diag.audit = audit
+            try:
+                return await http.request(method, path, headers=sent)
+            finally:
+                self.diag.audit = None
 
     def problem(self, method, path, **headers):
         response = self(method, path, **headers)

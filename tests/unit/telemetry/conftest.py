@@ -3,6 +3,7 @@ import pytest
 
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.table import Table
+from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.model import BudgetUse, Lane, ProbeOptions, Reason, Result
 from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
 from meshkit_fastprobe.probes.tcp import TcpProbe
@@ -16,6 +17,8 @@ class Host:
         self.catalog = Catalog(capacity)
         self.dropped = 0
         self.syn_retransmissions = 0
+        self.decisions = {(Permission.PROBES_READ, True): 3, (Permission.PROBES_WRITE, False): 1}
+        self.audit_records = 4
 
     def budgets(self):
         return [BudgetUse(group='eu-1 "b"', in_flight=3, waiting=2, waited=9, skipped_saturated=1, skipped_budget=4)]

@@ -19,13 +19,14 @@ async def list_groups(context: Context, request: Request) -> Reply:
     by = query.one("by", _tags, DEFAULT_BY)
     window = query.one("window", word_of("window", WINDOWS), None)
     snapshot = context.host.snapshot()
+    visible = await context.authorization.visible(request.principal, snapshot)
     return envelope_reply(
         request,
         Envelope(
             schema_version=SCHEMA_VERSION,
             generated_at=rfc3339(snapshot.taken_at),
             host=snapshot.host,
-            items=[group_item(group) for group in snapshot.groups(by=by, window=window)],
+            items=[group_item(group) for group in snapshot.groups(by=by, window=window, visible=visible)],
         ),
     )
 

@@ -11,11 +11,12 @@ import trio
 
 from meshkit_fastprobe.errors import NotRunningError, SkippedError, UnknownProbeError
 from meshkit_fastprobe.model import Explanation
+from meshkit_fastprobe.server.authorization import unknown_probe
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, ProbeItem, envelope_reply, probe_item, rfc3339
 from meshkit_fastprobe.server.filters import FILTERS, Filters
 from meshkit_fastprobe.server.paging import make_token, read_token
-from meshkit_fastprobe.server.problems import NOT_READY, RUN_SKIPPED, UNKNOWN_PROBE, Problem
+from meshkit_fastprobe.server.problems import NOT_READY, RUN_SKIPPED, Problem
 from meshkit_fastprobe.server.query import TRUTH, whole_number, word_of
 from meshkit_fastprobe.server.reply import Reply
 from meshkit_fastprobe.server.reports import explanation_item
@@ -36,6 +37,9 @@ async def list_probes(context: Context, request: Request) -> Reply:
 
     snapshot = context.host.snapshot()
     rows = filters.select(snapshot)
+    visible = await context.authorization.visible(request.principal, snapshot)
+    if visible is not None:
+        rows = rows[visible[rows]]
     first = 0 if last_seen is None else int(np.searchsorted(rows, bisect_right(snapshot.names, last_seen)))
     page = rows[first : first + size].tolist()
     more = first + size < len(rows)
@@ -68,7 +72,7 @@ async def run_probe(context: Context, request: Request) -> Reply:
         else:
             await context.host.run_once(request.name)
     except UnknownProbeError:
-        raise _unknown(request.name) from None
+        raise unknown_probe(request.name) from None
     except SkippedError as error:
         hint = "nothing is wrong with the target: try again in a moment"
         raise Problem(RUN_SKIPPED, f"the run was skipped: {error.reason}", hint, headers={"retry-after": "1"}) from None
@@ -82,7 +86,7 @@ async def pause_probe(context: Context, request: Request) -> Reply:
     try:
         context.host.pause(request.name)
     except UnknownProbeError:
-        raise _unknown(request.name) from None
+        raise unknown_probe(request.name) from None
     return _one(context, request)
 
 
@@ -91,7 +95,7 @@ async def resume_probe(context: Context, request: Request) -> Reply:
     try:
         context.host.resume(request.name)
     except UnknownProbeError:
-        raise _unknown(request.name) from None
+        raise unknown_probe(request.name) from None
     return _one(context, request)
 
 
@@ -100,7 +104,7 @@ def _one(context: Context, request: Request, told: Explanation | None = None) ->
     try:
         item = probe_item(host.view(request.name), host.recent(request.name), host.failures(request.name))
     except UnknownProbeError:
-        raise _unknown(request.name) from None
+        raise unknown_probe(request.name) from None
     envelope = Envelope(
         schema_version=SCHEMA_VERSION,
         generated_at=rfc3339(time.time()),
@@ -109,11 +113,3 @@ def _one(context: Context, request: Request, told: Explanation | None = None) ->
         explanation=None if told is None else explanation_item(told, rfc3339(told.at)),
     )
     return envelope_reply(request, envelope)
-
-
-def _unknown(name: str) -> Problem:
-    return Problem(
-        UNKNOWN_PROBE,
-        f"no probe is named {name[:256]!r}",
-        "list them with GET /probes?name=GLOB; encode the name in the path as %XX",
-    )

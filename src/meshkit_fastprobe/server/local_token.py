@@ -1,4 +1,4 @@
-"""Who may ask: the local token.
+"""The local token: how the CLI on the same host is known.
 
 On loopback or a unix socket without TLS, the default identity is whoever can read `<state_dir>/local-token`: the user this
 process runs as, and root. The token is new at each start. It travels in the Authorization header only: URLs end up in histories
@@ -8,20 +8,15 @@ and logs.
 from __future__ import annotations
 
 import errno
-import hmac
 import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.server.problems import HOST_REFUSED, UNAUTHENTICATED, Problem
-from meshkit_fastprobe.server.reply import Answer, Receive, Scope, Send
 
 TOKEN_FILE: Final = "local-token"  # noqa: S105 - the file's name, not a token
-OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
-LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MAX_TOKEN_FILE_BYTES: Final = 4096
 
 
@@ -89,63 +84,3 @@ def _replace(directory: int, name: str, content: bytes) -> None:
     except BaseException:
         os.unlink(temporary, dir_fd=directory)
         raise
-
-
-class Guard:
-    """Stands before every route: nothing but OPEN_PATHS is reached without the token. token None: nobody has one.
-
-    hosts: the Host headers that are answered, without port; None for all. A page in a browser whose name was rebound to
-    127.0.0.1 sends its own name, and is refused before anything else is looked at.
-    """
-
-    def __init__(self, app: Answer, token: str | None, hosts: frozenset[str] | None) -> None:
-        self._app = app
-        self._token = None if token is None else token.encode()
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            problem = self._refusal(scope)
-            if problem is not None:
-                await problem.reply()(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Problem | None:
-        if self._hosts is not None and not _is_for(self._hosts, scope):
-            return Problem(
-                HOST_REFUSED, "the Host header names another host", "ask for one of: " + ", ".join(sorted(self._hosts))
-            )
-        if not self._is_known(scope):
-            return Problem(
-                UNAUTHENTICATED,
-                "no Authorization header with a valid bearer token",
-                f"send 'Authorization: Bearer TOKEN' with what stands in <state_dir>/{TOKEN_FILE}; it is new at each start",
-                headers={"www-authenticate": 'Bearer realm="meshkit-fastprobe"'},
-            )
-        return None
-
-    def _is_known(self, scope: Scope) -> bool:
-        values = _header(scope, b"authorization")
-        if self._token is None or len(values) != 1:
-            return False
-        scheme, _, credentials = values[0].partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(credentials.strip(), self._token)
-
-
-def _is_for(hosts: frozenset[str], scope: Scope) -> bool:
-    values = _header(scope, b"host")
-    if len(values) != 1:
-        return False
-    host, colon, port = values[0].decode("latin-1").lower().rpartition(":")
-    if not (colon and port.isdigit()):
-        host = values[0].decode("latin-1").lower()
-    return host in hosts
-
-
-def _header(scope: Scope, name: bytes) -> list[bytes]:
-    headers: list[Any] = scope["headers"]
-    return [value for key, value in headers if key.lower() == name]

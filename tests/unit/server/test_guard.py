@@ -1,72 +1,25 @@
-"""The token file on a real file system, the guard on bare ASGI messages."""
+"""The guard on bare ASGI messages."""
 
 import json
 import os
-import stat
 
 import pytest
 import trio
 
-from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.server.auth import LOOPBACK_HOSTS, TOKEN_FILE, Guard, read_token, rotate_token
+from meshkit_fastprobe.access import SecuritySettings
+from meshkit_fastprobe.security.denials import Denials
+from meshkit_fastprobe.security.gate import Gate
+from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Guard
+from meshkit_fastprobe.server.identity import Identities
+from meshkit_fastprobe.server.peer import NOBODY, PEER, Peer
 from meshkit_fastprobe.server.reply import Reply
 
 
-def test_the_token_file_is_for_its_owner_alone_whatever_the_umask(tmp_path):
-    before = os.umask(0)
-    try:
-        token = rotate_token(tmp_path / "state")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "state" / TOKEN_FILE).stat().st_mode) == 0o600
-    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
-    assert read_token(tmp_path / "state") == token
-    assert len(token) >= 40
-
-
-def test_each_start_has_a_new_token_and_leaves_nothing_else_behind(tmp_path):
-    first = rotate_token(tmp_path)
-    second = rotate_token(tmp_path)
-    assert first != second
-    assert read_token(tmp_path) == second
-    assert [entry.name for entry in tmp_path.iterdir()] == [TOKEN_FILE]
-
-
-def test_a_symbolic_link_in_the_place_of_the_token_is_refused_and_not_followed(tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_text("mine")
-    state = tmp_path / "state"
-    state.mkdir()
-    (state / TOKEN_FILE).symlink_to(elsewhere)
-    with pytest.raises(ConfigError, match="not a regular file"):
-        rotate_token(state)
-    assert elsewhere.read_text() == "mine"
-    assert read_token(state) is None
-
-
-def test_a_directory_that_everybody_may_write_to_is_refused(tmp_path):
-    tmp_path.chmod(0o777)
-    with pytest.raises(ConfigError, match="chmod o-w"):
-        rotate_token(tmp_path)
-    tmp_path.chmod(0o1777)
-    rotate_token(tmp_path)
-
-
-def test_a_state_dir_that_is_a_file_is_a_configuration_error(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"host\.state_dir"):
-        rotate_token(tmp_path / "file")
-
-
-def test_no_token_file_reads_as_none(tmp_path):
-    assert read_token(tmp_path) is None
-    (tmp_path / TOKEN_FILE).touch()
-    assert read_token(tmp_path) is None
-
-
-def ask(path="/metrics", *headers, token="secret", hosts=LOOPBACK_HOSTS, kind="http"):
+def ask(path="/metrics", *headers, token="secret", hosts=LOOPBACK_HOSTS, kind="http", gate=None, denied=None, peer=NOBODY):
     """What a guarded app that always answers 200 gives for this request."""
     sent = []
+    denied = [] if denied is None else denied
+    gate = gate or Gate(SecuritySettings())
 
     async def send(message):
         sent.append(message)
@@ -80,7 +33,13 @@ def ask(path="/metrics", *headers, token="secret", hosts=LOOPBACK_HOSTS, kind="h
         "path": path,
         "headers": [(name.encode(), value.encode()) for name, value in headers],
     }
-    trio.run(Guard(Reply(200, "text/plain", b"in"), token, hosts), scope, receive, send)
+    guard = Guard(Reply(200, "text/plain", b"in"), Identities(token), gate, Denials(denied.append), hosts)
+
+    async def from_peer():
+        PEER.set(peer)
+        await guard(scope, receive, send)
+
+    trio.run(from_peer)
     return sent
 
 
@@ -159,3 +118,42 @@ def test_a_unix_socket_takes_any_host():
 
 def test_websockets_are_closed_unopened():
     assert ask("/livez", kind="websocket") == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:9464", "https://127.0.0.1", "http://[::1]:80"])
+def test_a_page_of_this_host_may_ask(origin):
+    assert ask("/metrics", HOST, BEARER, ("origin", origin))[0]["status"] == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example", ""])
+def test_a_page_of_another_site_may_not(origin):
+    start, body = ask("/metrics", HOST, BEARER, ("origin", origin))
+    assert (start["status"], json.loads(body["body"])["code"]) == (403, "origin_refused")
+
+
+def test_who_is_refused_is_written_down_once_with_the_address_and_without_the_token():
+    denied = []
+    ask("/metrics", HOST, ("authorization", "Bearer hunter2"), denied=denied, peer=Peer(address="127.0.0.9"))
+    assert [(entry.actor, entry.action, entry.result, entry.scope) for entry in denied] == [
+        ("unknown:127.0.0.9", "authenticate", "denied", "GET /metrics")
+    ]
+    assert "hunter2" not in repr(denied)
+
+
+def test_whoever_asks_too_often_is_told_when_to_come_back():
+    gate = Gate(SecuritySettings(max_rate=0.5))
+    assert ask("/metrics", HOST, BEARER, gate=gate)[0]["status"] == 200
+    start, body = ask("/metrics", HOST, BEARER, gate=gate)
+    assert (start["status"], json.loads(body["body"])["code"]) == (429, "too_often")
+    assert dict(start["headers"])[b"retry-after"] in {b"1", b"2"}
+    assert ask("/livez", HOST, gate=gate)[0]["status"] == 200
+
+
+def test_the_user_behind_a_unix_socket_is_known_without_a_token():
+    for uid, status in ((os.geteuid(), 200), (0, 200), (os.geteuid() + 1, 401), (None, 401)):
+        assert ask("/metrics", peer=Peer("unix", uid=uid), hosts=None)[0]["status"] == status
+
+
+def test_a_bad_token_is_refused_also_from_a_known_user():
+    peer = Peer("unix", uid=os.geteuid())
+    assert ask("/metrics", ("authorization", "Bearer wrong"), peer=peer, hosts=None)[0]["status"] == 401
