@@ -1,7 +1,8 @@
-"""Who may do what, as people write it down: permissions, the roles that bundle them, bindings, and where identities come from.
+"""Who may do what, as people write it down: permissions, roles, bindings, and where identities come from.
 
-Values only, for settings of every layer; security/ decides with them. The four grants of the mesh that callers may know map onto roles: mesh.read and mesh.observe are viewer, mesh.operate is
-operator, mesh.admin is admin. Nothing maps onto chaos roles: those are given by name or not at all.
+Values only, for settings of every layer; security/ decides with them. The four grants of the mesh that callers may know map
+onto roles: mesh.read and mesh.observe are viewer, mesh.operate is operator, mesh.admin is admin. Nothing maps onto chaos roles:
+those are given by name or not at all.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """Gives a role, or single permissions, to `user:GLOB`, `group:NAME` or `local` within a scope; with deny, takes them away."""
+    """Gives a role, or permissions, to `user:GLOB`, `group:NAME` or `local` within a scope; with deny, takes them away."""
 
     subject: str
     role: str = ""

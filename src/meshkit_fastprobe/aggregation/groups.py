@@ -105,7 +105,7 @@ class GroupReports:
 def _without_hidden(
     columns: dict[str, NDArray[Any]], numbering: Numbering, visible: NDArray[np.bool_]
 ) -> tuple[dict[str, NDArray[Any]], Numbering]:
-    """Base groups that are wholly visible; all others, and those that have no probes any more, go to a last row nobody is in."""
+    """Base groups that are wholly visible; others, and those without probes by now, go to a last row nobody is in."""
     group = columns["group"]
     shown = np.zeros(len(numbering.row_of_group), np.bool_)
     shown[group[visible]] = True

@@ -10,7 +10,14 @@ import msgspec
 
 from meshkit_fastprobe.access import LOCAL, ROLES, Binding, Permission, Scope, SecuritySettings, TokenSettings
 from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
-from meshkit_fastprobe.config.shapes import MAX_BINDINGS, MAX_REQUEST_RATE, MIN_REQUEST_RATE, BindingKeys, SecurityKeys, TokenKeys
+from meshkit_fastprobe.config.shapes import (
+    MAX_BINDINGS,
+    MAX_REQUEST_RATE,
+    MIN_REQUEST_RATE,
+    BindingKeys,
+    SecurityKeys,
+    TokenKeys,
+)
 from meshkit_fastprobe.config.tables import read_table
 from meshkit_fastprobe.model import MAX_NAME_LENGTH, TlsSettings
 
@@ -72,7 +79,9 @@ def check_security(security: SecuritySettings, at: At, problems: Problems) -> No
     if security.tokens is not None:
         for key, text in msgspec.structs.asdict(security.tokens).items():
             if not text or "\0" in text:
-                problems.add(at(f"security.tokens.{key}"), f"{shown(text)} says nothing", "write what the issuer of tokens uses")
+                problems.add(
+                    at(f"security.tokens.{key}"), f"{shown(text)} says nothing", "write what the issuer of tokens uses"
+                )
     if len(security.bindings) > MAX_BINDINGS:
         problems.add(at("security.binding"), f"more than {MAX_BINDINGS} bindings", "bind groups instead of single users")
     for index, binding in enumerate(security.bindings):

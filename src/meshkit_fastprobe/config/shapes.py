@@ -193,9 +193,7 @@ class BindingKeys(Struct, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema={"pattern": "^((user|group):.+|local)$"},
         ),
     ]
-    role: (
-        Annotated[str, Meta(description="A bundle of permissions.", extra_json_schema={"enum": [*ROLES]})] | UnsetType
-    ) = UNSET
+    role: Annotated[str, Meta(description="A bundle of permissions.", extra_json_schema={"enum": [*ROLES]})] | UnsetType = UNSET
     permissions: (
         Annotated[
             tuple[Annotated[str, Meta(extra_json_schema={"enum": [*map(str, Permission)]})], ...],
@@ -214,7 +212,9 @@ class BindingKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 class TokenKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[security.tokens]: whose bearer tokens are taken (JWT, signed with EdDSA, ES256 or RS256)."""
 
-    jwks_file: Annotated[str, Meta(description="The issuer's public keys; read again when it changes.", extra_json_schema=_FILE)]
+    jwks_file: Annotated[
+        str, Meta(description="The issuer's public keys; read again when it changes.", extra_json_schema=_FILE)
+    ]
     issuer: Annotated[str, Meta(description="What iss has to say.", extra_json_schema=_FILE)]
     audience: Annotated[str, Meta(description="What aud has to say or contain.", extra_json_schema=_FILE)]
     groups_claim: Annotated[str, Meta(description="Claim that lists the groups.", extra_json_schema=_FILE)] | UnsetType = UNSET

@@ -56,9 +56,7 @@ def _binding(binding: Binding) -> dict[str, Any]:
 
 
 def _without_none(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_none(part) if isinstance(part, Mapping) else part for key, part in value.items() if part is not None
-    }
+    return {key: _without_none(part) if isinstance(part, Mapping) else part for key, part in value.items() if part is not None}
 
 
 def _budgets(budgets: Budgets) -> dict[str, Any]:

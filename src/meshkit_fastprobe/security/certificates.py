@@ -32,7 +32,9 @@ class Revocations:
             crl = x509.load_pem_x509_crl(path.read_bytes())
         except (OSError, ValueError) as error:
             raise ConfigError(where, f"{path}: {error}", "name a CRL in PEM") from error
-        key: Any = authority.public_key()  # the annotation asks for kinds of keys that can sign a CRL; others are refused inside
+        key: Any = (
+            authority.public_key()
+        )  # the annotation asks for kinds of keys that can sign a CRL; others are refused inside
         if crl.issuer != authority.subject or not crl.is_signature_valid(key):
             raise ConfigError(where, f"{path} is not signed by the client CA", "name the CRL of that authority")
         self._revoked = frozenset(entry.serial_number for entry in crl)

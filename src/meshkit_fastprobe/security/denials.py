@@ -1,7 +1,7 @@
 """Denials, folded: whoever is refused all the time must not fill the disk with it.
 
-The first refusal of somebody for something is written at once; those that follow within a minute are counted, and their number is
-written when the minute is over. However many there are who try, a minute has a bounded number of records.
+The first refusal of somebody for something is written at once; those that follow within a minute are counted, and their
+number is written when the minute is over. However many there are who try, a minute has a bounded number of records.
 """
 
 from __future__ import annotations

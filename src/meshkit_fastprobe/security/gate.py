@@ -15,7 +15,7 @@ class Gate:
     def __init__(self, settings: SecuritySettings) -> None:
         self.policy = Policy(settings.all_bindings())
         self.rates = Rates(settings.max_rate)
-        self.decisions: Counter[tuple[Permission, bool]] = Counter()
+        self.decisions: Counter[tuple[str, bool]] = Counter()
         """How often each permission was given (True) and refused (False)."""
 
     def replace(self, settings: SecuritySettings) -> None:

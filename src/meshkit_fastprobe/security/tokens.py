@@ -123,10 +123,10 @@ def read_keys(path: Path) -> list[tuple[str, tuple[str, jwk.Key]]]:
 
 
 def _read_key(described: dict[str, Any]) -> tuple[str, tuple[str, jwk.Key]]:
-    kid, kind = described.get("kid", ""), described.get("kty")
+    kid, kind, curve = (str(described.get(field, "")) for field in ("kid", "kty", "crv"))
     if kind == "oct" or "d" in described:
         raise ValueError(f"key {kid!r} is secret: whoever could read this file could sign")
-    algorithm = described.get("alg") or _ALGORITHM_OF.get((kind, described.get("crv")))
+    algorithm = described.get("alg") or _ALGORITHM_OF.get((kind, curve))
     if algorithm not in ALGORITHMS:
         raise ValueError(f"key {kid!r} is for {algorithm!r}, not for one of {', '.join(ALGORITHMS)}; say so in its 'alg'")
     if (kind, algorithm) not in {("OKP", "EdDSA"), ("EC", "ES256"), ("RSA", "RS256")}:

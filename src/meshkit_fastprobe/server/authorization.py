@@ -72,7 +72,8 @@ class Authorization:
         if groups.overflowed:  # tag sets beyond the bound share a group, which then says nothing about its probes
             return await self._visible_by_name(policy, principal, snapshot)
         readable = [self._reads(policy, principal, cluster, namespace) for cluster, namespace, _, _ in groups.tags]
-        return np.array(readable, np.bool_)[snapshot.columns["group"]]
+        visible: NDArray[np.bool_] = np.array(readable, np.bool_)[snapshot.columns["group"]]
+        return visible
 
     async def _visible_by_name(self, policy: Policy, principal: Principal, snapshot: Snapshot) -> NDArray[np.bool_]:
         known = self._visible.get(principal)
@@ -105,9 +106,7 @@ class Authorization:
             raise _not_recorded(str(error)) from None
 
     def _resource(self, name: str, options: ProbeOptions) -> Resource:
-        return Resource(
-            host=self._host.settings.host, cluster=options.cluster, namespace=options.namespace, probe=name
-        )
+        return Resource(host=self._host.settings.host, cluster=options.cluster, namespace=options.namespace, probe=name)
 
     def _refused(self, principal: Principal, permission: Permission, scope: str) -> Problem:
         self._denials.deny(Entry(actor=principal.subject, action=permission, result=DENIED, scope=scope))
@@ -127,4 +126,6 @@ def unknown_probe(name: str) -> Problem:
 
 
 def _not_recorded(why: str) -> Problem:
-    return Problem(AUDIT_UNAVAILABLE, f"nothing was done: {why}", "look at the disk of the host's state_dir; nothing else stops it")
+    return Problem(
+        AUDIT_UNAVAILABLE, f"nothing was done: {why}", "look at the disk of the host's state_dir; nothing else stops it"
+    )

@@ -26,9 +26,7 @@ PRINCIPAL: Final = "meshkit_fastprobe.principal"
 class Guard:
     """hosts: the Host headers that are answered, without port; None for all (a unix socket, or a proxy that checks them)."""
 
-    def __init__(
-        self, app: Answer, identities: Identities, gate: Gate, denials: Denials, hosts: frozenset[str] | None
-    ) -> None:
+    def __init__(self, app: Answer, identities: Identities, gate: Gate, denials: Denials, hosts: frozenset[str] | None) -> None:
         self._app = app
         self._identities = identities
         self._gate = gate

@@ -35,7 +35,9 @@ def read_tls(settings: TlsSettings) -> Tls:
         context.load_cert_chain(settings.cert, settings.key)
     except OSError as error:  # an SSLError is one
         raise ConfigError(
-            f"{_WHERE}.cert", f"{settings.cert} with {settings.key}: {_said(error)}", "name a certificate in PEM and its own key"
+            f"{_WHERE}.cert",
+            f"{settings.cert} with {settings.key}: {_said(error)}",
+            "name a certificate in PEM and its own key",
         ) from error
     revocations = None
     if settings.client_ca is not None:

@@ -34,7 +34,9 @@ async def host(world, **changes):
 @asynccontextmanager
 async def client(diag, context, token=None, **options):
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=f"https://{diag.address}{PREFIX}", verify=context, headers=headers, **options) as http:
+    async with httpx.AsyncClient(
+        base_url=f"https://{diag.address}{PREFIX}", verify=context, headers=headers, **options
+    ) as http:
         yield http
 
 
@@ -194,14 +196,13 @@ async def test_the_local_user_may_be_given_less(world):
 
 
 async def test_audit_pages_go_back_to_the_first_record(world):
-    async with host(world) as diag:
-        async with client(diag, world.client_context(), diag.local_token) as http:
-            for _ in range(7):
-                assert (await http.post("/probes/edge:pause")).status_code == 200
-            seen, path = [], "/audit?page_size=3"
-            while path:
-                body = (await http.get(path)).json()
-                seen += [item["seq"] for item in body["items"]]
-                token = body.get("nextPageToken")
-                path = token and f"/audit?page_size=3&page_token={token}"
+    async with host(world) as diag, client(diag, world.client_context(), diag.local_token) as http:
+        for _ in range(7):
+            assert (await http.post("/probes/edge:pause")).status_code == 200
+        seen, path = [], "/audit?page_size=3"
+        while path:
+            body = (await http.get(path)).json()
+            seen += [item["seq"] for item in body["items"]]
+            token = body.get("nextPageToken")
+            path = token and f"/audit?page_size=3&page_token={token}"
     assert seen == [7, 6, 5, 4, 3, 2, 1]

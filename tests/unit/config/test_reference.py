@@ -26,7 +26,18 @@ from meshkit_fastprobe.config.tables import fields_of
 from meshkit_fastprobe.model import Settings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text()
-SHAPES = [HostKeys, ServerKeys, ServerTlsKeys, SecurityKeys, TokenKeys, BindingKeys, EngineKeys, BudgetsKeys, BudgetKeys, ProbeKeys]
+SHAPES = [
+    HostKeys,
+    ServerKeys,
+    ServerTlsKeys,
+    SecurityKeys,
+    TokenKeys,
+    BindingKeys,
+    EngineKeys,
+    BudgetsKeys,
+    BudgetKeys,
+    ProbeKeys,
+]
 ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, re.MULTILINE)}
 
 

@@ -35,7 +35,10 @@ class Client:
         path = path if path.startswith("/") else f"{PREFIX}/{path}"
         sent = {"authorization": "Bearer secret", **{name.replace("_", "-"): value for name, value in headers.items()}}
         transport = httpx.ASGITransport(self.app)
-        async with Audit(None, boot_id="boot") as audit, httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        async with (
+            Audit(None, boot_id="boot") as audit,
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
+        ):
             self.diag.audit = audit
             try:
                 return await http.request(method, path, headers=sent)

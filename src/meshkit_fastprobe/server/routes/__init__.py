@@ -56,7 +56,9 @@ ROUTES: Final = (
 assert {route.path for route in ROUTES if route.permission is None} == OPEN_PATHS, (
     "open is what the guard lets through, no more"
 )
-assert all((route.method == "GET") is (not route.action) for route in ROUTES), "what changes something is not a GET, and is audited"
+assert all((route.method == "GET") is (not route.action) for route in ROUTES), (
+    "what changes something is not a GET, and is audited"
+)
 
 
 async def admit(context: Context, spec: RouteSpec, request: Request) -> None:
