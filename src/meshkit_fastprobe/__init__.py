@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         BudgetUse,
         Explanation,
         Lane,
+        Maintenance,
+        Once,
         Outcome,
         Phases,
         ProbeOptions,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         Settings,
         State,
         Transition,
+        Weekly,
     )
     from meshkit_fastprobe.probes.dns import DnsProbe
     from meshkit_fastprobe.probes.exec import ExecProbe
@@ -74,6 +77,8 @@ _HOMES = {
         "BudgetUse",
         "Explanation",
         "Lane",
+        "Maintenance",
+        "Once",
         "Outcome",
         "Phases",
         "ProbeOptions",
@@ -84,6 +89,7 @@ _HOMES = {
         "Settings",
         "State",
         "Transition",
+        "Weekly",
     ),
     "probes.dns": ("DnsProbe",),
     "probes.exec": ("ExecProbe",),
@@ -120,8 +126,10 @@ __all__ = [
     "HttpProbe",
     "HttpsProbe",
     "Lane",
+    "Maintenance",
     "MissingExtraError",
     "NotRunningError",
+    "Once",
     "Outcome",
     "Phases",
     "ProbeOptions",
@@ -144,6 +152,7 @@ __all__ = [
     "Transition",
     "UnknownProbeError",
     "Via",
+    "Weekly",
     "load_config",
     "probe_kind",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, TypeAlias
 
 import msgspec
@@ -249,6 +250,39 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     client_ca: str | None = None
     client_crl: str | None = None
+
+
+class Once(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """From `start` until just before `end`; both know their time zone."""
+
+    start: datetime
+    end: datetime
+
+
+class Weekly(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """On each of these days ("mon" ... "sun") from `at` ("02:00") on, by the clocks of the time zone, for duration_s.
+
+    Where clocks skip `at`, it begins when they would have shown it otherwise; where they show it twice, at the first time only.
+    """
+
+    days: tuple[str, ...]
+    at: str
+    duration_s: float
+    time_zone: str = "UTC"
+
+
+class Maintenance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """While it lasts, probes that meet all that is given here run and count, but their changes are not announced.
+
+    name is a glob. `reason` is for the people who wonder.
+    """
+
+    reason: str
+    when: Once | Weekly
+    name: str | None = None
+    cluster: str | None = None
+    namespace: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,8 +20,8 @@ from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.injection import InjectionPoint
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.access import SecuritySettings
-from meshkit_fastprobe.aggregation.describe import describe
 from meshkit_fastprobe.aggregation.flapping import Flaps
+from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
 from meshkit_fastprobe.aggregation.windows import Windows
 from meshkit_fastprobe.config.diff import ReloadSummary, diff
@@ -30,7 +30,7 @@ from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.settings import check_settings
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.errors import ConfigError, MissingExtraError, NotRunningError, SkippedError
-from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State, Transition
+from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State
 from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
@@ -41,11 +41,12 @@ from meshkit_fastprobe.scheduling.changes import Changes, ChangeStream
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
 from meshkit_fastprobe.scheduling.explaining import FAILING_PROBES, of_failures
+from meshkit_fastprobe.scheduling.news import News
 from meshkit_fastprobe.scheduling.pump import Records
 from meshkit_fastprobe.scheduling.session import Session
 from meshkit_fastprobe.scheduling.sharing import MAX_BUDGET_GROUPS
 from meshkit_fastprobe.security.gate import Gate
-from meshkit_fastprobe.telemetry.logs import flush_transitions, log_transition
+from meshkit_fastprobe.telemetry.logs import flush_transitions
 
 if TYPE_CHECKING:  # needs the extra `server`
     from meshkit_fastprobe.security.audit import Audit
@@ -90,10 +91,15 @@ class Diagnostics:
             self.catalog, self.table, cluster=settings.cluster, native_lane=settings.native_lane and NATIVE_LANE
         )
         self._flaps = Flaps(settings.max_probes)
-        self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows, self._flaps.flapping)
+        self.maintenance = Upkeep(lambda: self._clocks.wall_s(self._clocks.schedule_ns()))
+        """Windows in which changes are not announced: those of the configuration, and those that code adds."""
+        self._builder = SnapshotBuilder(
+            settings, self.catalog, self.table, self.windows, self._flaps.flapping, self.maintenance
+        )
         self._batch = RecordBatch(BATCH_RECORDS)
         self._changes = Changes()
-        self._announcer = Announcer(self.catalog, self.table.column("state"), self._flaps, self._announce)
+        news = News(self._changes, self._clocks.wall_s)
+        self._announcer = Announcer(self.catalog, self.table.column("state"), self._flaps, self.maintenance, news)
         self._points: dict[str, InjectionPoint] = {}
         self._pending: list[Registration] = []
         self._running: Session | None = None
@@ -189,6 +195,7 @@ class Diagnostics:
         """What a loaded configuration file describes; its target files are watched while it runs."""
         diag = cls(config.settings)
         diag._config = config
+        diag.maintenance.configure(config.maintenance)
         diag._register_specs(config.probes)
         return diag
 
@@ -212,6 +219,8 @@ class Diagnostics:
                 self.remove(spec.name)
         self._register_specs(fresh)
         self._config = config
+        self.maintenance.configure(config.maintenance)
+        self._announcer.settle()
         return ReloadSummary(
             added=len(change.added),
             removed=len(change.removed),
@@ -466,22 +475,6 @@ class Diagnostics:
         self._registrar.configure(registration)
         if self._running:
             self._running.reschedule(registration)
-
-    def _announce(self, registration: Registration, move: Move) -> None:
-        change = Transition(
-            name=registration.name,
-            cluster=registration.options.cluster,
-            namespace=registration.options.namespace,
-            kind=registration.kind,
-            before=move.before,
-            after=move.after,
-            reason=move.reason,
-            message=registration.message or describe(move.result, move.reason, move.detail),
-            at=self._clocks.wall_s(move.at_ns),
-            flapping=move.flapping,
-        )
-        log_transition(change)
-        self._changes.publish(change)
 
 
 def _fixed(settings: Settings) -> Settings:

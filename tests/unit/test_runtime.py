@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -247,6 +248,63 @@ async def test_a_probe_that_flaps_is_announced_as_such_and_once_more_at_rest(moc
     up, down = (State.HEALTHY, False), (State.UNHEALTHY, False)
     told = [(change.after, change.flapping) async for change in changes]
     assert told == [up, down, up, down, up, (State.UNHEALTHY, True), up]
+
+
+async def test_what_happens_under_maintenance_is_announced_when_it_is_over_if_it_lasts(mock_clock):
+    diag, lasting, passing = diagnostics(), Script(), Script()
+    diag.add(lasting.check, name="lasting", interval="1s", fall=1, rise=1)
+    diag.add(passing.check, name="passing", interval="1s", fall=1, rise=1)
+    async with diag:
+        await trio.sleep(5)
+        changes = diag.changes()
+        start = datetime.fromtimestamp(diag.snapshot().taken_at + 10, UTC)
+        diag.maintenance.add(
+            fp.Maintenance(reason="work", when=fp.Once(start=start, end=start + timedelta(minutes=1)), name="*")
+        )
+        await trio.sleep(20)
+        lasting.fails = passing.fails = True
+        await trio.sleep(10)
+        assert diag.view("lasting").state is State.UNHEALTHY
+        assert diag.view("lasting").maintenance == diag.snapshot()["lasting"].maintenance == "work"
+        passing.fails = False
+        await trio.sleep(60)
+        assert diag.view("lasting").maintenance is None
+    assert [(change.name, change.before, change.after) async for change in changes] == [
+        ("lasting", State.HEALTHY, State.UNHEALTHY)
+    ]
+
+
+async def test_a_reload_closes_a_window_that_it_takes_away(tmp_path, mock_clock):
+    def load(text: str) -> Config:
+        file.write_text(text)
+        config = fp.load_config(file)
+        return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, engine="inline"))
+
+    file = tmp_path / "a.toml"
+    probe = '[[probe]]\nname = "a"\nkind = "tcp"\ntarget = "127.0.0.1:1"\nfall = 1\nenabled = false\n'
+    days = 'days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]\nat = "00:00"\nduration = "1d"\n'
+    diag = Diagnostics.from_config(load(f'[[maintenance]]\nreason = "always"\nname = "*"\n{days}{probe}'))
+    diag.resume("a")
+    async with diag:
+        changes = diag.changes()
+        diag.report("a", ok=False)
+        await trio.sleep(1)
+        assert diag.view("a").maintenance == "always"
+        await diag.reload(load(probe))
+        assert diag.view("a").maintenance is None
+    assert [change.after async for change in changes] == [State.UNHEALTHY]
+
+
+async def test_a_window_that_cannot_be_is_refused():
+    diag = diagnostics()
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with pytest.raises(fp.ConfigError, match="it would cover every probe"):
+        diag.maintenance.add(fp.Maintenance(reason="work", when=fp.Once(start=start, end=start + timedelta(hours=1))))
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001 - what is refused
+    with pytest.raises(fp.ConfigError, match="a time without its zone"):
+        diag.maintenance.add(fp.Maintenance(reason="work", when=fp.Once(start=naive, end=naive), name="*"))
+    with pytest.raises(ValueError, match="was not added"):
+        diag.maintenance.end(fp.Maintenance(reason="work", when=fp.Once(start=start, end=start), name="*"))
 
 
 async def test_unhealthy_probes_are_checked_at_their_own_pace(mock_clock):

@@ -16,6 +16,7 @@ from meshkit_fastprobe.aggregation.columns import RESULT_NAMES, Columns
 from meshkit_fastprobe.aggregation.describe import describe
 from meshkit_fastprobe.aggregation.directory import Directory
 from meshkit_fastprobe.aggregation.groups import QUANTILES, STATE_NAMES, Group, GroupReports, without_nan
+from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.aggregation.selection import select
 from meshkit_fastprobe.aggregation.windows import Windows
 from meshkit_fastprobe.errors import UnknownProbeError
@@ -55,6 +56,8 @@ class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
     suppressed: bool
     flapping: bool
+    maintenance: str | None
+    """Why changes are not announced now."""
     result: Result | None
     reason: Reason | None
     message: str
@@ -108,8 +111,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Wall-clock seconds."""
     names: list[str]
     columns: dict[str, NDArray[Any]]
-    """state, stale, suppressed, flapping, since, last_result (255: none yet), last_reason, last_detail, last_latency_s,
-    last_run (nan: never), ok, degraded, fail, timeout, error, skipped, transitions, interval_s, group, slot, kind."""
+    """state, stale, suppressed, flapping, maintenance, since, last_result (255: none yet), last_reason, last_detail,
+    last_latency_s, last_run (nan: never), ok, degraded, fail, timeout, error, skipped, transitions, interval_s, group, slot,
+    kind."""
     kinds: list[str]
     """By the numbers in columns["kind"]."""
     totals: Totals
@@ -193,9 +197,16 @@ class SnapshotBuilder:
     """Takes snapshots of one catalog and its table. What only changes with registrations is kept from one to the next."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, table: Table, windows: Windows, flapping: NDArray[np.bool_]
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        table: Table,
+        windows: Windows,
+        flapping: NDArray[np.bool_],
+        upkeep: Upkeep,
     ) -> None:
         self.catalog = catalog
+        self._upkeep = upkeep
         self._flapping = flapping
         self.reports = GroupReports(catalog.groups, windows)
         self._settings = settings
@@ -213,6 +224,7 @@ class SnapshotBuilder:
         columns = self._columns.read(directory.slots, now_ns, wall_s)
         columns["suppressed"] = directory.suppressed(columns["state"] == State.UNHEALTHY)
         columns["flapping"] = self._flapping[directory.slots]
+        columns["maintenance"] = self._upkeep.flags(directory, columns, self.catalog.groups)
         for column in columns.values():
             column.flags.writeable = False
         return Snapshot(
@@ -236,6 +248,8 @@ class SnapshotBuilder:
         suppressed = directory.suppressed(self._state[directory.slots] == State.UNHEALTHY)
         columns["suppressed"] = suppressed[[row]] if row is not None else np.zeros(1, bool)
         columns["flapping"] = self._flapping[[registration.slot]]
+        self._upkeep.look()
+        columns["maintenance"] = np.array([self._upkeep.covering(registration) is not None])
         return self.views_of([registration], columns, [0])[0]
 
     def recent(self, registration: Registration, now_ns: int, wall_s: float) -> list[RecentResult]:
@@ -261,7 +275,7 @@ class SnapshotBuilder:
         cells = zip(*(column[at].tolist() for column in columns.values()), strict=True)
         quantiles = self._quantiles(registrations)
         return [
-            _view(registration, dict(zip(columns, row, strict=True)), life)
+            _view(registration, dict(zip(columns, row, strict=True)), life, self._upkeep)
             for registration, row, life in zip(registrations, cells, quantiles, strict=True)
         ]
 
@@ -298,7 +312,7 @@ class SnapshotBuilder:
         )
 
 
-def _view(registration: Registration, at: dict[str, Any], quantiles: Sequence[float | None]) -> ProbeView:
+def _view(registration: Registration, at: dict[str, Any], quantiles: Sequence[float | None], upkeep: Upkeep) -> ProbeView:
     """at: the cells of the probe's row, by column."""
     options = registration.options
     result = None if at["last_result"] == NO_RESULT else Result(at["last_result"])
@@ -318,6 +332,7 @@ def _view(registration: Registration, at: dict[str, Any], quantiles: Sequence[fl
         stale=at["stale"],
         suppressed=at["suppressed"],
         flapping=at["flapping"],
+        maintenance=_maintenance(registration, upkeep) if at["maintenance"] else None,
         result=result,
         reason=reason,
         message=_message(registration, result, reason, at["last_detail"]),
@@ -334,6 +349,12 @@ def _view(registration: Registration, at: dict[str, Any], quantiles: Sequence[fl
         p90_s=quantiles[1],
         p99_s=quantiles[2],
     )
+
+
+def _maintenance(registration: Registration, upkeep: Upkeep) -> str:
+    """Why; "" when it ended after the snapshot was taken."""
+    window = upkeep.covering(registration)
+    return "" if window is None else window.reason
 
 
 def _message(registration: Registration, result: Result | None, reason: Reason | None, detail: int) -> str:

@@ -92,6 +92,8 @@ def probe_table(items: Sequence[Item], now: float, *, width: int, wide: bool = F
 def _remarks(item: Item) -> str:
     """Why it is not well, after what casts doubt on the state itself."""
     doubts = [word for word in ("stale", "suppressed", "flapping") if item.get(word)]
+    if item.get("maintenance"):
+        doubts.append(f"maintenance ({item['maintenanceReason']})" if item.get("maintenanceReason") else "maintenance")
     why = words.why(item) if item["state"] != "healthy" else ""
     return "; ".join([*doubts, why] if why else doubts)
 

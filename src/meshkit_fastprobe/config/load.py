@@ -13,6 +13,7 @@ from meshkit_fastprobe.config.dependencies import check_dependencies
 from meshkit_fastprobe.config.document import read_document
 from meshkit_fastprobe.config.files import matching, stamp
 from meshkit_fastprobe.config.gathering import Gathering
+from meshkit_fastprobe.config.maintenance import read_maintenance
 from meshkit_fastprobe.config.options import BUILT_IN, read_options
 from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
 from meshkit_fastprobe.config.plugins import load_plugins
@@ -81,8 +82,9 @@ def _assemble(document: Document, kinds: Kinds, problems: Problems) -> Config:
     _add_tables(gathering, root.at("probe"), data.get("probe", []), problems)
     if not len(problems):
         check_dependencies(gathering.specs, gathering.tables, problems)
+    maintenance = read_maintenance(root.at("maintenance"), data.get("maintenance", []), problems)
     problems.refuse()
-    return Config(settings, tuple(gathering.specs.values()), tuple(gathering.files), document, kinds)
+    return Config(settings, tuple(gathering.specs.values()), tuple(gathering.files), document, kinds, maintenance)
 
 
 def _check_top(root: Place, data: Mapping[str, Any], problems: Problems) -> None:

@@ -6,6 +6,7 @@ enforce them in words. A test holds the two together by trying every invalid exa
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -31,6 +32,10 @@ MAX_BINDINGS: Final = 100_000
 MIN_REQUEST_RATE: Final = 0.1
 MAX_REQUEST_RATE: Final = 1_000_000
 MAX_SERVER_NAMES: Final = 64
+
+MAX_MAINTENANCE: Final = 1000
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+AT_PATTERN: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 _DURATION: Final = {"pattern": DURATION_PATTERN, "minimum": 0}
 _FILE: Final = {"minLength": 1}
@@ -317,6 +322,39 @@ class BudgetsKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = UNSET
 
 
+class MaintenanceKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[[maintenance]]: when changes of which probes are not announced. Either start and end, or days, at and duration."""
+
+    reason: Annotated[str, _text("Why, for the people who wonder.", least=1)]
+    start: Annotated[datetime, Meta(description="When it begins, once.")] | UnsetType = UNSET
+    end: Annotated[datetime, Meta(description="When it ends, once; at most 90 days after start.")] | UnsetType = UNSET
+    days: (
+        Annotated[
+            tuple[Annotated[str, Meta(extra_json_schema={"enum": list(WEEKDAYS)})], ...],
+            Meta(description="Days of the week on which it begins.", extra_json_schema={"minItems": 1, **_UNIQUE}),
+        ]
+        | UnsetType
+    ) = UNSET
+    at: (
+        Annotated[
+            str, Meta(description="When it begins on each of these days: 02:00.", extra_json_schema={"pattern": AT_PATTERN})
+        ]
+        | UnsetType
+    ) = UNSET
+    duration: Annotated[Span, _duration("How long it lasts each time, 1s to 7d.")] | UnsetType = UNSET
+    time_zone: (
+        Annotated[str, _text('Of times that do not say it themselves, as "Europe/Berlin"; by default UTC.', least=1)]
+        | UnsetType
+    ) = UNSET
+    name: Annotated[str, _text("Probes whose name matches this pattern (* ? [...]).", least=1)] | UnsetType = UNSET
+    cluster: Annotated[str, _text("Probes of this cluster.")] | UnsetType = UNSET
+    namespace: Annotated[str, _text("Probes of this namespace.")] | UnsetType = UNSET
+    labels: (
+        Annotated[dict[str, _LabelValue], Meta(description="Probes with all of these tags.", extra_json_schema=_LABELS)]
+        | UnsetType
+    ) = UNSET
+
+
 class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -333,4 +371,7 @@ class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    maintenance: Annotated[tuple[MaintenanceKeys, ...], Meta(extra_json_schema={"maxItems": MAX_MAINTENANCE})] | UnsetType = (
+        UNSET
+    )
     probe: tuple[dict[str, Any], ...] | UnsetType = UNSET

@@ -13,7 +13,7 @@ from meshkit_fastprobe.access import ANYWHERE, Binding, SecuritySettings
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
-from meshkit_fastprobe.model import Budget, Budgets, ProbeOptions, Settings
+from meshkit_fastprobe.model import Budget, Budgets, Maintenance, ProbeOptions, Settings, Weekly
 
 REDACTED: Final = "<redacted>"
 
@@ -25,7 +25,12 @@ def effective(config: Config, name: str = "*") -> dict[str, Any]:
 
     Loading it gives the same probes, but for values of headers that look like secrets: they read REDACTED.
     """
-    return {**_settings(config.settings), "probe": [_probe(spec) for spec in config.probes if fnmatchcase(spec.name, name)]}
+    windows = {"maintenance": [_window(window) for window in config.maintenance]} if config.maintenance else {}
+    return {
+        **_settings(config.settings),
+        **windows,
+        "probe": [_probe(spec) for spec in config.probes if fnmatchcase(spec.name, name)],
+    }
 
 
 def _settings(settings: Settings) -> dict[str, Any]:
@@ -66,6 +71,18 @@ def _budgets(budgets: Budgets) -> dict[str, Any]:
 
 def _budget(budget: Budget) -> dict[str, Any]:
     return {key: value for key, value in msgspec.structs.asdict(budget).items() if value is not None}
+
+
+def _window(window: Maintenance) -> dict[str, Any]:
+    when = window.when
+    told = {"reason": window.reason} | msgspec.structs.asdict(when)
+    if isinstance(when, Weekly):
+        told |= {"days": list(when.days), "duration": format_duration(told.pop("duration_s"))}
+    else:
+        told |= {"start": when.start.isoformat(), "end": when.end.isoformat()}
+    scope = {key: getattr(window, key) for key in ("name", "cluster", "namespace")}
+    told |= {key: value for key, value in scope.items() if value is not None}
+    return told | ({"labels": dict(window.labels)} if window.labels else {})
 
 
 def _probe(spec: ProbeSpec) -> dict[str, Any]:

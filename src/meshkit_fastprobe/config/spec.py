@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import msgspec
 
 from meshkit_fastprobe.config.places import Source
-from meshkit_fastprobe.model import ProbeOptions, Settings
+from meshkit_fastprobe.model import Maintenance, ProbeOptions, Settings
 
 
 class ProbeLike(Protocol):
@@ -73,6 +73,8 @@ class Config(msgspec.Struct, frozen=True, eq=False):
     document: Document
     kinds: Kinds
     """The registry with what the plug-ins of this file added."""
+
+    maintenance: tuple[Maintenance, ...] = ()
 
     @property
     def by_name(self) -> dict[str, ProbeSpec]:

@@ -76,6 +76,9 @@ def explain(
     if expected is None and choices:
         problems.add(place, f"{shown(value)} is not known", suggestion(str(value), choices))
         return
+    if "RFC3339" in text:
+        problems.add(f"{place}{path}", f"{shown(value)} is not a time", "write it as 2026-12-01T22:00:00+01:00")
+        return
     if expected is None:
         problems.add(f"{place}{path}", f"{shown(value)} cannot be: {_at_path.sub('', text)}")
         return

@@ -47,6 +47,7 @@ class ProbeItem(Body):
     stale: bool
     suppressed: bool
     flapping: bool
+    maintenance: bool
     interval_seconds: float
     timeout_seconds: float
     runs: dict[str, int]
@@ -56,6 +57,7 @@ class ProbeItem(Body):
     reason: str | None = None
     message: str = ""
     detail: int = 0
+    maintenance_reason: str | None = None
     latency_seconds: float | None = None
     last_run: str | None = None
     success_ratio: float | None = None
@@ -140,6 +142,8 @@ def probe_item(view: ProbeView, recent: list[RecentResult] | None = None, failur
         stale=view.stale,
         suppressed=view.suppressed,
         flapping=view.flapping,
+        maintenance=view.maintenance is not None,
+        maintenance_reason=view.maintenance or None,
         interval_seconds=view.interval_s,
         timeout_seconds=view.timeout_s,
         runs=view.runs,

@@ -5,6 +5,7 @@ import pytest
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.flapping import Flaps
+from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.aggregation.snapshot import SnapshotBuilder
 from meshkit_fastprobe.aggregation.windows import Windows
 from meshkit_fastprobe.model import Lane, ProbeOptions, Reason, Result, Settings
@@ -30,10 +31,11 @@ class World:
         self.catalog = Catalog(capacity)
         self.windows = Windows(self.table, self.catalog.groups, frame_s)
         self.flaps = Flaps(capacity)
-        self.builder = SnapshotBuilder(
-            Settings(host="h1", cluster="eu-1"), self.catalog, self.table, self.windows, self.flaps.flapping
-        )
         self.now_ns = BEGIN_NS
+        self.upkeep = Upkeep(lambda: self.wall_s)
+        self.builder = SnapshotBuilder(
+            Settings(host="h1", cluster="eu-1"), self.catalog, self.table, self.windows, self.flaps.flapping, self.upkeep
+        )
 
     @property
     def wall_s(self):

@@ -29,6 +29,7 @@ def item(name: str, state: str, **more) -> dict:
         "stale": False,
         "suppressed": False,
         "flapping": False,
+        "maintenance": False,
         "intervalSeconds": 5.0,
         "timeoutSeconds": 1.0,
         "runs": {"ok": 120, "degraded": 0, "fail": 3, "timeout": 0, "error": 0},

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from meshkit_fastprobe.config.show import effective
 from meshkit_fastprobe.config.spec import Config
 from meshkit_fastprobe.config.toml import to_toml
 from meshkit_fastprobe.errors import MAX_ERRORS_SHOWN, ConfigError, ConfigErrors
-from meshkit_fastprobe.model import ServerSettings, Settings
+from meshkit_fastprobe.model import Once, ServerSettings, Settings
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.http import HttpProbe
 from meshkit_fastprobe.probes.http_expect import HttpExpect
@@ -365,3 +366,15 @@ def test_any_document_is_a_config_or_a_config_error(document: dict[str, Any]) ->
 def test_any_text_is_a_config_or_a_config_error(text: str) -> None:
     with contextlib.suppress(ConfigError):
         build(parse_document("f.toml", text), builtin_kinds)
+
+
+def test_times_of_toml_without_an_offset_are_in_the_zone_of_the_window(tmp_path: Path) -> None:
+    path = tmp_path / "fastprobe.toml"
+    path.write_text(
+        '[[maintenance]]\nreason = "work"\nname = "*"\nstart = 2026-07-01T02:00:00\nend = 2026-07-01T01:00:00Z\n'
+        'time_zone = "Europe/Berlin"\n'
+    )
+    [window] = load(path, builtin_kinds).maintenance
+    assert isinstance(window.when, Once)
+    assert window.when.start.timestamp() == datetime(2026, 7, 1, tzinfo=UTC).timestamp()
+    assert window.when.end - window.when.start.astimezone(UTC) == timedelta(hours=1)

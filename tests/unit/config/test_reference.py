@@ -16,6 +16,7 @@ from meshkit_fastprobe.config.shapes import (
     BudgetsKeys,
     EngineKeys,
     HostKeys,
+    MaintenanceKeys,
     ProbeKeys,
     SecurityKeys,
     ServerKeys,
@@ -36,6 +37,7 @@ SHAPES = [
     EngineKeys,
     BudgetsKeys,
     BudgetKeys,
+    MaintenanceKeys,
     ProbeKeys,
 ]
 ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, re.MULTILINE)}

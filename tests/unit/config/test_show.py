@@ -22,6 +22,7 @@ def test_what_is_shown_reads_back_as_the_same_configuration(path: Path) -> None:
     config = load(path, builtin_kinds)
     again = build(parse_document(str(path), to_toml(effective(config))), builtin_kinds)
     assert again.settings == config.settings
+    assert again.maintenance == config.maintenance
     assert [msgspec.structs.replace(spec, source="") for spec in again.probes if spec.name != "web"] == [
         msgspec.structs.replace(spec, source="") for spec in config.probes if spec.name != "web"
     ]

@@ -57,6 +57,7 @@ def test_a_probe_that_never_ran_says_nothing_about_results(client, fleet):
         "stale": False,
         "suppressed": False,
         "flapping": False,
+        "maintenance": False,
         "intervalSeconds": 10.0,
         "timeoutSeconds": 1.0,
         "runs": {"ok": 0, "degraded": 0, "fail": 0, "timeout": 0, "error": 0},
