@@ -101,6 +101,8 @@ class Diagnostics:
         news = News(self._changes, self._clocks.wall_s)
         self._announcer = Announcer(self.catalog, self.table.column("state"), self._flaps, self.maintenance, news)
         self._points: dict[str, InjectionPoint] = {}
+        self._leaving = trio.Event()
+        self._served = trio.Event()
         self._pending: list[Registration] = []
         self._running: Session | None = None
         self._context: AbstractAsyncContextManager[None] | None = None
@@ -286,7 +288,7 @@ class Diagnostics:
     @property
     def ready(self) -> bool:
         """Whether probes are being run: what /readyz answers."""
-        return self._running is not None
+        return self._running is not None and (self.settings.server is None or not self._leaving.is_set())
 
     @property
     def dropped(self) -> int:
@@ -372,6 +374,7 @@ class Diagnostics:
                 try:
                     await self._start(running, nursery)
                     yield
+                    await self._leave()
                 except Exception as error:  # noqa: BLE001 - raised again below
                     failure = error
                 nursery.cancel_scope.cancel()
@@ -386,11 +389,27 @@ class Diagnostics:
                 from meshkit_fastprobe.server.serve import serve
             except ModuleNotFoundError as error:
                 raise MissingExtraError("Settings.server", "server") from error
-            self.address = await nursery.start(serve, self, self.settings.server)
+            self._leaving = trio.Event()
+            self._served = trio.Event()
+            self.address = await nursery.start(self._serve, serve)
         running.start(nursery)
         nursery.start_soon(self._keep_target_files)
         self.started_ns = running.place(self._pending)
         self._pending = []
+
+    async def _serve(self, serve: Any, task_status: trio.TaskStatus[str]) -> None:
+        try:
+            await serve(self, self.settings.server, self._leaving, task_status=task_status)
+        finally:
+            self._served.set()
+
+    async def _leave(self) -> None:
+        """Readiness goes first; then the endpoints end what they are answering. Probes run on meanwhile."""
+        if self.settings.server is None:
+            return
+        self._leaving.set()
+        with trio.CancelScope(shield=True):
+            await self._served.wait()
 
     def _stop(self, running: Session) -> None:
         running.stop()

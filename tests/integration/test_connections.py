@@ -28,7 +28,7 @@ async def serving(answer, **options):
     with listening(TcpAddress("127.0.0.1", 0)) as (sock, bound):
         async with trio.open_nursery() as nursery:
             loop = ConnectionLoop(Drain(answer), **options)
-            nursery.start_soon(loop.run, sock)
+            nursery.start_soon(loop.run, sock, trio.Event())
             yield Served(loop, bound.port, nursery.cancel_scope)
             nursery.cancel_scope.cancel()
 

@@ -18,6 +18,7 @@ from meshkit_fastprobe.security.denials import Denials
 from meshkit_fastprobe.server.authorization import Authorization
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.drain import Drain
+from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Guard
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
@@ -36,6 +37,7 @@ def build_app(
     identities: Identities,
     *,
     denials: Denials | None = None,
+    events: Events | None = None,
     prefix: str = DEFAULT_PREFIX,
     hosts: frozenset[str] | None = LOOPBACK_HOSTS,
     per_probe_metrics: bool = True,
@@ -43,10 +45,11 @@ def build_app(
     """The endpoints of one Diagnostics. It must be called on the thread of that Diagnostics: it reads the table.
 
     identities: what proves who asks; nobody else is let in but to /livez and /readyz. denials: where refusals are written down.
+    events: what /events tells; somebody has to run it.
     hosts: Host headers that are answered; None for all (a unix socket, or a proxy that checks them).
     """
     denials = denials or Denials(_log_denial)
-    context = Context(diag, Exposition(diag), Authorization(diag, diag.gate, denials), per_probe_metrics)
+    context = Context(diag, Exposition(diag), Authorization(diag, diag.gate, denials), events or Events(), per_probe_metrics)
     # Starlette asks for its own Response class where any ASGI callable does.
     problems: dict[Any, Any] = {HTTPException: _routing_problem, Exception: _internal}
     app = Starlette(

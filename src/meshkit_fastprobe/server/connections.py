@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,8 @@ from meshkit_fastprobe.server.tls import Tls
 MAX_CONNECTIONS: Final = 2048
 HANDSHAKE_S: Final = 10.0
 """For TLS: a visitor that says nothing holds a place no longer."""
+GRACE_S: Final = 3.0
+"""For requests in flight, when the host leaves."""
 IDLE_S: Final = 30.0
 """Between two requests, and for the headers of one to arrive."""
 MAX_HEADER_BYTES: Final = 16 * 1024
@@ -86,13 +89,27 @@ class ConnectionLoop:
         self._config = hypercorn_config()
         self._context = WorkerContext(None)
         self._max_connections = max_connections
+        self._empty = trio.Event()
         self.open = 0
         self.refused = 0
 
-    async def run(self, sock: socket.socket) -> None:
-        """Until cancelled, which closes the connections too. The socket is closed at the end."""
+    async def run(self, sock: socket.socket, leaving: trio.Event) -> None:
+        """Until `leaving`, or until cancelled, which breaks connections off. The socket is closed at the end.
+
+        On leaving nobody is accepted any more, idle connections are closed, and requests in flight have GRACE_S to end.
+        """
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-        await trio.serve_listeners(self._handle, [listener])
+        async with trio.open_nursery() as visitors:
+            async with trio.open_nursery() as accepting:
+                accepting.start_soon(partial(trio.serve_listeners, self._handle, [listener], handler_nursery=visitors))
+                await leaving.wait()
+                accepting.cancel_scope.cancel()
+            await self._context.terminated.set()
+            with trio.move_on_after(GRACE_S):
+                while self.open:
+                    self._empty = trio.Event()
+                    await self._empty.wait()
+            visitors.cancel_scope.cancel()
 
     async def _handle(self, stream: trio.SocketStream) -> None:
         if self.open >= self._max_connections:
@@ -105,6 +122,8 @@ class ConnectionLoop:
             log.exception("a connection ended in an error")
         finally:
             self.open -= 1
+            if not self.open:
+                self._empty.set()
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         visitor: Any = stream  # hypercorn's annotation asks for an SSL stream; its code reads any

@@ -6,6 +6,7 @@ import msgspec
 
 from meshkit_fastprobe.security.policy import Principal
 from meshkit_fastprobe.server.authorization import Authorization
+from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import PRINCIPAL
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.query import Query
@@ -17,6 +18,7 @@ class Context(msgspec.Struct, frozen=True):
     host: Host
     exposition: Exposition
     authorization: Authorization
+    events: Events
     per_probe_metrics: bool
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import aclosing
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -59,6 +60,33 @@ class PagedReply(msgspec.Struct, frozen=True):
                 if not page:
                     await trio.lowlevel.checkpoint()
                 elif not await _patiently(send, {"type": "http.response.body", "body": page, "more_body": True}):
+                    break
+            else:
+                whole = True
+            nursery.cancel_scope.cancel()
+        return whole
+
+
+class StreamReply(msgspec.Struct, frozen=True):
+    """An answer without an end of its own: texts as they come. An empty text is a turn of work."""
+
+    media_type: str
+    texts: AsyncGenerator[bytes, None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not await _patiently(send, _start(200, self.media_type, {})):
+            return
+        if scope["method"] == "HEAD" or await self._send_texts(receive, send):
+            await _patiently(send, {"type": "http.response.body", "body": b""})
+
+    async def _send_texts(self, receive: Receive, send: Send) -> bool:
+        whole = False
+        async with trio.open_nursery() as nursery, aclosing(self.texts) as texts:
+            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            async for text in texts:
+                if not text:
+                    await trio.lowlevel.checkpoint()
+                elif not await _patiently(send, {"type": "http.response.body", "body": text, "more_body": True}):
                     break
             else:
                 whole = True

@@ -12,17 +12,20 @@ from typing import Protocol
 import trio
 
 from meshkit_fastprobe.model import ServerSettings
+from meshkit_fastprobe.scheduling.changes import ChangeStream
 from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.boot import boot_id
 from meshkit_fastprobe.security.denials import Denials
 from meshkit_fastprobe.security.tokens import Tokens
 from meshkit_fastprobe.server.app import build_app
 from meshkit_fastprobe.server.connections import ConnectionLoop
+from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
 from meshkit_fastprobe.server.listen import TcpAddress, listening, parse_listen
 from meshkit_fastprobe.server.local_token import rotate_token
+from meshkit_fastprobe.server.telling import tell_head, tell_transitions
 from meshkit_fastprobe.server.tls import Tls, read_tls
 
 log = logging.getLogger("meshkit_fastprobe.server")
@@ -33,43 +36,63 @@ class ServedHost(Host, Protocol):
     """Set while the endpoints are served: what the token file holds, or all there is when there is no state_dir."""
     audit: Audit | None
 
+    def changes(self) -> ChangeStream: ...
+
 
 async def serve(
-    diag: ServedHost, settings: ServerSettings, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+    diag: ServedHost,
+    settings: ServerSettings,
+    leaving: trio.Event,
+    *,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until cancelled; started with the address, in the setting's form. ConfigError when it cannot be listened on."""
+    """Serve until `leaving`, and a few seconds longer for who is being answered; or until cancelled.
+
+    Started with the address, in the setting's form. ConfigError when it cannot be listened on.
+    """
     address = parse_listen(settings.listen, encrypted=settings.tls is not None)
     tls = None if settings.tls is None else read_tls(settings.tls)
     wanted = diag.settings.security.tokens
     tokens = None if wanted is None else Tokens(wanted)
     with listening(address) as (sock, bound):
         # After the bind: a second process on the same address must not take the first one's token and audit away.
-        async with _audit_of(diag) as denials:
+        events = Events()
+        async with _audit_of(diag, events) as denials, trio.open_nursery() as nursery:
             token = _local_token(diag)
             app = build_app(
                 diag,
                 Identities(token, tokens, None if tls is None else tls.revocations),
                 denials=denials,
+                events=events,
                 prefix=settings.prefix,
                 hosts=_hosts(settings, bound if isinstance(bound, TcpAddress) else None, tls),
                 per_probe_metrics=settings.per_probe_metrics,
             )
+            nursery.start_soon(events.run)
+            nursery.start_soon(tell_transitions, diag, diag.changes(), events)
+            nursery.start_soon(_close_on_leaving, events, leaving)
             diag.local_token = token
             try:
                 log.info("listening on %s", bound)
                 task_status.started(str(bound))
-                await ConnectionLoop(app, tls, max_connections=settings.max_connections).run(sock)
+                await ConnectionLoop(app, tls, max_connections=settings.max_connections).run(sock, leaving)
             finally:
                 diag.local_token = None
+            nursery.cancel_scope.cancel()
+
+
+async def _close_on_leaving(events: Events, leaving: trio.Event) -> None:
+    await leaving.wait()
+    events.close()
 
 
 @asynccontextmanager
-async def _audit_of(diag: ServedHost) -> AsyncIterator[Denials]:
+async def _audit_of(diag: ServedHost, events: Events) -> AsyncIterator[Denials]:
     state_dir = diag.settings.state_dir
     directory = None if state_dir is None else Path(state_dir) / "audit"
     if directory is not None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    async with Audit(directory, boot_id=boot_id()) as audit:
+    async with Audit(directory, boot_id=boot_id(), on_head=lambda head: tell_head(diag, head, events)) as audit:
         diag.audit = audit
         denials = Denials(audit.note)
         try:

@@ -15,7 +15,7 @@ from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.guard import OPEN_PATHS
 from meshkit_fastprobe.server.reply import Answer
-from meshkit_fastprobe.server.routes import audit, groups, health, metrics, probes
+from meshkit_fastprobe.server.routes import audit, events, groups, health, metrics, probes
 
 Handler: TypeAlias = Callable[[Context, Request], Awaitable[Answer]]
 
@@ -50,6 +50,7 @@ ROUTES: Final = (
     RouteSpec("POST", "/probes/{name}:pause", Permission.PROBES_WRITE, probes.pause_probe, Over.PROBE, "probe.pause"),
     RouteSpec("POST", "/probes/{name}:resume", Permission.PROBES_WRITE, probes.resume_probe, Over.PROBE, "probe.resume"),
     RouteSpec("GET", "/groups", Permission.PROBES_READ, groups.list_groups, Over.SOME),
+    RouteSpec("GET", "/events", Permission.PROBES_READ, events.follow, Over.SOME),
     RouteSpec("GET", "/audit", Permission.AUDIT_READ, audit.list_records),
 )
 
