@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import repeat
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 import trio
@@ -29,7 +29,7 @@ from meshkit_fastprobe.config.load import load, refresh, target_files_changed
 from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.settings import check_settings
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
-from meshkit_fastprobe.errors import ConfigError, MissingExtraError, NotRunningError, SkippedError
+from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
 from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State
 from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
@@ -46,10 +46,8 @@ from meshkit_fastprobe.scheduling.pump import Records
 from meshkit_fastprobe.scheduling.session import Session
 from meshkit_fastprobe.scheduling.sharing import MAX_BUDGET_GROUPS
 from meshkit_fastprobe.security.gate import Gate
+from meshkit_fastprobe.server.endpoints import Endpoints
 from meshkit_fastprobe.telemetry.logs import flush_transitions
-
-if TYPE_CHECKING:  # needs the extra `server`
-    from meshkit_fastprobe.security.audit import Audit
 
 C = TypeVar("C", bound="Check | AsyncCheck")
 
@@ -74,14 +72,9 @@ class Diagnostics:
         self.table = Table(settings.max_probes, MAX_GROUPS)
         self._failures = Failures(settings.max_probes, FAILING_PROBES)
         self.windows = Windows(self.table, self.catalog.groups, settings.window_frame_s)
-        self.address: str | None = None
-        """Where the endpoints listen, once they do."""
-        self.local_token: str | None = None
-        """The bearer token of this host, while the endpoints are served."""
         self.gate = Gate(settings.security)
         """Who may do what here; what the endpoints ask."""
-        self.audit: Audit | None = None
-        """The record of who did what, while the endpoints are served."""
+        self.endpoints = Endpoints()
         self.descriptors: Budget | None = None
         """How many connections the native lane may hold, and why, once running."""
         self.started_ns = 0
@@ -101,8 +94,6 @@ class Diagnostics:
         news = News(self._changes, self._clocks.wall_s)
         self._announcer = Announcer(self.catalog, self.table.column("state"), self._flaps, self.maintenance, news)
         self._points: dict[str, InjectionPoint] = {}
-        self._leaving = trio.Event()
-        self._served = trio.Event()
         self._pending: list[Registration] = []
         self._running: Session | None = None
         self._context: AbstractAsyncContextManager[None] | None = None
@@ -288,7 +279,7 @@ class Diagnostics:
     @property
     def ready(self) -> bool:
         """Whether probes are being run: what /readyz answers."""
-        return self._running is not None and (self.settings.server is None or not self._leaving.is_set())
+        return self._running is not None and not self.endpoints.leaving
 
     @property
     def dropped(self) -> int:
@@ -302,6 +293,16 @@ class Diagnostics:
         return self._syn_retransmissions + self.engine_stats().get("syn_retransmissions", 0)
 
     @property
+    def address(self) -> str | None:
+        """Where the endpoints listen, once they do."""
+        return self.endpoints.address
+
+    @property
+    def local_token(self) -> str | None:
+        """The bearer token of this host, while the endpoints are served."""
+        return self.endpoints.local_token
+
+    @property
     def decisions(self) -> Mapping[tuple[str, bool], int]:
         """How often the endpoints gave (True) and refused (False) each permission."""
         return self.gate.decisions
@@ -309,7 +310,8 @@ class Diagnostics:
     @property
     def audit_records(self) -> int:
         """Records that the audit has written since the endpoints were opened."""
-        return 0 if self.audit is None else self.audit.records
+        audit = self.endpoints.audit
+        return 0 if audit is None else audit.records
 
     def engine_stats(self) -> dict[str, int]:
         """Counters of the native engine (see engine.h); empty while not running."""
@@ -374,7 +376,7 @@ class Diagnostics:
                 try:
                     await self._start(running, nursery)
                     yield
-                    await self._leave()
+                    await self.endpoints.leave()
                 except Exception as error:  # noqa: BLE001 - raised again below
                     failure = error
                 nursery.cancel_scope.cancel()
@@ -385,36 +387,15 @@ class Diagnostics:
 
     async def _start(self, running: Session, nursery: trio.Nursery) -> None:
         if self.settings.server is not None:  # first: importing takes a while, and nothing should fall due in it
-            try:
-                from meshkit_fastprobe.server.serve import serve
-            except ModuleNotFoundError as error:
-                raise MissingExtraError("Settings.server", "server") from error
-            self._leaving = trio.Event()
-            self._served = trio.Event()
-            self.address = await nursery.start(self._serve, serve)
+            await self.endpoints.open(self, nursery)
         running.start(nursery)
         nursery.start_soon(self._keep_target_files)
         self.started_ns = running.place(self._pending)
         self._pending = []
 
-    async def _serve(self, serve: Any, task_status: trio.TaskStatus[str]) -> None:
-        try:
-            await serve(self, self.settings.server, self._leaving, task_status=task_status)
-        finally:
-            self._served.set()
-
-    async def _leave(self) -> None:
-        """Readiness goes first; then the endpoints end what they are answering. Probes run on meanwhile."""
-        if self.settings.server is None:
-            return
-        self._leaving.set()
-        with trio.CancelScope(shield=True):
-            await self._served.wait()
-
     def _stop(self, running: Session) -> None:
         running.stop()
         self._running = None
-        self.address = None
         stats = running.engine.stats()
         self._records_lost += stats["records_dropped"]
         self._syn_retransmissions += stats["syn_retransmissions"]

@@ -126,7 +126,7 @@ async def test_who_may_read_the_audit_is_told_of_its_head():
             url = f"http://{diag.address}/meshkit/diagnostics/v1/probes/a:pause"
             assert (await client.post(url)).status_code == 200
         event, _, data = await stream.next()
-        assert (event, data["seq"], data["mac"]) == ("audit", 1, diag.audit.head.mac.hex())
+        assert (event, data["seq"], data["mac"]) == ("audit", 1, diag.endpoints.audit.head.mac.hex())
 
 
 async def test_leaving_ends_streams_orderly_and_readiness_first():

@@ -97,7 +97,7 @@ class Authorization:
 
     async def record(self, principal: Principal, action: str, scope: str) -> None:
         """Write down what is about to be done; Problem, and then it must not be done, when that fails."""
-        audit = self._host.audit
+        audit = self._host.endpoints.audit
         if audit is None:
             raise _not_recorded("this host keeps no audit while it is not serving")
         try:

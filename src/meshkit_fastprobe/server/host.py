@@ -7,8 +7,8 @@ from typing import Protocol
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot
 from meshkit_fastprobe.model import Explanation, RunReport, Settings
 from meshkit_fastprobe.probes.catalog import Catalog
-from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.gate import Gate
+from meshkit_fastprobe.server.endpoints import Endpoints
 from meshkit_fastprobe.telemetry.source import Source
 
 
@@ -20,9 +20,7 @@ class Host(Source, Protocol):
     @property
     def gate(self) -> Gate: ...
     @property
-    def audit(self) -> Audit | None:
-        """Open while the endpoints are served."""
-
+    def endpoints(self) -> Endpoints: ...
     @property
     def ready(self) -> bool: ...
     def snapshot(self) -> Snapshot: ...

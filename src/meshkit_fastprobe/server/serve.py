@@ -19,6 +19,7 @@ from meshkit_fastprobe.security.denials import Denials
 from meshkit_fastprobe.security.tokens import Tokens
 from meshkit_fastprobe.server.app import build_app
 from meshkit_fastprobe.server.connections import ConnectionLoop
+from meshkit_fastprobe.server.endpoints import Endpoints
 from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS
 from meshkit_fastprobe.server.host import Host
@@ -32,16 +33,12 @@ log = logging.getLogger("meshkit_fastprobe.server")
 
 
 class ServedHost(Host, Protocol):
-    local_token: str | None
-    """Set while the endpoints are served: what the token file holds, or all there is when there is no state_dir."""
-    audit: Audit | None
-
     def changes(self) -> ChangeStream: ...
 
 
 async def serve(
     diag: ServedHost,
-    settings: ServerSettings,
+    endpoints: Endpoints,
     leaving: trio.Event,
     *,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
@@ -50,6 +47,8 @@ async def serve(
 
     Started with the address, in the setting's form. ConfigError when it cannot be listened on.
     """
+    settings = diag.settings.server
+    assert settings is not None
     address = parse_listen(settings.listen, encrypted=settings.tls is not None)
     tls = None if settings.tls is None else read_tls(settings.tls)
     wanted = diag.settings.security.tokens
@@ -57,7 +56,7 @@ async def serve(
     with listening(address) as (sock, bound):
         # After the bind: a second process on the same address must not take the first one's token and audit away.
         events = Events()
-        async with _audit_of(diag, events) as denials, trio.open_nursery() as nursery:
+        async with _audit_of(diag, endpoints, events) as denials, trio.open_nursery() as nursery:
             token = _local_token(diag)
             app = build_app(
                 diag,
@@ -71,13 +70,10 @@ async def serve(
             nursery.start_soon(events.run)
             nursery.start_soon(tell_transitions, diag, diag.changes(), events)
             nursery.start_soon(_close_on_leaving, events, leaving)
-            diag.local_token = token
-            try:
-                log.info("listening on %s", bound)
-                task_status.started(str(bound))
-                await ConnectionLoop(app, tls, max_connections=settings.max_connections).run(sock, leaving)
-            finally:
-                diag.local_token = None
+            endpoints.local_token = token
+            log.info("listening on %s", bound)
+            task_status.started(str(bound))
+            await ConnectionLoop(app, tls, max_connections=settings.max_connections).run(sock, leaving)
             nursery.cancel_scope.cancel()
 
 
@@ -87,22 +83,21 @@ async def _close_on_leaving(events: Events, leaving: trio.Event) -> None:
 
 
 @asynccontextmanager
-async def _audit_of(diag: ServedHost, events: Events) -> AsyncIterator[Denials]:
+async def _audit_of(diag: Host, endpoints: Endpoints, events: Events) -> AsyncIterator[Denials]:
     state_dir = diag.settings.state_dir
     directory = None if state_dir is None else Path(state_dir) / "audit"
     if directory is not None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with Audit(directory, boot_id=boot_id(), on_head=lambda head: tell_head(diag, head, events)) as audit:
-        diag.audit = audit
+        endpoints.audit = audit
         denials = Denials(audit.note)
         try:
             yield denials
         finally:
             denials.flush()
-            diag.audit = None
 
 
-def _local_token(diag: ServedHost) -> str:
+def _local_token(diag: Host) -> str:
     state_dir = diag.settings.state_dir
     return secrets.token_urlsafe(32) if state_dir is None else rotate_token(Path(state_dir))
 

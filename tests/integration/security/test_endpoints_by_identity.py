@@ -92,7 +92,7 @@ async def test_every_route_refuses_who_has_no_role(world):
             response = await ask(diag, world, spec.method, f"https://{diag.address}{path}", world.token("nobody"))
             expected = 200 if spec.permission is None else 404 if "{name}" in spec.path else 403
             assert response.status_code == expected, path
-        records, _ = await diag.audit.newest(None, 1000, {"actor": "user:nobody", "result": "denied"})
+        records, _ = await diag.endpoints.audit.newest(None, 1000, {"actor": "user:nobody", "result": "denied"})
         refused = {record.entry.action for record in records}
         assert refused == {spec.permission for spec in ROUTES if spec.permission is not None}
 
@@ -143,7 +143,7 @@ async def test_a_client_certificate_is_an_identity_within_its_scope(world):
         assert (await ask(diag, world, "POST", "/probes/orders-db:pause", context=mine)).status_code == 200
         assert (await ask(diag, world, "POST", "/probes/edge:pause", context=mine)).status_code == 404
         assert (await ask(diag, world, "GET", "/probes", "bad token", context=mine)).status_code == 401
-        [record], _ = await diag.audit.newest(None, 1, {"action": "probe.pause"})
+        [record], _ = await diag.endpoints.audit.newest(None, 1, {"action": "probe.pause"})
     assert (record.entry.actor, record.entry.scope) == ("user:spiffe://mesh/orders", "orders-db")
 
 
@@ -173,9 +173,9 @@ async def test_a_change_is_on_record_and_the_chain_verifies(world):
 
 async def test_without_a_record_nothing_is_done(world, monkeypatch):
     async with host(world) as diag:
-        diag.audit, kept = None, diag.audit
+        diag.endpoints.audit, kept = None, diag.endpoints.audit
         response = await ask(diag, world, "POST", "/probes/orders-db:pause", world.token("anna"))
-        diag.audit = kept
+        diag.endpoints.audit = kept
         assert (response.status_code, response.json()["code"]) == (503, "audit_unavailable")
         assert diag.view("orders-db").state is not fp.State.PAUSED
 

@@ -39,11 +39,11 @@ class Client:
             Audit(None, boot_id="boot") as audit,
             httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
         ):
-            self.diag.audit = audit
+            self.diag.endpoints.audit = audit
             try:
                 return await http.request(method, path, headers=sent)
             finally:
-                self.diag.audit = None
+                self.diag.endpoints.audit = None
 
     def problem(self, method, path, **headers):
         response = self(method, path, **headers)

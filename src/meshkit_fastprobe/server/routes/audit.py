@@ -27,7 +27,7 @@ async def list_records(context: Context, request: Request) -> Reply:
     size = query.one("page_size", whole_number("page_size", 1, MAX_PAGE), DEFAULT_PAGE)
     token = query.text("page_token")
     before = int(read_token(token, fingerprint)) if token else None
-    audit = context.host.audit
+    audit = context.host.endpoints.audit
     if audit is None:
         raise Problem(AUDIT_UNAVAILABLE, "this host keeps no audit while it is not serving", "ask a host that runs")
     try:

@@ -1,0 +1,57 @@
+"""The endpoints as their host has them: opened with it, and left in good order before it stops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from meshkit_fastprobe.errors import MissingExtraError
+
+if TYPE_CHECKING:  # needs the extra `server`, as does everything that is imported when the endpoints are opened
+    from meshkit_fastprobe.security.audit import Audit
+
+
+class Endpoints:
+    """Nothing is imported or opened before `open`. May be opened again once it was left."""
+
+    def __init__(self) -> None:
+        self.address: str | None = None
+        """Where they listen, once they do."""
+        self.local_token: str | None = None
+        """The bearer token of this host, while they are served."""
+        self.audit: Audit | None = None
+        """The record of who did what, while they are served."""
+        self._leaving: trio.Event | None = None
+        self._gone = trio.Event()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether whoever looks for somebody to ask should look elsewhere."""
+        return self._leaving is not None and self._leaving.is_set()
+
+    async def open(self, host: Any, nursery: trio.Nursery) -> None:
+        """Serve in this nursery. ConfigError when that cannot be, MissingExtraError without the libraries."""
+        try:
+            from meshkit_fastprobe.server.serve import serve
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("Settings.server", "server") from error
+        self._leaving, self._gone = trio.Event(), trio.Event()
+
+        async def run(task_status: trio.TaskStatus[str]) -> None:
+            assert self._leaving is not None
+            try:
+                await serve(host, self, self._leaving, task_status=task_status)
+            finally:
+                self.address = self.local_token = self.audit = None
+                self._gone.set()
+
+        self.address = await nursery.start(run)
+
+    async def leave(self) -> None:
+        """Readiness goes first; then what is being answered is ended. Takes some seconds at most, also when cancelled."""
+        if self._leaving is None:
+            return
+        self._leaving.set()
+        with trio.CancelScope(shield=True):
+            await self._gone.wait()
