@@ -348,6 +348,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str | None = None
     server: ServerSettings | None = None
     security: SecuritySettings = SecuritySettings()
+    toggles: Mapping[str, bool | str] = {}
     max_probes: int = 1_048_576
     max_connections: int = 4096
     max_task_runs: int = 1024

@@ -29,6 +29,7 @@ from meshkit_fastprobe.config.load import load, refresh, target_files_changed
 from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.settings import check_settings
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
+from meshkit_fastprobe.config.toggles import CALLABLE
 from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
 from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State
 from meshkit_fastprobe.probes.base import Probe, lane_of
@@ -42,6 +43,7 @@ from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
 from meshkit_fastprobe.scheduling.explaining import FAILING_PROBES, of_failures
 from meshkit_fastprobe.scheduling.news import News
+from meshkit_fastprobe.scheduling.pauses import Pauses
 from meshkit_fastprobe.scheduling.pump import Records
 from meshkit_fastprobe.scheduling.session import Session
 from meshkit_fastprobe.scheduling.sharing import MAX_BUDGET_GROUPS
@@ -80,6 +82,8 @@ class Diagnostics:
         self.started_ns = 0
         """From when the schedules count of the probes that were there on entering, on the scheduling clock."""
         self._clocks = HostClocks() if settings.engine == "thread" else TrioClocks()
+        self.pauses = Pauses(self.catalog, self.table, self._clocks, self._settled)
+        """Which probes are paused by themselves, and which kinds are switched off."""
         self._registrar = Registrar(
             self.catalog, self.table, cluster=settings.cluster, native_lane=settings.native_lane and NATIVE_LANE
         )
@@ -146,14 +150,15 @@ class Diagnostics:
         else:
             self._pending.remove(registration)
         self._announcer.forget(registration)
+        self.pauses.forget(registration)
 
     def pause(self, name: str) -> None:
         """Stop scheduling a probe; its state is PAUSED until resumed."""
-        self._pause(self.catalog[name], paused=True)
+        self.pauses.hold(self.catalog[name], held=True)
 
     def resume(self, name: str) -> None:
         """Schedule a paused probe again, on its old phase; its next conclusive result decides its state."""
-        self._pause(self.catalog[name], paused=False)
+        self.pauses.hold(self.catalog[name], held=False)
 
     def report(self, name: str, *, ok: bool, latency_s: float = 0.0, reason: Reason = Reason.REPORTED) -> None:
         """A passive result: what a real call to the dependency came to. Counts and moves the state like a run of the probe."""
@@ -235,7 +240,7 @@ class Diagnostics:
         if not self._registrar.adjust(registration, spec.options):
             return False
         if spec.options.enabled != was_enabled:
-            self._pause(registration, paused=not spec.options.enabled)
+            self.pauses.hold(registration, held=not spec.options.enabled)
         elif self._running:
             self._running.reschedule(registration)
         self._announcer.settle()
@@ -291,6 +296,11 @@ class Diagnostics:
     def syn_retransmissions(self) -> int:
         """Connection requests of TCP probes that had to be sent again before the handshake came about, since the start."""
         return self._syn_retransmissions + self.engine_stats().get("syn_retransmissions", 0)
+
+    @property
+    def kinds(self) -> list[str]:
+        """Of probes that there may be here: callables, and the configuration's registry, or what is built in."""
+        return sorted({CALLABLE, *(builtin_kinds if self._config is None else self._config.kinds)})
 
     @property
     def address(self) -> str | None:
@@ -450,13 +460,14 @@ class Diagnostics:
 
     def _register(self, names: Sequence[str], probes: Sequence[Probe], options: Iterable[ProbeOptions]) -> None:
         added = self._registrar.register(names, probes, options, self._clocks.schedule_ns())
+        self.pauses.begin(added)
         if self._running:
             self._running.place(added)
         else:
             self._pending.extend(added)
 
-    def _pause(self, registration: Registration, *, paused: bool) -> None:
-        self.table.pause(registration.slot, registration.generation, self._clocks.schedule_ns(), paused)
+    def _settled(self, registration: Registration) -> None:
+        """A probe was paused, or let go."""
         self._pace(registration)
         self._announcer.forget(registration)
 

@@ -12,8 +12,8 @@ import trio
 
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.server import connections
+from meshkit_fastprobe.server.bodies import Bodies
 from meshkit_fastprobe.server.connections import ConnectionLoop
-from meshkit_fastprobe.server.drain import Drain
 from meshkit_fastprobe.server.listen import TcpAddress, UnixAddress, listening
 from meshkit_fastprobe.server.reply import PagedReply, Reply
 
@@ -27,7 +27,7 @@ async def serving(answer, **options):
     """A Served over `answer` on a free port."""
     with listening(TcpAddress("127.0.0.1", 0)) as (sock, bound):
         async with trio.open_nursery() as nursery:
-            loop = ConnectionLoop(Drain(answer), **options)
+            loop = ConnectionLoop(Bodies(answer), **options)
             nursery.start_soon(loop.run, sock, trio.Event())
             yield Served(loop, bound.port, nursery.cancel_scope)
             nursery.cancel_scope.cancel()

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from meshkit_fastprobe import __version__
-from meshkit_fastprobe.cli import hosting, reading, writing
+from meshkit_fastprobe.cli import control, hosting, reading, writing
 from meshkit_fastprobe.cli.exits import CliError, Exit
 
 # typer stands on click up to some version and on a copy of its own after it: take the class from where typer does.
@@ -61,6 +61,18 @@ probes.command("run")(writing.probes_run)
 probes.command("pause")(writing.probes_pause)
 probes.command("resume")(writing.probes_resume)
 app.add_typer(probes, name="probes")
+toggles = typer.Typer(help="What is switched on at a running host.", no_args_is_help=True, rich_markup_mode=None)
+toggles.command("list")(control.toggles_list)
+toggles.command("set")(control.toggles_set)
+app.add_typer(toggles, name="toggles")
+audit = typer.Typer(
+    help="Who did what at a host, and whether the record is whole.", no_args_is_help=True, rich_markup_mode=None
+)
+audit.command("list")(control.audit_list)
+audit.command("verify")(control.audit_verify)
+audit.command("export")(control.audit_export)
+app.add_typer(audit, name="audit")
+app.command("events")(control.events)
 
 
 def _mount_config() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -46,13 +48,25 @@ class Client:
     def __init__(self, hosts: Sequence[str], token_file: Path | None) -> None:
         self.hosts = [_url(host) for host in hosts] or [DEFAULT_HOST]
         token = find_token(token_file)
-        self._headers = {"accept": "application/msgpack"} | ({"authorization": f"Bearer {token}"} if token else {})
+        self.headers = {"accept": "application/msgpack"} | ({"authorization": f"Bearer {token}"} if token else {})
+        self.verify = tls_context() if any(host.startswith("https:") for host in self.hosts) else False
+        """What https hosts have to show, and what we show them."""
 
     def get(self, path: str, params: Params) -> list[Answer]:
         return self._ask("GET", path, params)
 
     def post(self, path: str, params: Params | None = None) -> list[Answer]:
         return self._ask("POST", path, params or [])
+
+    def put(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> list[Answer]:
+        return ask_each(self.hosts, lambda url: self._one(url, "PUT", path, [], body, headers))
+
+    def each(self) -> Iterator[Client]:
+        """One after the other, for what depends on how a host stands."""
+        for host in self.hosts:
+            alone = copy(self)
+            alone.hosts = [host]
+            yield alone
 
     def get_all(self, path: str, params: Params, limit: int) -> list[Answer]:
         """Follow page tokens until `limit` items of each host have come."""
@@ -87,13 +101,23 @@ class Client:
     def _ask(self, method: str, path: str, params: Params) -> list[Answer]:
         return ask_each(self.hosts, lambda url: self._one(url, method, path, params))
 
-    def _one(self, url: str, method: str, path: str, params: Params) -> Answer:
+    def _one(
+        self,
+        url: str,
+        method: str,
+        path: str,
+        params: Params,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         try:
             response = httpx.request(
                 method,
                 f"{url}{PREFIX}{path}",
                 params=httpx.QueryParams(list(params)),
-                headers=self._headers,
+                headers={**self.headers, **(headers or {})},
+                json=body,
+                verify=self.verify,
                 timeout=TIMEOUT_S,
                 trust_env=False,
             )
@@ -101,7 +125,7 @@ class Client:
             return Answer(
                 url,
                 None,
-                _why(error),
+                why(error),
                 f"is a host running there? start one with: fastprobe demo  (asked {url})",
                 Exit.UNREACHABLE,
             )
@@ -109,7 +133,20 @@ class Client:
             raise CliError(f"{url!r} is not a host URL: {error}", "write http://HOST:PORT") from None
         if response.is_success:
             return _decode(url, response)
-        return _refused(url, response)
+        return refused(url, response)
+
+
+def tls_context() -> ssl.SSLContext:
+    """The authorities of this system, or $FASTPROBE_CA_FILE; we come with $FASTPROBE_CERT_FILE and $FASTPROBE_KEY_FILE."""
+    authority, cert = os.environ.get("FASTPROBE_CA_FILE"), os.environ.get("FASTPROBE_CERT_FILE")
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        if cert:
+            context.load_cert_chain(cert, os.environ.get("FASTPROBE_KEY_FILE"))
+    except OSError as error:
+        named = "FASTPROBE_CA_FILE, FASTPROBE_CERT_FILE and FASTPROBE_KEY_FILE"
+        raise CliError(f"cannot use the files for TLS: {error}", f"look at {named}") from None
+    return context
 
 
 def ask_each(hosts: Sequence[str], ask: Callable[[str], Answer]) -> list[Answer]:
@@ -158,7 +195,7 @@ def _url(host: str) -> str:
     return url
 
 
-def _why(error: httpx.HTTPError) -> str:
+def why(error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within {TIMEOUT_S:.0f} s"
     if isinstance(error, httpx.ConnectError):
@@ -173,7 +210,7 @@ def _decode(url: str, response: httpx.Response) -> Answer:
         return Answer(url, None, "answered something that is no fastprobe payload", "is this the right port?", Exit.UNREACHABLE)
 
 
-def _refused(url: str, response: httpx.Response) -> Answer:
+def refused(url: str, response: httpx.Response) -> Answer:
     problem = _problem(response)
     what = str(problem.get("title") or problem.get("detail") or f"HTTP {response.status_code}")
     if response.status_code in {401, 403}:

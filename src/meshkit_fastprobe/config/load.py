@@ -67,7 +67,7 @@ def _assemble(document: Document, kinds: Kinds, problems: Problems) -> Config:
     folder = Path(document.path).parent
     data = document.data
     _check_top(root, data, problems)
-    settings = read_settings(root, data, folder, problems)
+    settings = read_settings(root, data, folder, problems, kinds)
     defaults = _read_defaults(root.at("defaults"), data.get("defaults", {}), problems)
     max_probes = settings.max_probes if settings.max_probes > 0 else COUNTS["max_probes"][1]  # a wrong bound is said once
     gathering = Gathering(

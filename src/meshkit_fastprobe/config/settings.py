@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from meshkit_fastprobe.config.places import Place, Problems, Source, shown
 from meshkit_fastprobe.config.security import check_security, check_tls, read_security
 from meshkit_fastprobe.config.shapes import MAX_SERVER_NAMES, PREFIX_PATTERN, EngineKeys, HostKeys, ServerKeys
 from meshkit_fastprobe.config.tables import read_table
+from meshkit_fastprobe.config.toggles import read_toggles
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import ServerSettings, Settings, TlsSettings
 
@@ -54,7 +55,9 @@ def check_settings(settings: Settings) -> None:
     problems.refuse()
 
 
-def read_settings(place: Place, data: Mapping[str, Any], folder: Path, problems: Problems) -> Settings:
+def read_settings(
+    place: Place, data: Mapping[str, Any], folder: Path, problems: Problems, kinds: Iterable[str] = ()
+) -> Settings:
     """Settings from the tables of a file; relative paths begin at `folder`."""
     fields: dict[str, Any] = {"host": socket.gethostname() or "localhost", "server": None}
     host = read_table(place.at("host"), data.get("host", {}), HostKeys, problems)
@@ -68,20 +71,27 @@ def read_settings(place: Place, data: Mapping[str, Any], folder: Path, problems:
         fields["server"] = _server(place.at("server"), data["server"], folder, problems)
     if "security" in data:
         fields["security"] = read_security(place.at("security"), data["security"], folder, problems)
-    engine = place.at("engine")
-    for key, value in read_table(engine, data.get("engine", {}), EngineKeys, problems).items():
-        if key not in TIMES_S:
-            fields[key] = value
-            continue
-        try:
-            fields[f"{key}_s"] = parse_duration(engine.at(key), value)
-        except ConfigError as error:
-            problems.take(error)
+    if "toggles" in data:
+        fields["toggles"] = read_toggles(place.at("toggles"), data["toggles"], kinds, problems)
+    fields |= _engine(place.at("engine"), data.get("engine", {}), problems)
     if "budgets" in data:
         fields["budgets"] = read_budgets(place.at("budgets"), data["budgets"], problems)
     settings = Settings(**fields)
     _check(settings, lambda field: _written(place, field), problems)
     return settings
+
+
+def _engine(place: Place, raw: object, problems: Problems) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for key, value in read_table(place, raw, EngineKeys, problems).items():
+        if key not in TIMES_S:
+            fields[key] = value
+            continue
+        try:
+            fields[f"{key}_s"] = parse_duration(place.at(key), value)
+        except ConfigError as error:
+            problems.take(error)
+    return fields
 
 
 def _server(place: Place, raw: object, folder: Path, problems: Problems) -> ServerSettings:

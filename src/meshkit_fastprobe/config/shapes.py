@@ -361,6 +361,16 @@ class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     host: HostKeys | UnsetType = UNSET
     server: ServerKeys | UnsetType = UNSET
     security: SecurityKeys | UnsetType = UNSET
+    toggles: (
+        Annotated[
+            dict[str, Any],
+            Meta(
+                description='Ceilings: what is false here cannot be switched on; "log.level" is fixed.',
+                extra_json_schema={"additionalProperties": {"type": ["boolean", "string", "object"]}},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     engine: EngineKeys | UnsetType = UNSET
     budgets: BudgetsKeys | UnsetType = UNSET
     defaults: DefaultKeys | UnsetType = UNSET

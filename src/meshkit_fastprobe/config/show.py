@@ -40,6 +40,8 @@ def _settings(settings: Settings) -> dict[str, Any]:
         tables["server"] = _without_none(msgspec.to_builtins(settings.server))
     if settings.security != SecuritySettings():
         tables["security"] = _security(settings.security)
+    if settings.toggles:
+        tables["toggles"] = dict(settings.toggles)
     tables["engine"] = {key: getattr(settings, key) for key in COUNTS}
     tables["engine"] |= {key: format_duration(getattr(settings, f"{key}_s")) for key in TIMES_S}
     if settings.budgets != Budgets():

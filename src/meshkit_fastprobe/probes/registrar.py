@@ -70,8 +70,6 @@ class Registrar:
         slot, generation = self._table.add(*self._columns(probe, options, lane, group), now_ns)
         registration = Registration(name, probe, options, lane, slot, generation, group)
         self._catalog.put(registration)
-        if not options.enabled:
-            self._table.pause(slot, generation, now_ns, True)
         return registration
 
     def _refuse_circle(self, added: dict[str, tuple[str, ...]]) -> None:

@@ -16,12 +16,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from meshkit_fastprobe.errors import AuditError
-from meshkit_fastprobe.security.audit_chain import Head, Report, Verdict, check_chain
+from meshkit_fastprobe.security.audit_chain import Head, Report, Verdict, check_chain, decode
 
 SCHEMA_VERSION: Final = 1
 KEY_BYTES: Final = 32
@@ -137,6 +138,15 @@ def verify(directory: Path, known: Iterable[Head] = ()) -> Report:
             return _verify(connection, key, private.public_key(), list(known))
     except sqlite3.DatabaseError as error:
         return Report(Verdict.TORN, 0, Head(), None, f"the database cannot be read: {error}")
+
+
+def export(directory: Path) -> Iterator[str]:
+    """Each record as a JSON object of one line, oldest first, with its mac: what `verify` checks, for other programs."""
+    with closing(_open(directory / "audit.db", writable=False)) as connection:
+        for _, content, mac in _rows(connection):
+            record = decode(content)
+            told = {**msgspec.structs.asdict(record), "entry": msgspec.structs.asdict(record.entry), "mac": mac.hex()}
+            yield msgspec.json.encode(told).decode()
 
 
 def _verify(connection: sqlite3.Connection, key: bytes, public: Ed25519PublicKey, known: list[Head]) -> Report:

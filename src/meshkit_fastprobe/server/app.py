@@ -15,9 +15,10 @@ from starlette.routing import Route
 
 from meshkit_fastprobe.security.audit_chain import Entry
 from meshkit_fastprobe.security.denials import Denials
+from meshkit_fastprobe.security.toggles import Toggles
 from meshkit_fastprobe.server.authorization import Authorization
+from meshkit_fastprobe.server.bodies import Bodies
 from meshkit_fastprobe.server.context import Context, Request
-from meshkit_fastprobe.server.drain import Drain
 from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Guard
 from meshkit_fastprobe.server.host import Host
@@ -25,6 +26,7 @@ from meshkit_fastprobe.server.identity import Identities
 from meshkit_fastprobe.server.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from meshkit_fastprobe.server.reply import Answer
 from meshkit_fastprobe.server.routes import ROUTES, RouteSpec, admit
+from meshkit_fastprobe.server.switching import declared
 from meshkit_fastprobe.telemetry.exposition import Exposition
 
 DEFAULT_PREFIX = "/meshkit/diagnostics/v1"
@@ -38,6 +40,7 @@ def build_app(
     *,
     denials: Denials | None = None,
     events: Events | None = None,
+    toggles: Toggles | None = None,
     prefix: str = DEFAULT_PREFIX,
     hosts: frozenset[str] | None = LOOPBACK_HOSTS,
     per_probe_metrics: bool = True,
@@ -45,16 +48,23 @@ def build_app(
     """The endpoints of one Diagnostics. It must be called on the thread of that Diagnostics: it reads the table.
 
     identities: what proves who asks; nobody else is let in but to /livez and /readyz. denials: where refusals are written down.
-    events: what /events tells; somebody has to run it.
+    events: what /events tells; somebody has to run it. toggles: by default the built-in ones, in memory.
     hosts: Host headers that are answered; None for all (a unix socket, or a proxy that checks them).
     """
     denials = denials or Denials(_log_denial)
-    context = Context(diag, Exposition(diag), Authorization(diag, diag.gate, denials), events or Events(), per_probe_metrics)
+    context = Context(
+        host=diag,
+        exposition=Exposition(diag),
+        authorization=Authorization(diag, diag.gate, denials),
+        events=events or Events(),
+        toggles=toggles or Toggles(declared(diag.kinds), {}, None),
+        per_probe_metrics=per_probe_metrics,
+    )
     # Starlette asks for its own Response class where any ASGI callable does.
     problems: dict[Any, Any] = {HTTPException: _routing_problem, Exception: _internal}
     app = Starlette(
         routes=[_route(context, spec, prefix) for spec in ROUTES],
-        middleware=[Middleware(Drain), Middleware(Guard, identities=identities, gate=diag.gate, denials=denials, hosts=hosts)],
+        middleware=[Middleware(Bodies), Middleware(Guard, identities=identities, gate=diag.gate, denials=denials, hosts=hosts)],
         exception_handlers=problems,
     )
     app.router.redirect_slashes = False  # a redirect would be built from the Host header

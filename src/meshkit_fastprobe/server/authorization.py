@@ -95,13 +95,15 @@ class Authorization:
         resource = Resource(host=self._host.settings.host, cluster=cluster, namespace=namespace, probe=probe)
         return policy.decide(principal, Permission.PROBES_READ, resource).allowed
 
-    async def record(self, principal: Principal, action: str, scope: str) -> None:
+    async def record(self, principal: Principal, action: str, scope: str, *, reason: str = "", detail: str = "") -> None:
         """Write down what is about to be done; Problem, and then it must not be done, when that fails."""
         audit = self._host.endpoints.audit
         if audit is None:
             raise _not_recorded("this host keeps no audit while it is not serving")
         try:
-            await audit.append(Entry(actor=principal.subject, action=action, scope=scope, result=DONE))
+            await audit.append(
+                Entry(actor=principal.subject, action=action, scope=scope, result=DONE, reason=reason, detail=detail)
+            )
         except AuditError as error:
             raise _not_recorded(str(error)) from None
 

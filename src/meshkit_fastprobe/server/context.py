@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from meshkit_fastprobe.security.policy import Principal
+from meshkit_fastprobe.security.toggles import Toggles
 from meshkit_fastprobe.server.authorization import Authorization
 from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import PRINCIPAL
@@ -19,6 +20,7 @@ class Context(msgspec.Struct, frozen=True):
     exposition: Exposition
     authorization: Authorization
     events: Events
+    toggles: Toggles
     per_probe_metrics: bool
 
 

@@ -58,6 +58,8 @@ class ProbeItem(Body):
     message: str = ""
     detail: int = 0
     maintenance_reason: str | None = None
+    switched_off: bool = False
+    """Its kind is, on this host: it stays paused until that is switched on again."""
     latency_seconds: float | None = None
     last_run: str | None = None
     success_ratio: float | None = None
@@ -105,12 +107,24 @@ class AuditItem(Body):
     """Written after what it tells of: the disk had refused it before."""
 
 
+class ToggleItem(Body):
+    name: str
+    value: bool | str
+    version: int
+    does: str
+    choices: list[str] = msgspec.field(default_factory=list)
+    ceiling: bool | str | None = None
+    changed_at: str | None = None
+    changed_by: str = ""
+    reason: str = ""
+
+
 class Envelope(Body):
     schema_version: int
     generated_at: str
     host: str
-    item: ProbeItem | None = None
-    items: list[ProbeItem] | list[GroupItem] | list[AuditItem] | None = None
+    item: ProbeItem | ToggleItem | None = None
+    items: list[ProbeItem] | list[GroupItem] | list[AuditItem] | list[ToggleItem] | None = None
     explanation: ExplanationItem | None = None
     next_page_token: str | None = None
 
@@ -126,7 +140,13 @@ def rfc3339(wall_s: float) -> str:
     return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def probe_item(view: ProbeView, recent: list[RecentResult] | None = None, failures: list[RunReport] | None = None) -> ProbeItem:
+def probe_item(
+    view: ProbeView,
+    recent: list[RecentResult] | None = None,
+    failures: list[RunReport] | None = None,
+    *,
+    switched_off: bool = False,
+) -> ProbeItem:
     result, reason = view.result, view.reason
     numbers, beyond = _quantiles(view)
     return ProbeItem(
@@ -144,6 +164,7 @@ def probe_item(view: ProbeView, recent: list[RecentResult] | None = None, failur
         flapping=view.flapping,
         maintenance=view.maintenance is not None,
         maintenance_reason=view.maintenance or None,
+        switched_off=switched_off,
         interval_seconds=view.interval_s,
         timeout_seconds=view.timeout_s,
         runs=view.runs,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot
 from meshkit_fastprobe.model import Explanation, RunReport, Settings
 from meshkit_fastprobe.probes.catalog import Catalog
+from meshkit_fastprobe.scheduling.pauses import Pauses
 from meshkit_fastprobe.security.gate import Gate
 from meshkit_fastprobe.server.endpoints import Endpoints
 from meshkit_fastprobe.telemetry.source import Source
@@ -19,6 +21,12 @@ class Host(Source, Protocol):
     def catalog(self) -> Catalog: ...
     @property
     def gate(self) -> Gate: ...
+    @property
+    def pauses(self) -> Pauses: ...
+    @property
+    def kinds(self) -> Iterable[str]:
+        """Of probes that there may be here."""
+
     @property
     def endpoints(self) -> Endpoints: ...
     @property

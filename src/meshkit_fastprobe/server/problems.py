@@ -23,6 +23,12 @@ ORIGIN_REFUSED: Final = ProblemKind("origin_refused", 403, "Pages of other sites
 FORBIDDEN: Final = ProblemKind("forbidden", 403, "The principal may not do this")
 TOO_OFTEN: Final = ProblemKind("too_often", 429, "The principal asks too often")
 AUDIT_UNAVAILABLE: Final = ProblemKind("audit_unavailable", 503, "The audit record cannot be written")
+INVALID_BODY: Final = ProblemKind("invalid_body", 400, "The body of the request cannot be used")
+BODY_TOO_LARGE: Final = ProblemKind("body_too_large", 413, "The body of the request is too large")
+UNKNOWN_TOGGLE: Final = ProblemKind("unknown_toggle", 404, "No toggle has this name")
+TOGGLE_REFUSED: Final = ProblemKind("toggle_refused", 409, "The toggle cannot be changed so")
+VERSION_NEEDED: Final = ProblemKind("version_needed", 428, "The change has to say what it is based on")
+VERSION_MISMATCH: Final = ProblemKind("version_mismatch", 412, "It was changed by somebody else meanwhile")
 NOT_FOUND: Final = ProblemKind("not_found", 404, "There is nothing at this path")
 UNKNOWN_PROBE: Final = ProblemKind("unknown_probe", 404, "No probe has this name")
 METHOD_NOT_ALLOWED: Final = ProblemKind("method_not_allowed", 405, "This path does not take that method")
@@ -47,6 +53,12 @@ ALL: Final = (
     UNKNOWN_PARAMETER,
     INVALID_PARAMETER,
     INVALID_PAGE_TOKEN,
+    INVALID_BODY,
+    BODY_TOO_LARGE,
+    UNKNOWN_TOGGLE,
+    TOGGLE_REFUSED,
+    VERSION_NEEDED,
+    VERSION_MISMATCH,
     TOO_MANY_READERS,
     NOT_READY,
     RUN_SKIPPED,

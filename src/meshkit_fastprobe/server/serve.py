@@ -16,6 +16,7 @@ from meshkit_fastprobe.scheduling.changes import ChangeStream
 from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.boot import boot_id
 from meshkit_fastprobe.security.denials import Denials
+from meshkit_fastprobe.security.toggles import Toggles
 from meshkit_fastprobe.security.tokens import Tokens
 from meshkit_fastprobe.server.app import build_app
 from meshkit_fastprobe.server.connections import ConnectionLoop
@@ -26,6 +27,7 @@ from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
 from meshkit_fastprobe.server.listen import TcpAddress, listening, parse_listen
 from meshkit_fastprobe.server.local_token import rotate_token
+from meshkit_fastprobe.server.switching import apply, declared
 from meshkit_fastprobe.server.telling import tell_head, tell_transitions
 from meshkit_fastprobe.server.tls import Tls, read_tls
 
@@ -56,6 +58,8 @@ async def serve(
     with listening(address) as (sock, bound):
         # After the bind: a second process on the same address must not take the first one's token and audit away.
         events = Events()
+        toggles = Toggles(declared(diag.kinds), diag.settings.toggles, _state_dir(diag))
+        await apply(diag, toggles)
         async with _audit_of(diag, endpoints, events) as denials, trio.open_nursery() as nursery:
             token = _local_token(diag)
             app = build_app(
@@ -63,6 +67,7 @@ async def serve(
                 Identities(token, tokens, None if tls is None else tls.revocations),
                 denials=denials,
                 events=events,
+                toggles=toggles,
                 prefix=settings.prefix,
                 hosts=_hosts(settings, bound if isinstance(bound, TcpAddress) else None, tls),
                 per_probe_metrics=settings.per_probe_metrics,
@@ -84,8 +89,8 @@ async def _close_on_leaving(events: Events, leaving: trio.Event) -> None:
 
 @asynccontextmanager
 async def _audit_of(diag: Host, endpoints: Endpoints, events: Events) -> AsyncIterator[Denials]:
-    state_dir = diag.settings.state_dir
-    directory = None if state_dir is None else Path(state_dir) / "audit"
+    state_dir = _state_dir(diag)
+    directory = None if state_dir is None else state_dir / "audit"
     if directory is not None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with Audit(directory, boot_id=boot_id(), on_head=lambda head: tell_head(diag, head, events)) as audit:
@@ -98,8 +103,12 @@ async def _audit_of(diag: Host, endpoints: Endpoints, events: Events) -> AsyncIt
 
 
 def _local_token(diag: Host) -> str:
-    state_dir = diag.settings.state_dir
-    return secrets.token_urlsafe(32) if state_dir is None else rotate_token(Path(state_dir))
+    state_dir = _state_dir(diag)
+    return secrets.token_urlsafe(32) if state_dir is None else rotate_token(state_dir)
+
+
+def _state_dir(diag: Host) -> Path | None:
+    return None if diag.settings.state_dir is None else Path(diag.settings.state_dir)
 
 
 def _hosts(settings: ServerSettings, bound: TcpAddress | None, tls: Tls | None) -> frozenset[str] | None:

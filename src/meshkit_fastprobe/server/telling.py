@@ -16,6 +16,7 @@ from meshkit_fastprobe.server.reports import Body
 
 TRANSITION: Final = "transition"
 AUDIT: Final = "audit"
+TOGGLE: Final = "toggle"
 
 
 class TransitionItem(Body):

@@ -14,7 +14,7 @@ import meshkit_fastprobe as fp
 from meshkit_fastprobe.access import Binding, SecuritySettings
 from meshkit_fastprobe.security.audit_chain import Verdict
 from meshkit_fastprobe.security.audit_store import verify
-from meshkit_fastprobe.server.routes import ROUTES
+from meshkit_fastprobe.server.routes import ROUTES, Over
 
 pytestmark = pytest.mark.integration
 
@@ -90,7 +90,7 @@ async def test_every_route_refuses_who_has_no_role(world):
         for spec in ROUTES:
             path = ("" if not spec.resource else PREFIX) + spec.path.replace("{name}", "orders-db")
             response = await ask(diag, world, spec.method, f"https://{diag.address}{path}", world.token("nobody"))
-            expected = 200 if spec.permission is None else 404 if "{name}" in spec.path else 403
+            expected = 200 if spec.permission is None else 404 if spec.over is Over.PROBE else 403
             assert response.status_code == expected, path
         records, _ = await diag.endpoints.audit.newest(None, 1000, {"actor": "user:nobody", "result": "denied"})
         refused = {record.entry.action for record in records}

@@ -18,7 +18,7 @@ def camel(name):
 
 
 def test_every_route_is_listed_with_its_permission():
-    listed = re.findall(r"^\| `(GET|POST) (?:PREFIX)?(\S+)` \| `?([\w.]+)`? \|", REFERENCE, re.MULTILINE)
+    listed = re.findall(r"^\| `(GET|POST|PUT) (?:PREFIX)?(\S+)` \| `?([\w.]+)`? \|", REFERENCE, re.MULTILINE)
     assert listed == [(route.method, route.path, route.permission or "none") for route in ROUTES]
 
 

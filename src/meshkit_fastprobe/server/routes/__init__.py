@@ -15,7 +15,7 @@ from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.guard import OPEN_PATHS
 from meshkit_fastprobe.server.reply import Answer
-from meshkit_fastprobe.server.routes import audit, events, groups, health, metrics, probes
+from meshkit_fastprobe.server.routes import audit, events, groups, health, metrics, probes, toggles
 
 Handler: TypeAlias = Callable[[Context, Request], Awaitable[Answer]]
 
@@ -37,6 +37,8 @@ class RouteSpec(msgspec.Struct, frozen=True):
     over: Over = Over.HOST
     action: str = ""
     """What the audit calls it, of a route that changes something: written down before it is done."""
+    says_more: bool = False
+    """The handler writes it down itself, since it knows more."""
     resource: bool = True
 
 
@@ -51,6 +53,8 @@ ROUTES: Final = (
     RouteSpec("POST", "/probes/{name}:resume", Permission.PROBES_WRITE, probes.resume_probe, Over.PROBE, "probe.resume"),
     RouteSpec("GET", "/groups", Permission.PROBES_READ, groups.list_groups, Over.SOME),
     RouteSpec("GET", "/events", Permission.PROBES_READ, events.follow, Over.SOME),
+    RouteSpec("GET", "/toggles", Permission.TOGGLES_READ, toggles.list_toggles),
+    RouteSpec("PUT", "/toggles/{name}", Permission.TOGGLES_WRITE, toggles.set_toggle, action=toggles.ACTION, says_more=True),
     RouteSpec("GET", "/audit", Permission.AUDIT_READ, audit.list_records),
 )
 
@@ -74,5 +78,5 @@ async def admit(context: Context, spec: RouteSpec, request: Request) -> None:
             authorization.over_probe(principal, spec.permission, request.name)
         case Over.SOME:
             authorization.over_some(principal, spec.permission)
-    if spec.action:
+    if spec.action and not spec.says_more:
         await authorization.record(principal, spec.action, request.name or context.host.settings.host)

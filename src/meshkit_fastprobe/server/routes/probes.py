@@ -45,7 +45,8 @@ async def list_probes(context: Context, request: Request) -> Reply:
     more = first + size < len(rows)
     items: list[ProbeItem] = []
     for start in range(0, len(page), AT_A_STRETCH):
-        items += map(probe_item, snapshot.views(page[start : start + AT_A_STRETCH]))
+        views = snapshot.views(page[start : start + AT_A_STRETCH])
+        items += [probe_item(view, switched_off=context.host.pauses.is_off(view.kind)) for view in views]
         await trio.lowlevel.checkpoint()
     envelope = Envelope(
         schema_version=SCHEMA_VERSION,
@@ -102,7 +103,9 @@ async def resume_probe(context: Context, request: Request) -> Reply:
 def _one(context: Context, request: Request, told: Explanation | None = None) -> Reply:
     host = context.host
     try:
-        item = probe_item(host.view(request.name), host.recent(request.name), host.failures(request.name))
+        view = host.view(request.name)
+        off = host.pauses.is_off(view.kind)
+        item = probe_item(view, host.recent(request.name), host.failures(request.name), switched_off=off)
     except UnknownProbeError:
         raise unknown_probe(request.name) from None
     envelope = Envelope(

@@ -1,0 +1,100 @@
+"""Bodies of requests: always read to their end, kept only as far as a route may ask for them."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+import trio
+
+from meshkit_fastprobe.server.identity import header
+from meshkit_fastprobe.server.problems import BODY_TOO_LARGE, INVALID_BODY, Problem
+from meshkit_fastprobe.server.reply import Answer, Message, Receive, Scope, Send
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MAX_BYTES: Final = 64 * 1024
+PATIENCE_S: Final = 10.0
+"""For a body to arrive that a route waits for."""
+BODY: Final = "meshkit_fastprobe.body"
+"""Where the scope of a request holds its Body."""
+
+
+class Body:
+    """What has arrived so far."""
+
+    def __init__(self) -> None:
+        self._parts = bytearray()
+        self._size = 0
+        self._whole = trio.Event()
+        self.gone = trio.Event()
+
+    def take(self, message: Message) -> None:
+        if message["type"] == "http.disconnect":
+            self.gone.set()
+            self._whole.set()
+            return
+        part = message.get("body", b"")
+        self._size += len(part)
+        if self._size <= MAX_BYTES:
+            self._parts += part
+        if not message.get("more_body", False):
+            self._whole.set()
+
+    async def read(self) -> bytes:
+        """The whole of it. Problem when it is too large or does not arrive."""
+        with trio.move_on_after(PATIENCE_S):
+            await self._whole.wait()
+        if self._size > MAX_BYTES:
+            raise Problem(BODY_TOO_LARGE, f"the body has more than {MAX_BYTES} bytes", "send what the route asks for, no more")
+        if not self._whole.is_set():
+            raise Problem(INVALID_BODY, f"the body did not arrive within {PATIENCE_S:.0f} s", "send it at once")
+        return bytes(self._parts)
+
+
+class Bodies:
+    """Reads them beside the app: a body that nobody reads would block hypercorn's reader for good."""
+
+    def __init__(self, app: Answer) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _is_announced(scope):
+            await self._app(scope, receive, send)
+            return
+        body = scope[BODY] = Body()
+
+        async def receive_no_body() -> Message:
+            await body.gone.wait()
+            return {"type": "http.disconnect"}
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_take_all, receive, body)
+            await self._app(scope, receive_no_body, send)
+            nursery.cancel_scope.cancel()
+
+
+async def read_json(scope: Scope, shape: type[T]) -> T:
+    """The body as this type. Problem when there is none, or when it is another."""
+    body: Body | None = scope.get(BODY)
+    content = b"" if body is None else await body.read()
+    media = b",".join(header(scope, b"content-type")).partition(b";")[0].strip().lower()
+    decode: Any = msgspec.msgpack.decode if media.endswith(b"msgpack") else msgspec.json.decode
+    try:
+        read: T = decode(content, type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        fields = ", ".join(field.encode_name for field in msgspec.structs.fields(shape))
+        raise Problem(INVALID_BODY, f"the body cannot be read: {error}", f"send an object of: {fields}") from None
+    return read
+
+
+async def _take_all(receive: Receive, body: Body) -> None:
+    while not body.gone.is_set():
+        body.take(await receive())
+
+
+def _is_announced(scope: Scope) -> bool:
+    return any(
+        name.lower() == b"transfer-encoding" or (name.lower() == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )

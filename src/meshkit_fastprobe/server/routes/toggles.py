@@ -1,0 +1,111 @@
+"""/toggles: what is switched on; durable, versioned, under the ceiling of the configuration."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import msgspec
+import trio
+
+from meshkit_fastprobe.access import Permission
+from meshkit_fastprobe.security.policy import Resource
+from meshkit_fastprobe.security.toggles import Toggle, ToggleRefusedError, Value, VersionMismatchError, word_of
+from meshkit_fastprobe.server.bodies import read_json
+from meshkit_fastprobe.server.context import Context, Request
+from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, ToggleItem, envelope_reply, rfc3339
+from meshkit_fastprobe.server.identity import header
+from meshkit_fastprobe.server.problems import (
+    AUDIT_UNAVAILABLE,
+    TOGGLE_REFUSED,
+    UNKNOWN_TOGGLE,
+    VERSION_MISMATCH,
+    VERSION_NEEDED,
+    Problem,
+)
+from meshkit_fastprobe.server.reply import Reply
+from meshkit_fastprobe.server.switching import apply
+from meshkit_fastprobe.server.telling import TOGGLE
+
+ACTION: Final = "toggle.set"
+
+
+class Change(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a PUT."""
+
+    value: Value
+    reason: str = ""
+
+
+async def list_toggles(context: Context, request: Request) -> Reply:
+    request.query()
+    return envelope_reply(request, _envelope(context, items=[toggle_item(context, one) for one in context.toggles]))
+
+
+async def set_toggle(context: Context, request: Request) -> Reply:
+    """Written to the audit, then to the disk, then put into force: what fails leaves everything as it was."""
+    request.query()
+    change = await read_json(request.scope, Change)
+    version = _version(request)
+    toggles, principal = context.toggles, request.principal
+    try:
+        toggle = toggles.changed(request.name, change.value, version, by=principal.subject, reason=change.reason)
+        detail = f"{word_of(toggles[request.name].value)} -> {word_of(toggle.value)}"
+        await context.authorization.record(principal, ACTION, request.name, reason=change.reason, detail=detail)
+        await trio.to_thread.run_sync(toggles.keep, toggle)
+    except KeyError:
+        raise Problem(UNKNOWN_TOGGLE, f"no toggle is named {request.name[:256]!r}", "list them with GET /toggles") from None
+    except VersionMismatchError as error:
+        raise Problem(VERSION_MISMATCH, str(error), "look at it with GET /toggles, then decide again") from None
+    except ToggleRefusedError as error:
+        raise Problem(TOGGLE_REFUSED, str(error), "GET /toggles tells what there is; ceilings stand in [toggles]") from None
+    except OSError as error:
+        raise Problem(
+            AUDIT_UNAVAILABLE, f"nothing was changed: {error.strerror or error}", "look at the disk of the host's state_dir"
+        ) from None
+    await apply(context.host, toggles)
+    item = toggle_item(context, toggle)
+    settings = context.host.settings
+    resource = Resource(host=settings.host, cluster=settings.cluster)
+    context.events.put(TOGGLE, Permission.TOGGLES_READ, resource, item)
+    reply = envelope_reply(request, _envelope(context, item=item))
+    return msgspec.structs.replace(reply, headers={**reply.headers, "etag": f'"{toggle.version}"'})
+
+
+def _version(request: Request) -> int | None:
+    """What the change is based on; None for whatever there is (*)."""
+    values = header(request.scope, b"if-match")
+    text = values[0].decode("latin-1").strip() if len(values) == 1 else ""
+    if text == "*":
+        return None
+    number = text.removeprefix('"').removesuffix('"')
+    if not (number.isascii() and number.isdigit() and len(number) <= 18):
+        raise Problem(
+            VERSION_NEEDED, "no If-Match header with a version", 'send If-Match: "VERSION" as GET /toggles tells it, or *'
+        )
+    return int(number)
+
+
+def toggle_item(context: Context, toggle: Toggle) -> ToggleItem:
+    declared = context.toggles.declared[toggle.name]
+    return ToggleItem(
+        name=toggle.name,
+        value=toggle.value,
+        version=toggle.version,
+        does=declared.does,
+        choices=list(declared.choices),
+        ceiling=context.toggles.ceiling(toggle.name),
+        changed_at=None if toggle.changed_at is None else rfc3339(toggle.changed_at),
+        changed_by=toggle.changed_by,
+        reason=toggle.reason,
+    )
+
+
+def _envelope(context: Context, *, item: ToggleItem | None = None, items: list[ToggleItem] | None = None) -> Envelope:
+    return Envelope(
+        schema_version=SCHEMA_VERSION,
+        generated_at=rfc3339(time.time()),
+        host=context.host.settings.host,
+        item=item,
+        items=items,
+    )
