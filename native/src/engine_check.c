@@ -54,6 +54,7 @@ static const char *check_slot(const fp_engine *engine, uint32_t slot, uint32_t *
     CHECK_THAT(s->state != FP_SLOT_DELAYED || timer, "a delayed start has its moment");
     CHECK_THAT(s->state != FP_SLOT_RUNNING || !native || (timer && s->connection != FP_NONE),
                "a native run has connection and deadline");
+    CHECK_THAT(s->state != FP_SLOT_WAITING || !s->deferred, "who waits in line is not deferred");
     if (s->state == FP_SLOT_WAITING) ++*waiting;
     if (s->state == FP_SLOT_RUNNING && native) ++*running;
     return NULL;

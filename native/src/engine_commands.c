@@ -58,7 +58,7 @@ static void schedule(fp_engine *engine, uint32_t slot, const fp_command *command
     s->jitter_ms = command->jitter_ms;
     if (command->due_ns == FP_NEVER) {
         fp_wheel_cancel(engine->wheel, fp_schedule_timer(slot));
-        s->owed = false;
+        s->owed = s->deferred = s->hastened = false;
         if (s->state != FP_SLOT_RUNNING) abandon(engine, slot);
     } else {
         fp_engine_arm(engine, fp_schedule_timer(slot), command->due_ns, command->interval_ns);
@@ -104,9 +104,14 @@ static void run_now(fp_engine *engine, uint32_t slot, uint16_t flags) {
         fp_engine_skip(engine, slot, engine->now_ns, FP_REASON_OVERLAP, 1);
         return;
     }
-    s->due_ns = engine->now_ns;
     s->explain = (flags & FP_RUN_EXPLAIN) != 0;
     s->asked = true;
+    fp_engine_begin_besides(engine, slot);
+}
+
+void fp_engine_begin_besides(fp_engine *engine, uint32_t slot) {
+    fp_slot *s = &engine->slots[slot];
+    s->due_ns = engine->now_ns;
     if (s->lane != FP_LANE_NATIVE && fp_group_starts_at_once(engine, s, FP_POOL_PYTHON))
         fp_engine_notify_lane(engine, slot);
     else /* served in this step, if it may start: a thousand commands must not be a thousand starts */
@@ -114,6 +119,7 @@ static void run_now(fp_engine *engine, uint32_t slot, uint16_t flags) {
 }
 
 static void finish(fp_engine *engine, uint32_t slot) {
+    engine->slots[slot].asked = false;
     fp_group_ended(engine, &engine->slots[slot], FP_POOL_PYTHON);
     fp_engine_settle(engine, slot);
     fp_engine_begin_owed(engine, slot);
@@ -159,6 +165,12 @@ static void apply(fp_engine *engine, const fp_command *command) {
         break;
     case FP_CMD_DEADLINE:
         if (in_python) put_off(engine, slot, command->due_ns);
+        break;
+    case FP_CMD_DEFER:
+        fp_engine_defer(engine, slot, command->due_ns);
+        break;
+    case FP_CMD_HASTEN:
+        fp_engine_hasten(engine, slot);
         break;
     default:
         break;

@@ -43,18 +43,25 @@ enum fp_slot_state {
 typedef struct fp_slot {
     fp_target *target;
     fp_ns timeout_ns;
-    fp_ns due_ns;        /* of the run that is delayed, waiting or in flight */
+    fp_ns due_ns; /* of the run that is delayed, waiting or in flight */
+    union {
+        struct { /* neighbours in line, while waiting */
+            uint32_t line_next;
+            uint32_t line_previous;
+        };
+        fp_ns deferred_until_ns; /* while deferred, which one that waits never is */
+    };
     uint32_t generation; /* 0: no probe here */
     uint32_t jitter_ms;
     uint32_t connection; /* running natively, or an idle keep-alive one; else FP_NONE */
-    uint32_t line_next;  /* neighbours in line, while waiting */
-    uint32_t line_previous;
     uint16_t group;
-    uint8_t state; /* fp_slot_state */
+    uint8_t state : 4; /* fp_slot_state */
     uint8_t lane : 4;
-    bool explain : 1; /* the next run is to be explained */
-    bool asked : 1;   /* the run under way was asked for by a command: somebody waits for its record */
-    bool owed : 1;    /* Python lanes: due again, and started as soon as the run in flight has ended */
+    bool explain : 1;  /* the next run is to be explained */
+    bool asked : 1;    /* the run under way was asked for by a command: somebody waits for its record */
+    bool owed : 1;     /* Python lanes: due again, and started as soon as the run in flight has ended */
+    bool deferred : 1; /* dues before deferred_until_ns pass without a run */
+    bool hastened : 1; /* a failure brought a run forward since the last due: one is enough */
 } fp_slot;
 _Static_assert(sizeof(fp_slot) == 48, "there may be a million of these");
 
@@ -212,8 +219,14 @@ fp_ns fp_engine_latency_clock(const fp_engine *engine);
 void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interval_ns);
 
 /* engine_commands.c */
-bool fp_engine_take_commands(fp_engine *engine); /* true when more may wait */
-void fp_engine_abandon_runs(fp_engine *engine);  /* all native ones: every connection is back in the pool */
+bool fp_engine_take_commands(fp_engine *engine);                /* true when more may wait */
+void fp_engine_abandon_runs(fp_engine *engine);                 /* all native ones: every connection is back in the pool */
+void fp_engine_begin_besides(fp_engine *engine, uint32_t slot); /* a run now, of an idle slot, besides its schedule */
+
+/* engine_passive.c */
+void fp_engine_defer(fp_engine *engine, uint32_t slot, fp_ns until_ns);
+void fp_engine_hasten(fp_engine *engine, uint32_t slot);
+bool fp_engine_passes(fp_engine *engine, uint32_t slot, fp_ns due_ns); /* a deferred slot is due: whether without a run */
 
 /* engine_schedule.c */
 bool fp_engine_take_expiries(fp_engine *engine);              /* true when more may be due */

@@ -83,6 +83,7 @@ void fp_line_join(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
     fp_queue *queue = fp_queue_of(engine, s);
     s->state = FP_SLOT_WAITING;
+    s->deferred = false;
     s->line_next = FP_NONE;
     s->line_previous = queue->line.last;
     if (queue->line.last == FP_NONE)

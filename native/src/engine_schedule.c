@@ -95,6 +95,8 @@ static void schedule_expired(fp_engine *engine, uint32_t slot, const fp_expiry *
     if (s->state == FP_SLOT_RUNNING && s->lane == FP_LANE_NATIVE &&
         engine->connections[s->connection].deadline_ns <= engine->now_ns)
         fp_run_deadline(engine, slot);
+    s->hastened = false;
+    if (s->deferred && fp_engine_passes(engine, slot, expiry->due_ns)) return;
     switch (s->state) {
     case FP_SLOT_IDLE:
         if (s->jitter_ms)

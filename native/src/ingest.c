@@ -173,6 +173,7 @@ static inline uint32_t take_result(fp_table *table, const fp_record *record, pla
 static void take_skipped(fp_table *table, const fp_record *record) {
     const uint32_t runs = record->detail ? record->detail : 1;
     table->totals.skipped[record->reason] += runs;
+    if (record->reason == FP_REASON_DEFERRED) return; /* nothing was missed */
     table->columns.history[record->slot].skipped += runs;
 }
 

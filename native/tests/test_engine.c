@@ -228,6 +228,84 @@ static void pausing_stops_and_running_once_still_works(void) {
     fp_engine_free(engine);
 }
 
+static fp_command defer(uint32_t slot, fp_ns until_ns) {
+    fp_command command = about(FP_CMD_DEFER, slot);
+    command.due_ns = until_ns;
+    return command;
+}
+
+static void a_deferred_probe_passes_its_dues_by_on_their_phase(void) {
+    fp_engine *engine = engine_at(0, 1, true);
+    post(engine, add(0, FP_LANE_TASK, 100 * MS, 100 * MS, 50 * MS, NULL));
+    post(engine, defer(0, 250 * MS));
+    for (fp_ns now_ns = 100 * MS; now_ns <= 200 * MS; now_ns += 100 * MS) {
+        step(engine, now_ns);
+        CHECK_EQ(count(FP_EVENT_SKIPPED, FP_REASON_DEFERRED), 1);
+        CHECK_EQ(n_records, 1);
+    }
+    step(engine, 300 * MS);
+    CHECK_EQ(count(FP_EVENT_DUE, 0), 1);
+    CHECK_EQ(records[0].started_ns, 300 * MS);
+    fp_engine_free(engine);
+}
+
+static void a_failure_ends_the_deferral_and_hastens_one_run_however_many_follow(void) {
+    fp_engine *engine = engine_at(0, 1, true);
+    post(engine, add(0, FP_LANE_TASK, 100 * MS, 100 * MS, 50 * MS, NULL));
+    post(engine, defer(0, S));
+    for (fp_ns now_ns = 10 * MS; now_ns < 100 * MS; now_ns += 10 * MS) {
+        post(engine, about(FP_CMD_HASTEN, 0));
+        step(engine, now_ns);
+        CHECK_EQ(count(FP_EVENT_DUE, 0), now_ns == 10 * MS);
+        post(engine, about(FP_CMD_FINISH, 0));
+    }
+    step(engine, 100 * MS);
+    CHECK_EQ(count(FP_EVENT_DUE, 0), 1);
+    CHECK_EQ(records[0].started_ns, 100 * MS);
+    fp_engine_free(engine);
+}
+
+static void nothing_is_hastened_while_paused(void) {
+    fp_engine *engine = engine_at(0, 1, true);
+    post(engine, add(0, FP_LANE_TASK, FP_NEVER, 100 * MS, 50 * MS, NULL));
+    post(engine, about(FP_CMD_HASTEN, 0));
+    step(engine, 10 * MS);
+    CHECK_EQ(n_records, 0);
+    fp_engine_free(engine);
+}
+
+/* One connection, held by a target that does not answer: the others wait in line. */
+static void a_run_in_line_is_spared_unless_it_was_asked_for_or_hastened(void) {
+    const fp_ns begin_ns = fp_clock_schedule() / MS * MS; /* as the wheel keeps it */
+    struct sockaddr_in address;
+    int fds[3];
+    const int listening = listener(&address, 0);
+    for (int i = 0; i < 3; i++) { /* fill the accept queue: what comes then is not answered */
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(fds[i], (struct sockaddr *)&address, sizeof address);
+    }
+    fp_engine *engine = engine_at(begin_ns, 1, true);
+    for (uint32_t slot = 0; slot < 4; slot++)
+        post(engine, add(slot, FP_LANE_NATIVE, begin_ns + (slot ? 20 : 10) * MS, 60 * S, 30 * S, tcp_target(&address)));
+    step(engine, begin_ns + 10 * MS);
+    post(engine, about(FP_CMD_RUN, 1));
+    post(engine, about(FP_CMD_HASTEN, 2));
+    step(engine, begin_ns + 11 * MS);
+    post(engine, defer(1, begin_ns + S));
+    post(engine, defer(2, begin_ns + S));
+    step(engine, begin_ns + 12 * MS);
+    CHECK_EQ(n_records, 0);
+    step(engine, begin_ns + 20 * MS); /* 1 and 2 lose their places to this due; 3 joins the line */
+    CHECK_EQ(count(FP_EVENT_SKIPPED, FP_REASON_DEFERRED), 0);
+    post(engine, defer(3, begin_ns + S));
+    step(engine, begin_ns + 21 * MS);
+    CHECK_EQ(count(FP_EVENT_SKIPPED, FP_REASON_DEFERRED), 1);
+    CHECK_EQ(records[0].slot, 3);
+    for (int i = 0; i < 3; i++) close(fds[i]);
+    close(listening);
+    fp_engine_free(engine);
+}
+
 static void commands_of_another_generation_do_nothing_and_are_counted(void) {
     fp_engine *engine = engine_at(0, 1, true);
     fp_command old = about(FP_CMD_RUN, 0);
@@ -498,6 +576,10 @@ int main(void) {
     RUN(an_extra_first_run_does_not_move_the_phase);
     RUN(jitter_delays_a_start_by_at_most_itself_and_never_hastens_it);
     RUN(pausing_stops_and_running_once_still_works);
+    RUN(a_deferred_probe_passes_its_dues_by_on_their_phase);
+    RUN(a_failure_ends_the_deferral_and_hastens_one_run_however_many_follow);
+    RUN(nothing_is_hastened_while_paused);
+    RUN(a_run_in_line_is_spared_unless_it_was_asked_for_or_hastened);
     RUN(commands_of_another_generation_do_nothing_and_are_counted);
     RUN(a_full_record_ring_is_counted_and_locks_no_slot);
     RUN(a_listening_target_passes_and_its_socket_is_used_again);

@@ -98,6 +98,7 @@ class Reason(enum.IntEnum):
     DROPPED = 107
     SOURCE = 108
     BUDGET = 110
+    DEFERRED = 112
 
     def __str__(self) -> str:
         return self.name.lower()
@@ -170,6 +171,7 @@ class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     timeout_s is never above interval_s. unhealthy_interval_s None means the same as interval_s. degraded_above_s None means
     off. rise / fall: consecutive results that change the state; the first conclusive result decides the first state alone.
+    passive_defers_s: after a passing report() no scheduled run for so long, None means that reports change no schedule.
     flap_damping: changes are not announced one by one while they are many.
     """
 
@@ -181,6 +183,7 @@ class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fall: int = 3
     degraded_above_s: float | None = None
     unhealthy_interval_s: float | None = None
+    passive_defers_s: float | None = None
     depends_on: tuple[str, ...] = ()
     cluster: str = ""
     namespace: str = ""

@@ -161,7 +161,10 @@ class Diagnostics:
         self.pauses.hold(self.catalog[name], held=False)
 
     def report(self, name: str, *, ok: bool, latency_s: float = 0.0, reason: Reason = Reason.REPORTED) -> None:
-        """A passive result: what a real call to the dependency came to. Counts and moves the state like a run of the probe."""
+        """A passive result: what a real call to the dependency came to. Counts and moves the state like a run of the probe.
+
+        With `passive_defers`, one that passed puts off the next run, and one that failed brings it forward to now.
+        """
         registration = self.catalog[name]
         result = Result.OK if ok else Result.FAIL
         now_ns = self._clocks.schedule_ns()
@@ -177,6 +180,8 @@ class Diagnostics:
             Reason.NONE if ok else reason,
         )
         if self._running:
+            if registration.options.passive_defers_s is not None:
+                self._running.heard(registration, ok=ok)
             self._running.pump.wake()
 
     def injection_point(self, name: str) -> InjectionPoint:

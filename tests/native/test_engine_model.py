@@ -43,6 +43,10 @@ class Slot:
     deadline: int | None = None
     owed: int | None = None
     """When the run was due that starts as soon as the one in flight has ended."""
+    deferred: int | None = None
+    """Dues before this pass without a run."""
+    hastened: bool = False
+    asked: bool = False
 
     def next_due(self, now: int) -> int | None:
         if self.due is None or self.due > now:
@@ -98,6 +102,37 @@ class EngineMachine(RuleBasedStateMachine):
             self.skip(slot, Reason.OVERLAP, 1)
         else:
             probe.first = None
+            probe.asked = True
+            self.start(slot, self.now)
+
+    @rule(slot=slots, old=st.integers(0, 1), until=st.integers(-10, 10) | spans_ms)
+    def defer(self, slot: int, old: int, until: int) -> None:
+        """A real call has passed."""
+        at = max(0, self.now + until)
+        self.engine.defer(slot, self.named(slot, old), at * MS)
+        if not self.current(slot, old):
+            return
+        probe = self.slots[slot]
+        if at <= self.now or probe.due is None:
+            return
+        if not probe.asked and not probe.hastened and (probe.first is not None or probe.owed is not None):
+            probe.first = probe.owed = None
+            self.skip(slot, Reason.DEFERRED, 1)
+        probe.deferred = at
+
+    @rule(slot=slots, old=st.integers(0, 1))
+    def hasten(self, slot: int, old: int) -> None:
+        """A real call has failed."""
+        self.engine.hasten(slot, self.named(slot, old))
+        if not self.current(slot, old):
+            return
+        probe = self.slots[slot]
+        probe.deferred = None
+        if probe.hastened or probe.due is None:
+            return
+        probe.first = None
+        if not probe.running:
+            probe.hastened = True
             self.start(slot, self.now)
 
     @rule(slot=slots, old=st.integers(0, 1))
@@ -106,6 +141,7 @@ class EngineMachine(RuleBasedStateMachine):
         if self.current(slot, old) and self.slots[slot].running:
             probe = self.slots[slot]
             probe.running, probe.deadline, owed, probe.owed = False, None, probe.owed, None
+            probe.asked = False
             if owed is not None:
                 self.start(slot, owed)
 
@@ -118,7 +154,8 @@ class EngineMachine(RuleBasedStateMachine):
         probe = self.slots[slot]
         probe.due, probe.interval, probe.timeout = at, interval, timeout
         if at is None:
-            probe.first = probe.owed = None
+            probe.first = probe.owed = probe.deferred = None
+            probe.hastened = False
 
     @rule(slot=slots, old=st.integers(0, 1), after=st.none() | spans_ms)
     def put_off(self, slot: int, old: int, after: int | None) -> None:
@@ -169,6 +206,11 @@ class EngineMachine(RuleBasedStateMachine):
         probe.due = at + (missed + 1) * probe.interval
         if missed:
             self.skip(slot, Reason.LATE, min(missed, MOST_SKIPPED))
+        probe.hastened = False
+        if probe.deferred is not None and at < probe.deferred:
+            self.skip(slot, Reason.DEFERRED, 1)
+            return
+        probe.deferred = None
         if probe.running:
             self.meet(slot, at)
         elif probe.first is not None:  # a run that is about to start counts as one in flight

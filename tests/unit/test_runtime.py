@@ -307,6 +307,40 @@ async def test_a_window_that_cannot_be_is_refused():
         diag.maintenance.end(fp.Maintenance(reason="work", when=fp.Once(start=start, end=start), name="*"))
 
 
+async def test_real_calls_that_pass_make_checks_needless_and_one_that_fails_brings_one_at_once(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="10s", timeout="1s", passive_defers="15s")
+    async with diag:
+        await trio.sleep(10.5)
+        before = len(script.started)
+        for _ in range(50):
+            diag.report("a", ok=True)
+            await trio.sleep(1)
+        assert len(script.started) == before
+        snapshot = diag.snapshot()
+        assert (snapshot.totals.deferred, snapshot.totals.skipped, snapshot["a"].skipped) == (5, 0, 0)
+        assert not snapshot["a"].stale
+        for _ in range(100):
+            diag.report("a", ok=False)
+        await trio.sleep(0.1)
+        assert len(script.started) == before + 1
+        await trio.sleep(30)
+        assert len(script.started) == before + 4
+
+
+async def test_without_passive_defers_real_calls_leave_the_schedule_alone(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="10s", timeout="1s")
+    async with diag:
+        await trio.sleep(10.5)
+        before = len(script.started)
+        for number in range(20):
+            diag.report("a", ok=bool(number % 2))
+            await trio.sleep(1)
+        assert len(script.started) == before + 2
+        assert diag.snapshot().totals.deferred == 0
+
+
 async def test_unhealthy_probes_are_checked_at_their_own_pace(mock_clock):
     diag, script = diagnostics(), Script()
     script.fails = True

@@ -103,7 +103,8 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(106, SHUTTING_DOWN, "shutting_down", "the runtime is stopping")                                                          \
     X(107, DROPPED, "dropped", "a notice was lost to a full ring")                                                             \
     X(108, SOURCE, "source", "this host does not have the source address or interface")                                        \
-    X(110, BUDGET, "budget", "the budget of its group was spent")
+    X(110, BUDGET, "budget", "the budget of its group was spent")                                                              \
+    X(112, DEFERRED, "deferred", "a real call to the target passed shortly before")
 
 enum fp_reason {
 #define FP_REASON_ENUM(number, name, text, message) FP_REASON_##name = number,

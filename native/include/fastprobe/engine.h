@@ -53,6 +53,10 @@ enum fp_command_op {
     FP_CMD_RUN,      /* one run now, schedule untouched, flags; SKIPPED(overlap) when one is in flight */
     FP_CMD_FINISH,   /* task or thread lane: the run is over, its deadline is off */
     FP_CMD_DEADLINE, /* task or thread lane: (re-)arm the deadline of the run in flight at due_ns */
+    FP_CMD_DEFER,    /* a real call passed: dues before due_ns are SKIPPED(deferred) on their phase, and so is a start that
+                        is delayed, in line or owed; not one that was asked for or hastened */
+    FP_CMD_HASTEN,   /* a real call failed: no due is deferred any more, and a run starts now, besides the schedule, if none
+                        is on its way; at most one between two dues, and none of a paused slot */
 };
 
 enum { FP_DEADLINE_FOR_NEXT = 1 }; /* detail of a DEADLINE record */

@@ -100,7 +100,7 @@ typedef struct fp_transition {
 typedef struct fp_totals {
     uint64_t runs[FP_RESULTS]; /* scheduled runs by result */
     uint64_t passive;          /* results reported from outside, all kinds */
-    uint64_t skipped[256];     /* by reason */
+    uint64_t skipped[256];     /* by reason; deferred runs among them */
     uint64_t transitions;
     uint64_t stale_records;        /* of a generation that is gone */
     uint64_t lag[FP_HIST_BUCKETS]; /* scheduling lag of scheduled runs */
@@ -129,7 +129,8 @@ int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns no
  *   nothing alone, only `fall` of them in a row do.
  * Into the histogram go OK, DEGRADED and FAIL at their latency and TIMEOUT in the overflow bucket; ERROR says nothing about the
  * target, and a passive result of latency 0 was not measured.
- * FP_EVENT_SKIPPED adds max(detail, 1) to what was skipped; the other events are passed over, they are for the lanes. */
+ * FP_EVENT_SKIPPED adds max(detail, 1) to what was skipped, of its probe too unless it was deferred; the other events are
+ * passed over, they are for the lanes. */
 uint32_t fp_table_ingest(fp_table *table, const fp_record *records, uint32_t n, fp_transition *out);
 
 const fp_columns *fp_table_columns(const fp_table *table);

@@ -373,6 +373,8 @@ cdef extern from "fastprobe/engine.h" nogil:
         FP_CMD_RUN
         FP_CMD_FINISH
         FP_CMD_DEADLINE
+        FP_CMD_DEFER
+        FP_CMD_HASTEN
     ctypedef struct fp_command:
         uint8_t op
         uint8_t lane

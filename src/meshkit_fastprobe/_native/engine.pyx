@@ -9,7 +9,9 @@ from libc.string cimport memmove
 from meshkit_fastprobe._native.core cimport (
     FP_CMD_ADD,
     FP_CMD_DEADLINE,
+    FP_CMD_DEFER,
     FP_CMD_FINISH,
+    FP_CMD_HASTEN,
     FP_CMD_REMOVE,
     FP_CMD_RUN,
     FP_CMD_SCHEDULE,
@@ -373,6 +375,14 @@ cdef class Engine:
     def deadline(self, uint32_t slot, uint32_t generation, int64_t due_ns) -> None:
         """(Re-)arm the deadline of a Python lane's run in flight."""
         self._gather(FP_CMD_DEADLINE, slot, generation).due_ns = moment(due_ns)
+
+    def defer(self, uint32_t slot, uint32_t generation, uint64_t until_ns) -> None:
+        """No scheduled run before until_ns: a real call has passed."""
+        self._gather(FP_CMD_DEFER, slot, generation).due_ns = until_ns
+
+    def hasten(self, uint32_t slot, uint32_t generation) -> None:
+        """A run now, if none is on its way and none was hastened since the last due: a real call has failed."""
+        self._gather(FP_CMD_HASTEN, slot, generation)
 
     def flush(self) -> int:
         """Post what was gathered; how many commands are still gathered."""

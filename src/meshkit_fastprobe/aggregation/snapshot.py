@@ -78,6 +78,7 @@ class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over all probes there ever were; runs are scheduled ones, results reported from outside are `passive`.
 
+    `skipped` are runs that our own limits prevented, `deferred` those that passing reports made needless (`passive_defers`).
     `dropped` are records lost to full rings. Lag is how late runs started, None before the first.
     """
 
@@ -92,6 +93,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     passive: int
     skipped: int
     skipped_by_reason: dict[str, int]
+    deferred: int
     dropped: int
     lag_p50_s: float | None
     lag_p99_s: float | None
@@ -296,6 +298,8 @@ class SnapshotBuilder:
         totals = self._table.totals()
         runs = dict(zip(RESULT_NAMES, totals["runs"].tolist(), strict=True))
         skipped = totals["skipped"]
+        deferred = int(skipped[Reason.DEFERRED])
+        skipped[Reason.DEFERRED] = 0
         lag_p50_s, lag_p99_s = without_nan(histogram.quantiles(totals["lag"][np.newaxis], _LAG_QUANTILES)[0].tolist())
         return Totals(
             probes=len(state),
@@ -305,6 +309,7 @@ class SnapshotBuilder:
             passive=totals["passive"],
             skipped=int(skipped.sum()),
             skipped_by_reason={str(Reason(reason)): int(skipped[reason]) for reason in np.flatnonzero(skipped).tolist()},
+            deferred=deferred,
             dropped=dropped,
             lag_p50_s=lag_p50_s,
             lag_p99_s=lag_p99_s,

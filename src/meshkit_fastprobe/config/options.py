@@ -40,6 +40,7 @@ _DURATIONS: Final = {
     "jitter": (0.0, MAX_INTERVAL_S, "raise it"),
     "degraded_above": (MIN_DEGRADED_S, MAX_INTERVAL_S, "raise it, or leave it out to switch it off"),
     "unhealthy_interval": (MIN_INTERVAL_S, MAX_INTERVAL_S, "raise it"),
+    "passive_defers": (MIN_INTERVAL_S, MAX_INTERVAL_S, "raise it, or leave it out to switch it off"),
 }
 _label_key = re.compile(LABEL_KEY_PATTERN)
 

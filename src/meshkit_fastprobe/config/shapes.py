@@ -76,6 +76,9 @@ class DefaultKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     fall: Annotated[int, _count("Consecutive bad results that make a probe unhealthy.", 1, MAX_RISE_FALL)] | UnsetType = UNSET
     degraded_above: Annotated[Span, _duration("A pass slower than this is degraded; below timeout.")] | UnsetType = UNSET
     unhealthy_interval: Annotated[Span, _duration("Interval while unhealthy, 10ms to 30d.")] | UnsetType = UNSET
+    passive_defers: (
+        Annotated[Span, _duration("After a real call that passed, no run is due for so long; 10ms to 30d.")] | UnsetType
+    ) = UNSET
     cluster: Annotated[str, _text("Where the target runs; by default that of [host].")] | UnsetType = UNSET
     namespace: Annotated[str, _text("Whose target it is.")] | UnsetType = UNSET
     labels: (

@@ -231,6 +231,16 @@ class Placement:
             jitter_ms=round(registration.options.jitter_s * 1000),
         )
 
+    def heard(self, registration: Registration, *, ok: bool) -> None:
+        """A real call passed or failed: no run is due for a while, or one now."""
+        slot, defers_s = registration.slot, registration.options.passive_defers_s
+        if defers_s is None or not self._placed[slot]:
+            return
+        if ok:
+            self._engine.defer(slot, registration.generation, self._clock.schedule_ns() + int(defers_s * NS))
+        else:
+            self._engine.hasten(slot, registration.generation)
+
     def changed(self, name: Name) -> None:
         """The resolver has a new answer: point every probe of this name at it."""
         for registration in list(self._by_name.get(name, {}).values()):

@@ -133,6 +133,10 @@ class Session:
         self._placement.reschedule(registration)
         self._flush_commands()
 
+    def heard(self, registration: Registration, *, ok: bool) -> None:
+        """A real call passed or failed, to the target of a probe with passive_defers; flush the pump soon."""
+        self._placement.heard(registration, ok=ok)
+
     async def run_once(self, registration: Registration) -> Reason | None:
         """Wait for the next result of this probe; the reason when it was skipped instead."""
         return (await self._run(registration, explain=False)).skipped
@@ -201,8 +205,8 @@ class Session:
             result, reason = int(record["result"]), Reason(int(record["reason"]))
             if result in {layout.EVENT_DUE, layout.EVENT_DEADLINE} or result & layout.PASSIVE:
                 continue
-            if result == layout.EVENT_SKIPPED and reason in {Reason.OVERLAP, Reason.LATE}:
-                continue  # the run in flight will tell
+            if result == layout.EVENT_SKIPPED and reason in {Reason.OVERLAP, Reason.LATE, Reason.DEFERRED}:
+                continue  # the run in flight, or that which was asked for, will tell
             told: Record = record.item()
             trace = self._traces.pop(told[0], None)
             for waiter in self._waiters.pop(told[0], []):

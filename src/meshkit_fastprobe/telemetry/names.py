@@ -73,6 +73,9 @@ SKIPPED: Final = Metric(
     "Runs that were due and did not happen, by our own reason; never the target's.",
     ("reason",),
 )
+DEFERRED: Final = Metric(
+    "meshkit_probe_deferred_total", "counter", "Runs that were due and not needed: a real call had passed shortly before."
+)
 SCHEDULER_LAG: Final = Metric("meshkit_scheduler_lag_seconds", "histogram", "How late scheduled runs started.")
 RING_DROPPED: Final = Metric("meshkit_ring_dropped_total", "counter", "Results lost to a full ring; zero on a healthy host.")
 SYN_RETRANSMISSIONS: Final = Metric(
@@ -108,6 +111,7 @@ PER_PROBE: Final = (PROBE_STATE, PROBE_SUCCESS, PROBE_RUNS, PROBE_DURATION, PROB
 PER_GROUP: Final = (GROUP_PROBES, GROUP_SUCCESS, GROUP_RUNS, GROUP_DURATION, GROUP_TRANSITIONS)
 PROCESS: Final = (
     SKIPPED,
+    DEFERRED,
     SCHEDULER_LAG,
     RING_DROPPED,
     SYN_RETRANSMISSIONS,

@@ -17,7 +17,7 @@ from meshkit_fastprobe.telemetry import names
 from meshkit_fastprobe.telemetry.names import Metric
 from meshkit_fastprobe.telemetry.source import Source
 
-SKIP_REASONS: Final = tuple(reason for reason in Reason if reason >= Reason.OVERLAP)
+SKIP_REASONS: Final = tuple(reason for reason in Reason if reason >= Reason.OVERLAP and reason is not Reason.DEFERRED)
 """Always shown, also at zero: a rate() needs a first point."""
 
 
@@ -30,6 +30,7 @@ class Sample(msgspec.Struct, frozen=True):
 def process_families(source: Source) -> Iterator[tuple[Metric, list[Sample]]]:
     totals = source.table.totals()
     yield names.SKIPPED, list(_skipped(totals))
+    yield names.DEFERRED, [Sample(names.DEFERRED.name, {}, int(totals["skipped"][Reason.DEFERRED]))]
     yield names.SCHEDULER_LAG, list(histogram_samples(names.SCHEDULER_LAG, {}, totals["lag"], totals["lag_sum_s"]))
     yield names.RING_DROPPED, [Sample(names.RING_DROPPED.name, {}, source.dropped)]
     yield names.SYN_RETRANSMISSIONS, [Sample(names.SYN_RETRANSMISSIONS.name, {}, source.syn_retransmissions)]
