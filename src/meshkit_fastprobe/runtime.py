@@ -25,12 +25,12 @@ from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
 from meshkit_fastprobe.aggregation.windows import Windows
 from meshkit_fastprobe.config.diff import ReloadSummary, diff
-from meshkit_fastprobe.config.load import load, refresh, target_files_changed
+from meshkit_fastprobe.config.load import load
 from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.settings import check_settings
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.config.toggles import CALLABLE
-from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
+from meshkit_fastprobe.errors import NotRunningError, SkippedError
 from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State
 from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
@@ -47,6 +47,7 @@ from meshkit_fastprobe.scheduling.pauses import Pauses
 from meshkit_fastprobe.scheduling.pump import Records
 from meshkit_fastprobe.scheduling.session import Session
 from meshkit_fastprobe.scheduling.sharing import MAX_BUDGET_GROUPS
+from meshkit_fastprobe.scheduling.target_files import keep_target_files
 from meshkit_fastprobe.security.gate import Gate
 from meshkit_fastprobe.server.endpoints import Endpoints
 from meshkit_fastprobe.telemetry.logs import flush_transitions
@@ -55,8 +56,6 @@ C = TypeVar("C", bound="Check | AsyncCheck")
 
 BATCH_RECORDS: Final = 65_536
 """Results of Python lanes and report() that may wait for one coalescing period; more are dropped and counted."""
-
-TARGET_FILES_IDLE_S: Final = 30.0
 
 log = logging.getLogger("meshkit_fastprobe")
 
@@ -404,7 +403,7 @@ class Diagnostics:
         if self.settings.server is not None:  # first: importing takes a while, and nothing should fall due in it
             await self.endpoints.open(self, nursery)
         running.start(nursery)
-        nursery.start_soon(self._keep_target_files)
+        nursery.start_soon(keep_target_files, lambda: self._config, self.reload)
         self.started_ns = running.place(self._pending)
         self._pending = []
 
@@ -418,21 +417,6 @@ class Diagnostics:
         self._pending = list(self.catalog)
         self._changes.close()
         flush_transitions()
-
-    async def _keep_target_files(self) -> None:
-        """Apply target files as they change; one that cannot be read leaves everything as it is."""
-        while True:
-            config = self._config
-            every_s = None if config is None else config.refresh_s
-            await trio.sleep(every_s or TARGET_FILES_IDLE_S)
-            if config is None or every_s is None:
-                continue
-            try:
-                if await trio.to_thread.run_sync(target_files_changed, config):
-                    summary = await self.reload(await trio.to_thread.run_sync(refresh, config))
-                    log.info("target files changed: %s", summary)
-            except ConfigError as error:
-                log.error("target files not applied, everything goes on as before: %s", error)
 
     def _assemble(self) -> Session:
         settings = self.settings
