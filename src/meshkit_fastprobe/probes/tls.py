@@ -18,7 +18,7 @@ from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE,
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.targets import split_host_port
 from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls, check_alpn
-from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, open_context, shake_hands
+from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, hear_out, open_context, shake_hands
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 PORT: Final = 443
@@ -96,10 +96,12 @@ class TlsTarget:
             latency_s = (time.monotonic_ns() - began_ns) / 1e9
             if refusal is not None:
                 return msgspec.structs.replace(refusal, phases=Phases(connect_s=connect_s))
-            agreed = stream.selected_alpn_protocol()
+            agreed, facts = stream.selected_alpn_protocol(), facts_of(stream)
             found = judge(self._probe, stream.version() or "", agreed, stream.getpeercert() or {}, time.time())
+            if stream.transport_stream.asked and stream.version() == "TLSv1.3":
+                found = await hear_out(stream) or found
             phases = Phases(connect_s=connect_s, tls_s=latency_s)
-            return msgspec.structs.replace(found, latency_s=latency_s, phases=phases, facts=facts_of(stream))
+            return msgspec.structs.replace(found, latency_s=latency_s, phases=phases, facts=facts)
         finally:
             close_at_once(stream)
 

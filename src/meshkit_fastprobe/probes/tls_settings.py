@@ -10,6 +10,7 @@ import msgspec
 
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.probes.tls_transport import watch_certificates
 
 MAX_CONTEXTS: Final = 256
 MAX_ALPN: Final = 8
@@ -72,6 +73,7 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         if self.cert_file:
             # A callback: without one an encrypted key would ask on the terminal, and the event loop would wait for an answer.
             context.load_cert_chain(self.cert_file, self.key_file or None, password=_no_password)
+        watch_certificates(context)
         if alpn:
             context.set_alpn_protocols(list(alpn))
         return context

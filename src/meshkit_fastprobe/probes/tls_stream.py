@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 
@@ -14,11 +14,16 @@ from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.dialing import Address, connect
 from meshkit_fastprobe.probes.http_judge import Broken
 from meshkit_fastprobe.probes.tls_settings import Tls
+from meshkit_fastprobe.probes.tls_transport import Transport, shaking_hands
 from meshkit_fastprobe.probes.via import Via
 
 READ_BYTES: Final = 16 * 1024
 
-Stream = trio.SSLStream[trio.SocketStream]
+MAX_FAREWELL_S: Final = 1.0
+UNNAMED: Final = "it asked for a certificate of ours, and ended the connection when it got none"
+NAMED: Final = "before any word, after it had asked for a certificate of ours: it may have refused it"
+
+Stream: TypeAlias = trio.SSLStream[Transport]
 
 _CLOSE_IN_ORDER: Final = struct.pack("ii", 0, 0)
 """struct linger. A reset could overtake our last handshake message, and servers would log a broken handshake at each check."""
@@ -41,6 +46,8 @@ _CLIENT_CERTIFICATE_WORDS: Final = (
 )
 _NOT_TLS_WORDS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
+_CLOSED: Final = Outcome(Result.FAIL, Reason.RESPONSE_CLOSED)
+
 
 def open_context(tls: Tls, alpn: tuple[str, ...]) -> ssl.SSLContext | Outcome:
     """The context of these settings, or what its files keep us from: our own mistake, so no failure of the target."""
@@ -56,16 +63,40 @@ async def connect_tls(address: Address, via: Via, context: ssl.SSLContext, serve
     if isinstance(connected, Outcome):
         return connected
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_IN_ORDER)
-    transport = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
-    return trio.SSLStream(transport, context, server_hostname=server_name or None, https_compatible=True)
+    return trio.SSLStream(Transport(connected), context, server_hostname=server_name or None, https_compatible=True)
 
 
 async def shake_hands(stream: Stream) -> Outcome | None:
     """Finish the handshake; an outcome when it fails."""
+    transport = stream.transport_stream
+    outer = shaking_hands.set(transport)
     try:
         await stream.do_handshake()
     except (trio.BrokenResourceError, ssl.SSLError) as error:
-        return failure_of(error)
+        outcome = failure_of(error)
+        # Up to TLS 1.2 a missing certificate has no alert of its own.
+        unnamed = transport.showed_nothing and outcome.reason is Reason.TLS_HANDSHAKE
+        return Outcome.fail(UNNAMED, reason=Reason.TLS_CLIENT_CERTIFICATE) if unnamed else outcome
+    finally:
+        shaking_hands.reset(outer)
+        transport.heard = False
+    return None
+
+
+async def hear_out(stream: Stream) -> Outcome | None:
+    """Say goodbye to a target of which no more than a handshake is wanted; an outcome when it refuses our certificate.
+
+    With TLS 1.3 it says so only now. It is given half of the time that is left, as not every server answers a goodbye.
+    """
+    left_s = trio.current_effective_deadline() - trio.current_time()
+    with trio.move_on_after(max(0.0, min(left_s / 2, MAX_FAREWELL_S))):
+        try:
+            await stream.transport_stream.send_eof()  # no bytes: a reset would answer those that come after the target's close
+            await receive(stream)
+        except trio.BrokenResourceError:
+            return None
+        except Broken as broken:
+            return broken.outcome if broken.outcome.reason is Reason.TLS_CLIENT_CERTIFICATE else None
     return None
 
 
@@ -84,11 +115,26 @@ async def send(stream: Stream | trio.SocketStream, data: bytes) -> None:
 
 
 async def receive(stream: Stream | trio.SocketStream) -> bytes:
-    """Some bytes, or none when the peer has closed. Broken when it broke off."""
+    """Some bytes, or none when the peer has closed. Broken when it broke off, or closed because it does not know us."""
     try:
-        return bytes(await stream.receive_some(READ_BYTES))
+        data = bytes(await stream.receive_some(READ_BYTES))
     except (trio.BrokenResourceError, ssl.SSLError) as error:
-        raise _broken_by(error) from None
+        broken = _broken_by(error)
+        if broken.outcome.reason is Reason.RESPONSE_RESET:
+            _look_for_a_refusal(stream, broken.outcome)
+        raise broken from None
+    if not data:
+        _look_for_a_refusal(stream, _CLOSED)
+    return data
+
+
+def _look_for_a_refusal(stream: Stream | trio.SocketStream, ended: Outcome) -> None:
+    """Broken when it asked who we are, and has ended the connection without a byte since: some servers send no alert."""
+    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else None
+    if transport is not None and transport.asked and not transport.heard:
+        if transport.showed_nothing:
+            raise Broken(Reason.TLS_CLIENT_CERTIFICATE, message=UNNAMED) from None
+        raise Broken(ended.reason, ended.detail, NAMED) from None
 
 
 def _broken_by(error: BaseException) -> Broken:

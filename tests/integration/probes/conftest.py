@@ -33,7 +33,13 @@ class Authority:
 
     def client_files(self, name: str = "prober") -> tuple[str, str]:
         """The files of a client's certificate and of its key."""
-        leaf = self.ca.issue_cert(name)
+        return self._write(name, self.ca.issue_cert(name))
+
+    def stranger_files(self) -> tuple[str, str]:
+        """The same of a client that another authority vouches for."""
+        return self._write("stranger", trustme.CA().issue_cert("stranger"))
+
+    def _write(self, name: str, leaf: trustme.LeafCert) -> tuple[str, str]:
         cert_file, key_file = self.directory / f"{name}.pem", self.directory / f"{name}.key"
         leaf.cert_chain_pems[0].write_to_path(str(cert_file))
         leaf.private_key_pem.write_to_path(str(key_file))

@@ -220,18 +220,6 @@ async def test_a_certificate_for_another_name_fails_before_anything_is_sent(auth
         assert (await target_at(port, authority).check()).reason is Reason.TLS_HOSTNAME
 
 
-async def test_our_certificate_is_refused_with_tls_1_3_as_well(authority, tls_server) -> None:
-    context = server_context(authority, "1.1")
-    context.verify_mode = ssl.CERT_REQUIRED
-    authority.ca.configure_trust(context)
-    cert_file, key_file = authority.client_files("https-prober")
-    async with tls_server(context, over_http1(fine)) as port:
-        passed = await target_at(port, authority, tls={"cert_file": cert_file, "key_file": key_file}).check()
-        refused = await target_at(port, authority).check()
-    assert passed.result is Result.OK
-    assert refused.reason in {Reason.TLS_CLIENT_CERTIFICATE, Reason.RESPONSE_RESET}  # a reset may overtake the alert
-
-
 async def test_silence_after_the_handshake_is_a_missing_answer(authority, tls_server, version: str) -> None:
     async def silent(_: trio.SSLStream) -> None:
         await trio.sleep_forever()
