@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.http import HttpProbe
     from meshkit_fastprobe.probes.http_expect import HttpExpect
     from meshkit_fastprobe.probes.https import HttpsProbe
+    from meshkit_fastprobe.probes.quorum import QuorumProbe
     from meshkit_fastprobe.probes.registry import ProbeRegistry, probe_kind
     from meshkit_fastprobe.probes.tcp import TcpProbe
     from meshkit_fastprobe.probes.tls import TlsProbe
@@ -97,6 +98,7 @@ _HOMES = {
     "probes.http": ("HttpProbe",),
     "probes.http_expect": ("HttpExpect",),
     "probes.https": ("HttpsProbe",),
+    "probes.quorum": ("QuorumProbe",),
     "probes.registry": ("ProbeRegistry", "probe_kind"),
     "probes.tcp": ("TcpProbe",),
     "probes.tls": ("TlsProbe",),
@@ -135,6 +137,7 @@ __all__ = [
     "ProbeOptions",
     "ProbeRegistry",
     "ProbeView",
+    "QuorumProbe",
     "Reason",
     "RecentResult",
     "ReloadSummary",

@@ -88,6 +88,7 @@ class Reason(enum.IntEnum):
     EXEC_SIGNAL = 71
     EXEC_FAILED = 72
     EXEC_OUTPUT = 73
+    QUORUM = 75
     OVERLAP = 100
     SATURATED = 101
     LATE = 102
@@ -99,6 +100,7 @@ class Reason(enum.IntEnum):
     SOURCE = 108
     BUDGET = 110
     DEFERRED = 112
+    MEMBERS_UNKNOWN = 113
 
     def __str__(self) -> str:
         return self.name.lower()

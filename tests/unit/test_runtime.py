@@ -307,6 +307,61 @@ async def test_a_window_that_cannot_be_is_refused():
         diag.maintenance.end(fp.Maintenance(reason="work", when=fp.Once(start=start, end=start), name="*"))
 
 
+async def test_a_quorum_follows_its_members_at_once_and_others_may_depend_on_it(mock_clock):
+    diag, script = diagnostics(), Script()
+    names = [f"db-{number}" for number in range(3)]
+    for name in names:
+        diag.add(script.check, name=name, interval="1h", timeout="1s", initial_delay="30m", fall=1, rise=1)
+    diag.add(fp.QuorumProbe("db-*", 2), name="db", interval="10m", timeout="1s", namespace="shop")
+    diag.add(script.check, name="web", interval="1h", timeout="1s", initial_delay="30m", fall=1, depends_on=("db",))
+    async with diag:
+        await trio.sleep(20)
+        assert diag.view("db").state is State.UNKNOWN
+        assert diag.snapshot().totals.skipped_by_reason == {"members_unknown": 1}
+        changes = diag.changes()
+        for name in names:
+            diag.report(name, ok=True)
+        await trio.sleep(1)
+        assert diag.view("db").state is State.HEALTHY
+        diag.report("db-0", ok=False)
+        await trio.sleep(1)
+        assert diag.view("db").message == "2 of 3 up, 2 needed"
+        diag.report("db-2", ok=False)
+        await trio.sleep(1)
+        view = diag.view("db")
+        assert (view.state, view.reason, view.message) == (
+            State.UNHEALTHY,
+            Reason.QUORUM,
+            "1 of 3 up, 2 needed; down: db-0, db-2",
+        )
+        assert diag.view("web").suppressed
+        assert [group.states["unhealthy"] for group in diag.snapshot().groups(by=("namespace",))] == [2, 1]
+        diag.report("db-2", ok=True)
+        await trio.sleep(1)
+        assert diag.view("db").state is State.HEALTHY
+        diag.remove("db-1")
+        assert (await diag.run_once("db")).message == "1 of 2 up, 2 needed; down: db-0"
+    assert [change.after async for change in changes if change.name == "db"] == [
+        State.HEALTHY,
+        State.UNHEALTHY,
+        State.HEALTHY,
+        State.UNHEALTHY,
+    ]
+
+
+async def test_a_quorum_that_is_explained_tells_who_is_not_healthy(mock_clock):
+    diag, script = diagnostics(), Script()
+    for name in ("a-1", "a-2"):
+        diag.add(script.check, name=name, interval="1h", initial_delay="30m")
+    diag.add(fp.QuorumProbe("a-1", "50%", also=("a-2", "nobody", "quorum:*")), interval="1h")
+    async with diag:
+        diag.report("a-1", ok=False)
+        diag.report("a-2", ok=True)
+        await trio.sleep(1)
+        told = await diag.explain("quorum:a-1")
+    assert (told.result, told.message, told.facts) == (Result.OK, "1 of 2 up, 1 needed", (("a-1", "unhealthy"),))
+
+
 async def test_real_calls_that_pass_make_checks_needless_and_one_that_fails_brings_one_at_once(mock_clock):
     diag, script = diagnostics(), Script()
     diag.add(script.check, name="a", interval="10s", timeout="1s", passive_defers="15s")

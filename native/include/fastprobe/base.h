@@ -94,6 +94,7 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(71, EXEC_SIGNAL, "exec_signal", "the command was ended by a signal")                                                     \
     X(72, EXEC_FAILED, "exec_failed", "the command could not be started")                                                      \
     X(73, EXEC_OUTPUT, "exec_output", "the command wrote more than the limit")                                                 \
+    X(75, QUORUM, "quorum", "fewer of its members are up than are needed")                                                     \
     X(100, OVERLAP, "overlap", "the previous run had not finished")                                                            \
     X(101, SATURATED, "saturated", "no free worker or connection in time")                                                     \
     X(102, LATE, "late", "the moment had passed (suspended or stopped process)")                                               \
@@ -104,7 +105,8 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(107, DROPPED, "dropped", "a notice was lost to a full ring")                                                             \
     X(108, SOURCE, "source", "this host does not have the source address or interface")                                        \
     X(110, BUDGET, "budget", "the budget of its group was spent")                                                              \
-    X(112, DEFERRED, "deferred", "a real call to the target passed shortly before")
+    X(112, DEFERRED, "deferred", "a real call to the target passed shortly before")                                            \
+    X(113, MEMBERS_UNKNOWN, "members_unknown", "too little is known of its members yet")
 
 enum fp_reason {
 #define FP_REASON_ENUM(number, name, text, message) FP_REASON_##name = number,

@@ -8,6 +8,7 @@ A kind belongs to exactly one lane, by what it implements:
 - `AsyncProbe`: `async def check()` runs on trio in the task lane.
 - `TrioProbe`: `interpret(address)` alone: on trio in the task lane as well, with its name resolved by the runtime, and with
   something to keep between runs.
+- `JudgedProbe`: `judge(states)` on trio as well: its verdict follows from the states of other probes.
 - `SyncProbe`: `def check()` runs on a worker thread in the thread lane.
 
 Construction has no side effects. `check` returns an Outcome or None, or raises; it needs no timeout of its own. A kind that
@@ -18,11 +19,11 @@ from __future__ import annotations
 
 import errno
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 
 from meshkit_fastprobe._native.target import Target
-from meshkit_fastprobe.model import Lane, Outcome, Reason
+from meshkit_fastprobe.model import Lane, Outcome, Reason, State
 
 Endpoint: TypeAlias = tuple[str, int] | str
 """(host name or literal, port), or the path of a unix socket."""
@@ -117,7 +118,22 @@ class SyncProbe(Protocol):
     def check(self) -> Outcome | None: ...
 
 
-Probe: TypeAlias = NativeProbe | TrioProbe | AsyncProbe | SyncProbe
+@runtime_checkable
+class JudgedProbe(Protocol):
+    kind: ClassVar[str]
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Globs: whose states count."""
+
+    def judge(self, states: Mapping[str, State]) -> Outcome:
+        """The verdict, by the names of the members. OurLimit while it is open. rise and fall are 1: members have had theirs."""
+
+
+Probe: TypeAlias = NativeProbe | TrioProbe | AsyncProbe | JudgedProbe | SyncProbe
 
 _lanes: dict[type, Lane] = {}
 
@@ -133,13 +149,18 @@ def lane_of(kind: type) -> Lane | None:
         check = getattr(kind, "check", None)
         if hasattr(kind, "compile") and hasattr(kind, "endpoint"):
             lane = Lane.NATIVE
-        elif hasattr(kind, "interpret") and hasattr(kind, "endpoint"):
+        elif (hasattr(kind, "interpret") and hasattr(kind, "endpoint")) or is_judged(kind):
             lane = Lane.TASK
         elif check is not None:
             lane = getattr(kind, "lane", Lane.TASK if inspect.iscoroutinefunction(check) else Lane.THREAD)
         if lane is not None:
             _lanes[kind] = lane
     return lane
+
+
+def is_judged(kind: type) -> bool:
+    """Whether a class of probes gets its verdict from the states of others."""
+    return hasattr(kind, "judge") and hasattr(kind, "patterns")
 
 
 def runs_on_trio(kind: type) -> bool:

@@ -11,7 +11,7 @@ from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.config.dependencies import find_circle
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Lane, ProbeOptions, State
-from meshkit_fastprobe.probes.base import Probe, lane_of, runs_on_trio
+from meshkit_fastprobe.probes.base import Probe, is_judged, lane_of, runs_on_trio
 from meshkit_fastprobe.probes.catalog import Catalog, Registration
 
 Columns: TypeAlias = tuple[int, int, int, int, int, int, int, int]
@@ -113,6 +113,6 @@ class Registrar:
             0 if options.degraded_above_s is None else max(1, round(options.degraded_above_s * 1e6)),
             self._catalog.kind_number(probe.kind),
             lane,
-            options.rise,
-            options.fall,
+            1 if is_judged(type(probe)) else options.rise,
+            1 if is_judged(type(probe)) else options.fall,
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from meshkit_fastprobe._native.engine import Engine
 from meshkit_fastprobe._native.target import Target
 from meshkit_fastprobe.model import Lane, Outcome, State
-from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, NativeProbe, PortableProbe
+from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, NativeProbe, PortableProbe, is_judged
 from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.probes.fixed import FixedTarget
 from meshkit_fastprobe.probes.targets import is_literal
@@ -117,11 +117,13 @@ class Placement:
         flush: Callable[[], None],
         state: NDArray[np.uint8],
         sharing: Sharing,
+        judged: Callable[[Registration], AsyncTarget],
     ) -> None:
         """state: the table's column. What is paused or UNHEALTHY is known there, and nowhere else."""
         self._engine = engine
         self._state = state.data  # reading one cell of an array costs NumPy twenty times as much
         self._sharing = sharing
+        self._judged = judged
         self._is_current = is_current
         self._flush = flush
         self._point_lane = point
@@ -175,6 +177,8 @@ class Placement:
         due_ns = registration.due_ns if late_ns < every_ns == own_ns else self._next_due(registration, every_ns)
         endpoint = _endpoint_of(registration)
         if endpoint is None:
+            if is_judged(type(registration.probe)):
+                self._point_lane(registration, self._judged(registration))
             self._add(registration, None, first_ns, due_ns)
         elif isinstance(endpoint, str) or is_literal(endpoint[0]):
             host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint

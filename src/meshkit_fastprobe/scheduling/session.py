@@ -24,6 +24,7 @@ from meshkit_fastprobe.scheduling.lanes.task import TaskLane
 from meshkit_fastprobe.scheduling.lanes.thread import ThreadLane
 from meshkit_fastprobe.scheduling.placement import Placement
 from meshkit_fastprobe.scheduling.pump import Notice, Pump, Records
+from meshkit_fastprobe.scheduling.quorums import Quorums
 from meshkit_fastprobe.scheduling.resolver import Name, Resolver
 from meshkit_fastprobe.scheduling.sharing import Sharing
 
@@ -53,6 +54,7 @@ class Session:
         self.engine = engine
         self._settings = settings
         self._on_frame = on_frame
+        self._tell_transitions = on_transitions
         self._clocks = clocks
         self._catalog = catalog
         self._windows = windows
@@ -65,13 +67,14 @@ class Session:
             failures,
             notify_s=settings.notify_s,
             on_notices=self._on_notices,
-            on_transitions=on_transitions,
+            on_transitions=self._on_transitions,
             on_ingested=self._on_ingested,
             on_explained=self._on_explained,
         )
         self._resolver = Resolver(settings.dns_ttl_s, self._on_resolved)
         self._sharing = Sharing(settings, catalog.groups)
         self._sharing.tell(engine)
+        self._quorums = Quorums(catalog, table.column("state").data, batch, self.pump.wake, clocks.schedule_ns)
         task_lane = TaskLane(engine, clocks, batch, self.pump.wake, self._sharing, settings.max_task_runs)
         self._placement = Placement(
             engine,
@@ -83,6 +86,7 @@ class Session:
             flush=self._flush_commands,
             state=table.column("state"),
             sharing=self._sharing,
+            judged=self._quorums.target,
         )
         self._lanes: dict[Lane, PythonLane] = {
             Lane.TASK: task_lane,
@@ -104,6 +108,7 @@ class Session:
             nursery.start_soon(self.pump.run_inline, self._clocks.schedule_ns)
         nursery.start_soon(self.pump.run_flusher)
         nursery.start_soon(self._placement.run)
+        nursery.start_soon(self._quorums.run)
         nursery.start_soon(self._resolver.run)
         nursery.start_soon(self._keep_windows)
 
@@ -121,6 +126,7 @@ class Session:
 
     def remove(self, registration: Registration) -> None:
         self._placement.remove(registration)
+        self._quorums.forget(registration.slot)
         lane = self._lanes.get(registration.lane)
         if lane is not None:
             lane.forget(registration)
@@ -196,6 +202,10 @@ class Session:
                 lane.deadline(registration, next_is_due=bool(detail))
         for key in touched:
             self._lanes[key].dispatch()
+
+    def _on_transitions(self, records: Records) -> None:
+        self._tell_transitions(records)
+        self._quorums.moved(records["slot"].tolist())
 
     def _on_ingested(self, records: NDArray[np.void]) -> None:
         if not self._waiters:

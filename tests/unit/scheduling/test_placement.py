@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 
 from meshkit_fastprobe import Diagnostics, Settings
@@ -54,6 +55,7 @@ async def place_late(interval: float, late_s: float):
         flush=lambda: None,
         state=diag.table.column("state"),
         sharing=Sharing(diag.settings, diag.catalog.groups),
+        judged=lambda _: pytest.fail("nothing here is judged"),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(place.run)
