@@ -85,16 +85,18 @@ class Announcer:
     def forget(self, registration: Registration) -> None:
         """The probe is gone, or was paused: what it did before is no news any more."""
         self._flaps.forget(registration.slot)
+        self._held.pop(registration.slot, None)
         self.settle()
 
     def settle(self) -> None:
         """Announce what was held back for a reason that is gone. Call it when options have changed."""
         for slot, (registration, move) in list(self._held.items()):
-            current = self._catalog.at(slot) is registration and self._states[slot] == move.after
-            if current and self._is_held_back(registration):
+            present = self._catalog.at(slot) is registration
+            # The table is ahead of the moves by those of the same batch that are still to be taken: the next of them decides.
+            if present and (self._states[slot] != move.after or self._is_held_back(registration)):
                 continue
             del self._held[slot]
-            if current and move.before is not move.after:
+            if present and move.before is not move.after:
                 self._announce(registration, move)
 
     def _keep_up(self) -> None:

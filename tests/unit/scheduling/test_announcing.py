@@ -130,6 +130,18 @@ def test_of_a_probe_that_is_gone_nothing_is_told(world: World):
     assert world.news() == [("db", UP, DOWN), ("db", DOWN, UP)]
 
 
+def test_what_a_batch_moved_together_is_told_in_order(world: World):
+    """The table knows all of a batch before the first move of it is looked at."""
+    world.move("db", DOWN)
+    world.move("api", DOWN)
+    assert world.news() == [("db", UP, DOWN)]
+    world.states[[world.catalog["db"].slot, world.catalog["api"].slot]] = UP
+    for name in ("db", "api"):
+        world.announcer.take(world.catalog[name], Move(0, DOWN, UP, Reason.NONE, Result.OK, 0))
+    assert world.news() == [("db", DOWN, UP)]
+    assert world.announcer.held == 0
+
+
 def flap(world: World, name: str, changes: int) -> None:
     for number in range(changes):
         world.now_s += 1
