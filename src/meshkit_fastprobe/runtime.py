@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from itertools import repeat
 from types import TracebackType
 from typing import Any, Final, TypeVar, cast
@@ -30,7 +31,7 @@ from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.settings import check_settings
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.config.toggles import CALLABLE
-from meshkit_fastprobe.errors import NotRunningError, SkippedError
+from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
 from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State
 from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
@@ -103,6 +104,7 @@ class Diagnostics:
         self._records_lost = 0
         self._syn_retransmissions = 0
         self._config: Config | None = None
+        self._read_again: Callable[[], Config] | None = None
 
     # -- registering ---------------------------------------------------------------------------------------------------------
 
@@ -193,10 +195,14 @@ class Diagnostics:
     # -- configuration -------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def from_config(cls, config: Config) -> Diagnostics:
-        """What a loaded configuration file describes; its target files are watched while it runs."""
+    def from_config(cls, config: Config, read_again: Callable[[], Config] | None = None) -> Diagnostics:
+        """What a loaded configuration file describes; its target files are watched while it runs.
+
+        read_again: how reload_file comes by the configuration as it is then; by default, from the same file.
+        """
         diag = cls(config.settings)
         diag._config = config
+        diag._read_again = read_again or partial(load, config.document.path, builtin_kinds)
         diag.maintenance.configure(config.maintenance)
         diag._register_specs(config.probes)
         return diag
@@ -230,6 +236,12 @@ class Diagnostics:
             untouched=len(self.catalog) - len(change.added) - len(change.changed),
             needs_restart=stale_settings,
         )
+
+    async def reload_file(self) -> ReloadSummary:
+        """Read the configuration again, and apply it. ConfigError, and nothing changes, when it is wrong or there is none."""
+        if self._read_again is None:
+            raise ConfigError("reload", "this host has no configuration file", "start it with: fastprobe run CONFIG")
+        return await self.reload(await trio.to_thread.run_sync(self._read_again))
 
     def _specs(self) -> dict[str, ProbeSpec]:
         """What runs of the configuration now: probes that code added are not its business."""

@@ -68,6 +68,10 @@ class Host:
             [*FASTPROBE, *arguments], env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False
         )
 
+    def program(self, *command: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
+        """Something that is not ours, in the same environment."""
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run(*arguments, "--host", f"http://{self.listen}")
 

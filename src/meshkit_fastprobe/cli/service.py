@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ async def serve_config(path: Path, listen: str | None) -> None:
     """Load, run, reload on SIGHUP, leave on SIGTERM or SIGINT."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config = _load(path, listen)
-    diag = Diagnostics.from_config(config)
+    diag = Diagnostics.from_config(config, partial(_load, path, listen))
     with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
         async with diag:
             log.info("%d probes of %s are running", len(diag.catalog), path)
@@ -30,7 +31,7 @@ async def serve_config(path: Path, listen: str | None) -> None:
                 if number != signal.SIGHUP:
                     log.info("stopping: %s", signal.Signals(number).name)
                     return
-                await _reload(diag, path, listen)
+                await _reload(diag)
 
 
 def _load(path: Path, listen: str | None) -> Config:
@@ -41,10 +42,10 @@ def _load(path: Path, listen: str | None) -> Config:
     return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, server=server))
 
 
-async def _reload(diag: Diagnostics, path: Path, listen: str | None) -> None:
+async def _reload(diag: Diagnostics) -> None:
     """A file that cannot be used changes nothing: what runs goes on, and the log says what is wrong."""
     try:
-        summary = await diag.reload(_load(path, listen))
+        summary = await diag.reload_file()
     except ConfigError as error:
         log.error("not reloaded, everything goes on as before: %s", error)
     else:

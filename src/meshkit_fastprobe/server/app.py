@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -23,6 +24,7 @@ from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Guard
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
+from meshkit_fastprobe.server.openapi import openapi
 from meshkit_fastprobe.server.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from meshkit_fastprobe.server.reply import Answer
 from meshkit_fastprobe.server.routes import ROUTES, RouteSpec, admit
@@ -59,6 +61,7 @@ def build_app(
         events=events or Events(),
         toggles=toggles or Toggles(declared(diag.kinds), {}, None),
         per_probe_metrics=per_probe_metrics,
+        description=partial(openapi, prefix),
     )
     # Starlette asks for its own Response class where any ASGI callable does.
     problems: dict[Any, Any] = {HTTPException: _routing_problem, Exception: _internal}
@@ -79,7 +82,7 @@ def _route(context: Context, spec: RouteSpec, prefix: str) -> Route:
 def _endpoint(context: Context, spec: RouteSpec) -> Callable[[StarletteRequest], Awaitable[Answer]]:
     async def endpoint(request: StarletteRequest) -> Answer:
         try:
-            asked = Request(request.scope, request.path_params.get("name", ""))
+            asked = Request(request.scope, request.path_params.get("name", ""), spec.query)
             await admit(context, spec, asked)
             return await spec.handler(context, asked)
         except Problem as problem:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from meshkit_fastprobe.security.policy import Principal
@@ -10,7 +12,7 @@ from meshkit_fastprobe.server.authorization import Authorization
 from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import PRINCIPAL
 from meshkit_fastprobe.server.host import Host
-from meshkit_fastprobe.server.query import Query
+from meshkit_fastprobe.server.query import Parameter, Query
 from meshkit_fastprobe.server.reply import Scope
 from meshkit_fastprobe.telemetry.exposition import Exposition
 
@@ -22,12 +24,16 @@ class Context(msgspec.Struct, frozen=True):
     events: Events
     toggles: Toggles
     per_probe_metrics: bool
+    description: Callable[[], bytes]
+    """The OpenAPI document."""
 
 
 class Request(msgspec.Struct, frozen=True):
     scope: Scope
     name: str = ""
-    """Of the probe in the path, where the route has one."""
+    """Of what is in the path, where the route has a name."""
+    parameters: tuple[Parameter, ...] = ()
+    """That the route takes."""
 
     @property
     def principal(self) -> Principal:
@@ -35,8 +41,15 @@ class Request(msgspec.Struct, frozen=True):
         principal: Principal = self.scope[PRINCIPAL]
         return principal
 
-    def query(self, *known: str, repeatable: tuple[str, ...] = ()) -> Query:
-        return Query(self.scope["query_string"].decode("latin-1"), known, repeatable)
+    @property
+    def query(self) -> Query:
+        """Problem when there is a parameter that the route does not take."""
+        return Query(self.scope["query_string"].decode("latin-1"), self.parameters)
+
+    def refuse_query(self) -> None:
+        """Of a route that takes no parameters. Problem when one comes."""
+        assert not self.parameters
+        Query(self.scope["query_string"].decode("latin-1"), ())
 
     @property
     def accept(self) -> str:

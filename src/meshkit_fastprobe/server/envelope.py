@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -119,21 +120,39 @@ class ToggleItem(Body):
     reason: str = ""
 
 
+class ReloadItem(Body):
+    """What a reload came to, in probes."""
+
+    added: int
+    removed: int
+    changed: int
+    untouched: int
+    needs_restart: bool
+    """Settings that a running host cannot change differ from those it runs with."""
+
+
 class Envelope(Body):
     schema_version: int
     generated_at: str
     host: str
-    item: ProbeItem | ToggleItem | None = None
-    items: list[ProbeItem] | list[GroupItem] | list[AuditItem] | list[ToggleItem] | None = None
+    item: ProbeItem | ToggleItem | ReloadItem | None = None
+    items: list[ProbeItem] | list[GroupItem] | list[AuditItem] | list[ToggleItem] | msgspec.Raw | None = None
     explanation: ExplanationItem | None = None
     next_page_token: str | None = None
 
 
 def envelope_reply(request: Request, envelope: Envelope) -> Reply:
-    """In the form the reader prefers."""
-    if choose(request.accept, (JSON, *MSGPACK_NAMES)) == JSON:
-        return Reply(200, JSON, _json.encode(envelope), {"vary": "accept"})
-    return Reply(200, MSGPACK, _msgpack.encode(envelope), {"vary": "accept"})
+    """In the form the reader prefers; of a list with an etag, which the moment of its making does not change."""
+    json = choose(request.accept, (JSON, *MSGPACK_NAMES)) == JSON
+    encode = _json.encode if json else _msgpack.encode
+    headers = {"vary": "accept, accept-encoding"}
+    if envelope.items is not None:
+        items = encode(envelope.items)
+        told = blake2b(items, digest_size=12, person=b"json" if json else b"msgpack")
+        told.update((envelope.next_page_token or "").encode())
+        headers["etag"] = f'W/"{told.hexdigest()}"'
+        envelope = msgspec.structs.replace(envelope, items=msgspec.Raw(items))
+    return Reply(200, JSON if json else MSGPACK, encode(envelope), headers)
 
 
 def rfc3339(wall_s: float) -> str:

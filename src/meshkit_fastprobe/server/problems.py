@@ -35,6 +35,7 @@ METHOD_NOT_ALLOWED: Final = ProblemKind("method_not_allowed", 405, "This path do
 UNKNOWN_PARAMETER: Final = ProblemKind("unknown_parameter", 400, "A query parameter is not known here")
 INVALID_PARAMETER: Final = ProblemKind("invalid_parameter", 400, "A query parameter has an impossible value")
 INVALID_PAGE_TOKEN: Final = ProblemKind("invalid_page_token", 400, "The page token cannot be used")
+INVALID_CONFIGURATION: Final = ProblemKind("invalid_configuration", 409, "The configuration cannot be used")
 TOO_MANY_READERS: Final = ProblemKind("too_many_readers", 503, "Too many follow the events of this host")
 NOT_READY: Final = ProblemKind("not_ready", 503, "Probes are not being run yet, or no longer")
 RUN_SKIPPED: Final = ProblemKind("run_skipped", 503, "The run did not happen")
@@ -59,6 +60,7 @@ ALL: Final = (
     TOGGLE_REFUSED,
     VERSION_NEEDED,
     VERSION_MISMATCH,
+    INVALID_CONFIGURATION,
     TOO_MANY_READERS,
     NOT_READY,
     RUN_SKIPPED,

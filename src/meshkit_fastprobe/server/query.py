@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from meshkit_fastprobe.server.problems import INVALID_PARAMETER, UNKNOWN_PARAMETER, Problem
 
@@ -14,10 +16,19 @@ T = TypeVar("T")
 MAX_PARAMETERS: Final = 64
 
 
-class Query:
-    """The parameters of one request. `known` lists what the route takes; `repeatable` which of them may come more than once."""
+class Parameter(msgspec.Struct, frozen=True):
+    """One that a route takes: in the table of routes, so that the OpenAPI description says what the handler reads."""
 
-    def __init__(self, query_string: str, known: tuple[str, ...], repeatable: tuple[str, ...] = ()) -> None:
+    name: str
+    says: str
+    schema: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "string"})
+    repeatable: bool = False
+
+
+class Query:
+    """The parameters of one request, of those that its route takes."""
+
+    def __init__(self, query_string: str, parameters: Sequence[Parameter]) -> None:
         try:
             pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
         except ValueError:
@@ -27,7 +38,8 @@ class Query:
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
             self._values.setdefault(name, []).append(value)
-        self._refuse_unknown(known)
+        self._refuse_unknown([parameter.name for parameter in parameters])
+        repeatable = {parameter.name for parameter in parameters if parameter.repeatable}
         for name, values in self._values.items():
             if len(values) > 1 and name not in repeatable:
                 raise invalid(name, "is given more than once", "give it once")
@@ -43,7 +55,7 @@ class Query:
     def all(self, name: str) -> list[str]:
         return self._values.get(name, [])
 
-    def _refuse_unknown(self, known: tuple[str, ...]) -> None:
+    def _refuse_unknown(self, known: Sequence[str]) -> None:
         unknown = [name for name in self._values if name not in known]
         if not unknown:
             return

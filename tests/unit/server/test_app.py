@@ -39,7 +39,7 @@ def test_the_envelope_is_the_house_one(client, fleet):
     assert (body["schemaVersion"], body["host"]) == (1, "h1")
     assert RFC3339.fullmatch(body["generatedAt"])
     assert response.headers["content-type"] == "application/json"
-    assert response.headers["vary"] == "accept"
+    assert response.headers["vary"] == "accept, accept-encoding"
 
 
 def test_a_probe_that_never_ran_says_nothing_about_results(client, fleet):
@@ -292,3 +292,31 @@ def test_a_quantile_beyond_the_histogram_is_named_and_not_numbered(diag):
     item = envelope.probe_item(view)
     assert (item.p50_seconds, item.p90_seconds, item.p99_seconds) == (0.001, None, None)
     assert item.beyond_range == ["p99"]
+
+
+def test_a_list_that_is_the_same_is_not_sent_again(client, fleet):
+    first = client.get("probes?name=pg-*")
+    etag = first.headers["etag"]
+    again = client.get("probes?name=pg-*", if_none_match=etag)
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert client.get("probes?name=pg-*", if_none_match=f'"other", {etag}').status_code == 304
+    fleet.pause("pg-0")
+    changed = client.get("probes?name=pg-*", if_none_match=etag)
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != etag
+    for wrong in ('W/"0"', "*x", "", etag[:-2]):
+        assert client.get("probes?name=pg-*", if_none_match=wrong).status_code == 200
+
+
+def test_forms_have_tags_of_their_own(client, fleet):
+    assert client.get("probes").headers["etag"] != client.get("probes", accept="application/msgpack").headers["etag"]
+
+
+def test_a_long_answer_is_compressed_for_who_takes_it_and_is_the_same(client, fleet):
+    plain = client.get("probes", accept_encoding="identity")
+    packed = client.get("probes", accept_encoding="br, gzip")
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.content) / 3
+    assert timeless(packed.json()) == timeless(plain.json())
+    assert "content-encoding" not in client.get("probes?page_size=1", accept_encoding="gzip").headers

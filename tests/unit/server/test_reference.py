@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from meshkit_fastprobe.server import connections, problems, reply
-from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, RecentItem
+from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, RecentItem, ReloadItem, ToggleItem
 from meshkit_fastprobe.server.filters import FILTERS
 from meshkit_fastprobe.server.routes import ROUTES
 from meshkit_fastprobe.server.routes.probes import DEFAULT_PAGE, MAX_PAGE
@@ -28,7 +28,7 @@ def test_every_problem_is_listed_with_its_status():
 
 
 def test_every_field_is_listed():
-    for item in (ProbeItem, RecentItem, GroupItem, AuditItem):
+    for item in (ProbeItem, RecentItem, GroupItem, AuditItem, ToggleItem, ReloadItem):
         for field in item.__struct_fields__:
             assert f"`{camel(field)}`" in REFERENCE, field
 

@@ -12,10 +12,13 @@ from typing import Final, TypeAlias
 import msgspec
 
 from meshkit_fastprobe.access import Permission
+from meshkit_fastprobe.model import State
 from meshkit_fastprobe.server.context import Context, Request
+from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, ReloadItem, ToggleItem
 from meshkit_fastprobe.server.guard import OPEN_PATHS
+from meshkit_fastprobe.server.query import Parameter
 from meshkit_fastprobe.server.reply import Answer
-from meshkit_fastprobe.server.routes import audit, events, groups, health, metrics, probes, toggles
+from meshkit_fastprobe.server.routes import audit, configuration, description, events, groups, health, metrics, probes, toggles
 
 Handler: TypeAlias = Callable[[Context, Request], Awaitable[Answer]]
 
@@ -34,7 +37,15 @@ class RouteSpec(msgspec.Struct, frozen=True):
     """Below the prefix of the settings when it is a resource, at the root otherwise. {name} takes slashes and colons."""
     permission: Permission | None
     handler: Handler
+    says: str
     over: Over = Over.HOST
+    query: tuple[Parameter, ...] = ()
+    body: type[msgspec.Struct] | None = None
+    item: type[msgspec.Struct] | None = None
+    """What the envelope holds; one, or with `many` a list."""
+    many: bool = False
+    media: str = ""
+    """Of an answer that is no envelope."""
     action: str = ""
     """What the audit calls it, of a route that changes something: written down before it is done."""
     says_more: bool = False
@@ -42,20 +53,152 @@ class RouteSpec(msgspec.Struct, frozen=True):
     resource: bool = True
 
 
+def _page(most: int, default: int) -> tuple[Parameter, Parameter]:
+    size = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
+    return Parameter("page_size", "how many at most", size), Parameter("page_token", "nextPageToken of the page before")
+
+
+_FLAG: Final = {"type": "boolean", "default": False}
+_CLUSTER: Final = Parameter("cluster", "only of this cluster")
+_NAMESPACE: Final = Parameter("namespace", "only of this namespace")
+_KIND: Final = Parameter("kind", "only of this kind")
+_NAME: Final = Parameter("name", "only names that match this glob")
+_STATE: Final = Parameter("state", "only in this state", {"type": "string", "enum": [state.name.lower() for state in State]})
+_LABEL: Final = Parameter("label", "only with this label: KEY=VALUE", repeatable=True)
+_BY: Final = Parameter("by", "tags with commas: cluster, namespace, kind, or names of labels")
+_WINDOW: Final = Parameter(
+    "window", "of the recent past; without it, since the start", {"type": "string", "enum": [*groups.WINDOWS]}
+)
+_TYPES: Final = Parameter("types", f"only these, with commas: {', '.join(events.TYPES)}")
+_AUDIT_FILTERS: Final = tuple(Parameter(name, f"only with this {name}") for name in audit.FILTERS)
+
 ROUTES: Final = (
-    RouteSpec("GET", "/livez", None, health.livez, resource=False),
-    RouteSpec("GET", "/readyz", None, health.readyz, resource=False),
-    RouteSpec("GET", "/metrics", Permission.TELEMETRY_READ, metrics.metrics, resource=False),
-    RouteSpec("GET", "/probes", Permission.PROBES_READ, probes.list_probes, Over.SOME),
-    RouteSpec("GET", "/probes/{name}", Permission.PROBES_READ, probes.show_probe, Over.PROBE),
-    RouteSpec("POST", "/probes/{name}:run", Permission.PROBES_RUN, probes.run_probe, Over.PROBE, "probe.run"),
-    RouteSpec("POST", "/probes/{name}:pause", Permission.PROBES_WRITE, probes.pause_probe, Over.PROBE, "probe.pause"),
-    RouteSpec("POST", "/probes/{name}:resume", Permission.PROBES_WRITE, probes.resume_probe, Over.PROBE, "probe.resume"),
-    RouteSpec("GET", "/groups", Permission.PROBES_READ, groups.list_groups, Over.SOME),
-    RouteSpec("GET", "/events", Permission.PROBES_READ, events.follow, Over.SOME),
-    RouteSpec("GET", "/toggles", Permission.TOGGLES_READ, toggles.list_toggles),
-    RouteSpec("PUT", "/toggles/{name}", Permission.TOGGLES_WRITE, toggles.set_toggle, action=toggles.ACTION, says_more=True),
-    RouteSpec("GET", "/audit", Permission.AUDIT_READ, audit.list_records),
+    RouteSpec("GET", "/livez", None, health.livez, "whether the process answers", media="text/plain", resource=False),
+    RouteSpec("GET", "/readyz", None, health.readyz, "whether probes are being run", media="text/plain", resource=False),
+    RouteSpec(
+        "GET",
+        "/metrics",
+        Permission.TELEMETRY_READ,
+        metrics.metrics,
+        "metrics for Prometheus",
+        query=(Parameter("per_probe", "false leaves the series of single probes out", {"type": "boolean"}),),
+        media="text/plain",
+        resource=False,
+    ),
+    RouteSpec(
+        "GET",
+        "/probes",
+        Permission.PROBES_READ,
+        probes.list_probes,
+        "a page of probes, by name",
+        Over.SOME,
+        query=(_CLUSTER, _NAMESPACE, _KIND, _STATE, _LABEL, _NAME, *_page(probes.MAX_PAGE, probes.DEFAULT_PAGE)),
+        item=ProbeItem,
+        many=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/probes/{name}",
+        Permission.PROBES_READ,
+        probes.show_probe,
+        "one probe, with its recent results",
+        Over.PROBE,
+        item=ProbeItem,
+    ),
+    RouteSpec(
+        "POST",
+        "/probes/{name}:run",
+        Permission.PROBES_RUN,
+        probes.run_probe,
+        "the probe after a run that was made for you",
+        Over.PROBE,
+        query=(Parameter("explain", "true tells how the run went", _FLAG),),
+        item=ProbeItem,
+        action="probe.run",
+    ),
+    RouteSpec(
+        "POST",
+        "/probes/{name}:pause",
+        Permission.PROBES_WRITE,
+        probes.pause_probe,
+        "the probe, paused",
+        Over.PROBE,
+        item=ProbeItem,
+        action="probe.pause",
+    ),
+    RouteSpec(
+        "POST",
+        "/probes/{name}:resume",
+        Permission.PROBES_WRITE,
+        probes.resume_probe,
+        "the probe, scheduled again",
+        Over.PROBE,
+        item=ProbeItem,
+        action="probe.resume",
+    ),
+    RouteSpec(
+        "GET",
+        "/groups",
+        Permission.PROBES_READ,
+        groups.list_groups,
+        "counts, rates and percentiles by tags",
+        Over.SOME,
+        query=(_BY, _WINDOW),
+        item=GroupItem,
+        many=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/events",
+        Permission.PROBES_READ,
+        events.follow,
+        "what happens, as it happens",
+        Over.SOME,
+        query=(_TYPES, _CLUSTER, _NAMESPACE, _KIND, _NAME),
+        media=events.MEDIA_TYPE,
+    ),
+    RouteSpec(
+        "GET", "/toggles", Permission.TOGGLES_READ, toggles.list_toggles, "what is switched on", item=ToggleItem, many=True
+    ),
+    RouteSpec(
+        "PUT",
+        "/toggles/{name}",
+        Permission.TOGGLES_WRITE,
+        toggles.set_toggle,
+        "the switch, changed",
+        body=toggles.Change,
+        item=ToggleItem,
+        action=toggles.ACTION,
+        says_more=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/audit",
+        Permission.AUDIT_READ,
+        audit.list_records,
+        "who did what, and who was refused",
+        query=(*_AUDIT_FILTERS, *_page(audit.MAX_PAGE, audit.DEFAULT_PAGE)),
+        item=AuditItem,
+        many=True,
+    ),
+    RouteSpec(
+        "POST",
+        "/reload",
+        Permission.PROBES_WRITE,
+        configuration.reload_file,
+        "the configuration file, read again and applied as a difference",
+        item=ReloadItem,
+        action="config.reload",
+    ),
+    RouteSpec(
+        "GET",
+        "/openapi.json",
+        Permission.PROBES_READ,
+        description.describe,
+        "this table, for programs",
+        Over.SOME,
+        media="application/json",
+    ),
 )
 
 assert {route.path for route in ROUTES if route.permission is None} == OPEN_PATHS, (

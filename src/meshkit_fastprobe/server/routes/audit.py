@@ -21,7 +21,7 @@ FILTERS: Final = ("actor", "action", "result", "scope")
 
 async def list_records(context: Context, request: Request) -> Reply:
     """A page of records; one that is short, or empty, may still have another after it."""
-    query = request.query(*FILTERS, "page_size", "page_token")
+    query = request.query
     wanted = {name: text for name in FILTERS if (text := query.text(name)) is not None}
     fingerprint = repr(sorted(wanted.items()))
     size = query.one("page_size", whole_number("page_size", 1, MAX_PAGE), DEFAULT_PAGE)

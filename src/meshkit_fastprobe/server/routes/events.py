@@ -28,7 +28,7 @@ MEDIA_TYPE: Final = "text/event-stream"
 
 
 async def follow(context: Context, request: Request) -> StreamReply:
-    query = request.query("types", "cluster", "namespace", "kind", "name")
+    query = request.query
     wanted = Wanted(
         types=query.one("types", _types, None),
         cluster=query.text("cluster"),

@@ -15,7 +15,7 @@ WINDOWS: Final = {window: window for window in ("1m", "5m", "1h")}
 
 
 async def list_groups(context: Context, request: Request) -> Reply:
-    query = request.query("by", "window")
+    query = request.query
     by = query.one("by", _tags, DEFAULT_BY)
     window = query.one("window", word_of("window", WINDOWS), None)
     snapshot = context.host.snapshot()

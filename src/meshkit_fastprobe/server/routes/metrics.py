@@ -15,7 +15,7 @@ _OFFERS: Final = ("text/plain", "application/openmetrics-text")
 
 async def metrics(context: Context, request: Request) -> PagedReply:
     """?per_probe=false leaves the per-probe series out: for those whose Prometheus counts its series."""
-    per_probe = request.query("per_probe").one("per_probe", word_of("per_probe", TRUTH), context.per_probe_metrics)
+    per_probe = request.query.one("per_probe", word_of("per_probe", TRUTH), context.per_probe_metrics)
     openmetrics = choose(request.accept, _OFFERS) == "application/openmetrics-text"
     pages = context.exposition.pages(openmetrics=openmetrics, per_probe=per_probe)
     return PagedReply(OPENMETRICS if openmetrics else TEXT, pages)

@@ -14,7 +14,7 @@ from meshkit_fastprobe.model import Explanation
 from meshkit_fastprobe.server.authorization import unknown_probe
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, ProbeItem, envelope_reply, probe_item, rfc3339
-from meshkit_fastprobe.server.filters import FILTERS, Filters
+from meshkit_fastprobe.server.filters import Filters
 from meshkit_fastprobe.server.paging import make_token, read_token
 from meshkit_fastprobe.server.problems import NOT_READY, RUN_SKIPPED, Problem
 from meshkit_fastprobe.server.query import TRUTH, whole_number, word_of
@@ -29,7 +29,7 @@ AT_A_STRETCH: Final = 128
 
 async def list_probes(context: Context, request: Request) -> Reply:
     """A page of probes in the order of their names. Only the page's rows become objects, and others run in between."""
-    query = request.query(*FILTERS, "page_size", "page_token", repeatable=("label",))
+    query = request.query
     filters = Filters.read(query)
     size = query.one("page_size", whole_number("page_size", 1, MAX_PAGE), DEFAULT_PAGE)
     token = query.text("page_token")
@@ -59,13 +59,13 @@ async def list_probes(context: Context, request: Request) -> Reply:
 
 
 async def show_probe(context: Context, request: Request) -> Reply:
-    request.query()
+    request.refuse_query()
     return _one(context, request)
 
 
 async def run_probe(context: Context, request: Request) -> Reply:
     """Run now, and answer when the result is there; explain=true tells how it went."""
-    explain = request.query("explain").one("explain", word_of("explain", TRUTH), False)
+    explain = request.query.one("explain", word_of("explain", TRUTH), False)
     told: Explanation | None = None
     try:
         if explain:
@@ -83,7 +83,7 @@ async def run_probe(context: Context, request: Request) -> Reply:
 
 
 async def pause_probe(context: Context, request: Request) -> Reply:
-    request.query()
+    request.refuse_query()
     try:
         context.host.pause(request.name)
     except UnknownProbeError:
@@ -92,7 +92,7 @@ async def pause_probe(context: Context, request: Request) -> Reply:
 
 
 async def resume_probe(context: Context, request: Request) -> Reply:
-    request.query()
+    request.refuse_query()
     try:
         context.host.resume(request.name)
     except UnknownProbeError:

@@ -38,13 +38,13 @@ class Change(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def list_toggles(context: Context, request: Request) -> Reply:
-    request.query()
+    request.refuse_query()
     return envelope_reply(request, _envelope(context, items=[toggle_item(context, one) for one in context.toggles]))
 
 
 async def set_toggle(context: Context, request: Request) -> Reply:
     """Written to the audit, then to the disk, then put into force: what fails leaves everything as it was."""
-    request.query()
+    request.refuse_query()
     change = await read_json(request.scope, Change)
     version = _version(request)
     toggles, principal = context.toggles, request.principal
