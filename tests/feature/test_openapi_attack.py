@@ -58,7 +58,7 @@ def test_nothing_that_schemathesis_sends_makes_an_error_of_ours(host: Host, tmp_
     )
     assert ended.returncode == 0, ended.stdout[-6000:]
     told = json.loads(report.read_text())
-    assert told["operations"]["tested"] == len(ROUTES) - 1
+    assert told["operations"]["tested"] == len(ROUTES) - 2  # nor the document itself
     assert told["test_cases"]["generated"] > 500
     assert host.probe("p0")
     process.send_signal(signal.SIGTERM)
