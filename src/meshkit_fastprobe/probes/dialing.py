@@ -92,6 +92,25 @@ async def connect(address: Address, via: Via = ANY_WAY, *, half: bool = False) -
     return sock
 
 
+def open_udp(address: Address, via: Via = ANY_WAY) -> socket.socket | Outcome:
+    """A datagram socket that knows its peer, and takes nobody else's word; or why there is none, as of `connect`."""
+    try:
+        sock = socket.socket(address.family, socket.SOCK_DGRAM)
+    except OSError as error:
+        return _refused(error.errno or 0, address)
+    sock.setblocking(False)
+    try:
+        refusal = _take(sock, via)
+        error_number = 0 if refusal else sock.connect_ex(address.sockaddr)
+    except BaseException:
+        sock.close()
+        raise
+    if refusal is None and not error_number:
+        return sock
+    sock.close()
+    return refusal or _refused(error_number, address)
+
+
 def _take(sock: socket.socket, via: Via) -> Outcome | None:
     """Make a fresh socket leave this way; an outcome when this process may not. OurLimit when the host has no such source."""
     if via == ANY_WAY:

@@ -1,4 +1,4 @@
-"""HTTPS: the target answers a request over TLS as expected, by HTTP/1.1 or HTTP/2."""
+"""HTTPS: the target answers a request over TLS as expected, by HTTP/1.1, HTTP/2 or HTTP/3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from meshkit_fastprobe._native.target import HttpPlan, Target
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Outcome, Phases, Reason, Result
-from meshkit_fastprobe.probes import http2
+from meshkit_fastprobe.probes import http2, http3
 from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, TrioProbe
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address
 from meshkit_fastprobe.probes.http_expect import ANY_2XX, DEFAULT_MAX_BODY_BYTES, MAX_BODY_BYTES, HttpExpect, check_headers
@@ -38,14 +38,15 @@ _OFFERS: Final = {"1.1": ("http/1.1",), "2": ("h2",)}
 class HttpsProbe(msgspec.Struct, frozen=True, gc=False):
     """GET or HEAD `https://host:port/path`, on a new connection unless keep_alive.
 
-    version "auto" takes what the target chooses of HTTP/2 (where it is installed) and HTTP/1.1. max_redirects: how many
+    version "auto" takes what the target chooses of HTTP/2 (where it is installed) and HTTP/1.1. "3" asks by HTTP/3, and where
+    nobody answers over QUIC as "auto" does, which is degraded then. max_redirects: how many
     redirects within the same origin are followed; others are answers like any other.
     """
 
     kind: ClassVar[str] = "https"
     target: str
     method: Literal["GET", "HEAD"] = "GET"
-    version: Literal["auto", "1.1", "2"] = "auto"
+    version: Literal["auto", "1.1", "2", "3"] = "auto"
     headers: dict[str, str] = {}
     expect: HttpExpect = ANY_2XX
     keep_alive: bool = False
@@ -58,10 +59,14 @@ class HttpsProbe(msgspec.Struct, frozen=True, gc=False):
         url = parse_https_url(self.target)
         if self.method not in {"GET", "HEAD"}:
             raise ConfigError("HttpsProbe.method", f"{shown(self.method)} is not a method of probes", 'use "GET" or "HEAD"')
-        if self.version not in {"auto", *_OFFERS}:
-            raise ConfigError("HttpsProbe.version", f"{shown(self.version)} is not known", 'use "auto", "1.1" or "2"')
+        if self.version not in {"auto", "3", *_OFFERS}:
+            raise ConfigError("HttpsProbe.version", f"{shown(self.version)} is not known", 'use "auto", "1.1", "2" or "3"')
         if self.version == "2":
             http2.require("HttpsProbe.version")
+        if self.version == "3":
+            http3.require("HttpsProbe.version")
+            if self.keep_alive:
+                raise ConfigError("HttpsProbe.keep_alive", "by HTTP/3 each run connects anew", "leave it out")
         for key, value, most in (
             ("max_redirects", self.max_redirects, MAX_REDIRECTS),
             ("max_body_bytes", self.max_body_bytes, MAX_BODY_BYTES),
@@ -110,6 +115,17 @@ def _exchange(probe: HttpsProbe, path: str) -> Exchange:
     return Exchange(request=request, head=probe.method == "HEAD", wish=wish, keep_alive=probe.keep_alive)
 
 
+def downgraded(outcome: Outcome, silence: Outcome | None) -> Outcome:
+    """What an answer is worth that came by TCP because nobody answered over QUIC: both are told."""
+    if silence is None:
+        return outcome
+    facts = (*outcome.facts, ("http3", str(silence.reason)))
+    if outcome.result is not Result.OK:
+        return msgspec.structs.replace(outcome, facts=facts)
+    words = f"{dict(facts).get('protocol', 'TCP')} answered, HTTP/3 did not: {silence.reason}"
+    return msgspec.structs.replace(outcome, result=Result.DEGRADED, reason=Reason.HTTP_DOWNGRADE, message=words, facts=facts)
+
+
 class HttpsTarget:
     """Connect, shake hands, ask, and judge; keep the connection for the next run where that was asked for."""
 
@@ -122,6 +138,7 @@ class HttpsTarget:
         self._connected = False
         self._marks: dict[str, float] = {}
         self._answered = (0, b"")  # status and location of the last answer
+        self._silence: Outcome | None = None  # what came of HTTP/3 in this run, where nobody answered
         try:
             self._address: Address | None = Address(host, port)
         except OSError:  # of an address that was checked: the interface it is scoped to is gone
@@ -136,7 +153,8 @@ class HttpsTarget:
             return UNREACHABLE
         began_s = time.monotonic()
         self._marks = {}
-        outcome = await self._follow(self._address, began_s)
+        self._silence = None
+        outcome = downgraded(await self._follow(self._address, began_s), self._silence)
         total_s = time.monotonic() - began_s
         return msgspec.structs.replace(outcome, latency_s=total_s, phases=Phases(total_s=total_s, **self._marks))
 
@@ -175,19 +193,38 @@ class HttpsTarget:
 
     async def _ask_afresh(self, address: Address, exchange: Exchange, began_s: float) -> Outcome:
         self._connected = False
-        context = open_context(self._probe.tls, self._probe.offers)
-        if isinstance(context, Outcome):
-            return context
-        stream = await connect_tls(address, self._probe.via, context, self._server_name)
-        if isinstance(stream, Outcome):
-            return stream
-        carrier = await self._shake_hands(stream, began_s)
+        carrier: Carrier | Outcome | None = None
+        if self._probe.version == "3" and self._silence is None:
+            carrier = await self._open_quic(address, began_s)
+        if carrier is None:
+            carrier = await self._open_tls(address, began_s)
         if isinstance(carrier, Outcome):
             return carrier
         try:
             return await self._ask(carrier, exchange)
         except Broken as broken:
             return broken.outcome
+
+    async def _open_quic(self, address: Address, began_s: float) -> Carrier | Outcome | None:
+        """None where nobody answers."""
+        carrier = await http3.open_carrier(address, self._probe.via, self._probe.tls, self._server_name)
+        if isinstance(carrier, Outcome):
+            if carrier.reason not in http3.SILENT:
+                return carrier
+            self._silence = carrier
+            return None
+        self._connected = True
+        self._marks["tls_s"] = time.monotonic() - began_s
+        return carrier
+
+    async def _open_tls(self, address: Address, began_s: float) -> Carrier | Outcome:
+        context = open_context(self._probe.tls, self._probe.offers)
+        if isinstance(context, Outcome):
+            return context
+        stream = await connect_tls(address, self._probe.via, context, self._server_name)
+        if isinstance(stream, Outcome):
+            return stream
+        return await self._shake_hands(stream, began_s)
 
     async def _shake_hands(self, stream: Stream, began_s: float) -> Carrier | Outcome:
         """What carries requests from now on, or why nothing does; then the stream is closed."""

@@ -54,7 +54,7 @@ class OverHttp1:
             if verdict is not None:
                 self.reusable = answer.reusable and bool(data)
                 self.status = answer.status
-                self.location = _value(answer.headers, b"location")
+                self.location = value_of(answer.headers, b"location")
                 return verdict
             if not data:
                 raise Broken(Reason.RESPONSE_CLOSED)
@@ -92,8 +92,8 @@ class OverHttp2:
                 match event:
                     case events.ResponseReceived():
                         headers = list(event.headers or ())
-                        self.location = _value(headers, b"location")
-                        self.status = int(_value(headers, b":status"))
+                        self.location = value_of(headers, b"location")
+                        self.status = int(value_of(headers, b":status"))
                         verdict = judge.headers(self.status, headers)
                     case events.DataReceived():
                         verdict = judge.body(event.data or b"")
@@ -112,12 +112,12 @@ def http2_headers(request: bytes) -> Headers:
     line, *fields = request.partition(b"\r\n\r\n")[0].split(b"\r\n")
     method, path, _ = line.split(b" ")
     headers = [(name.lower(), value.strip()) for name, _, value in (field.partition(b":") for field in fields)]
-    authority = _value(headers, b"host")
+    authority = value_of(headers, b"host")
     pseudo = [(b":method", method), (b":scheme", b"https"), (b":authority", authority), (b":path", path)]
     return pseudo + [(name, value) for name, value in headers if name != b"host" and name not in _OF_THE_CONNECTION]
 
 
-def _value(headers: Headers, name: bytes) -> bytes:
+def value_of(headers: Headers, name: bytes) -> bytes:
     return next((value for known, value in headers if known == name), b"")
 
 

@@ -1,16 +1,22 @@
-"""Certificates of an authority that nobody else trusts, and a TLS server that shows them."""
+"""Certificates of an authority that nobody else trusts, and servers that show them: by TLS, and by QUIC."""
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 import trustme
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.udp_server import UDPServer
+from hypercorn.trio.worker_context import WorkerContext
 
 Handler = Callable[[trio.SSLStream], Awaitable[None]]
 TlsServer = Callable[..., AbstractAsyncContextManager[int]]
@@ -78,3 +84,33 @@ async def _serve(context: ssl.SSLContext, handler: Handler | None = None) -> Asy
 def tls_server() -> TlsServer:
     """`async with tls_server(context, handler) as port`: a server on 127.0.0.1, which by default only shakes hands."""
     return _serve
+
+
+@asynccontextmanager
+async def _serve_http3(config: Config, app: Callable[..., Awaitable[None]], port: int) -> AsyncIterator[int]:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", port))
+    sock.setblocking(False)
+    server = UDPServer(ASGIWrapper(app), config, WorkerContext(None), {}, sock)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.run)
+            yield sock.getsockname()[1]
+            nursery.cancel_scope.cancel()
+    finally:
+        sock.close()
+
+
+@pytest.fixture
+def http3_server(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[int]]:
+    """`async with http3_server(leaf, app, port=0) as port`: hypercorn with aioquic on 127.0.0.1."""
+
+    def serve(leaf: trustme.LeafCert, app: Callable[..., Awaitable[None]], port: int = 0) -> Any:
+        config = Config()
+        config.certfile, config.keyfile = str(tmp_path / "http3.pem"), str(tmp_path / "http3.key")
+        config.errorlog = None
+        Path(config.certfile).write_bytes(b"".join(pem.bytes() for pem in leaf.cert_chain_pems))
+        leaf.private_key_pem.write_to_path(config.keyfile)
+        return _serve_http3(config, app, port)
+
+    return serve

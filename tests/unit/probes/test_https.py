@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import Lane
-from meshkit_fastprobe.probes import http2
+from meshkit_fastprobe.model import Lane, Outcome, Reason
+from meshkit_fastprobe.probes import http2, http3
 from meshkit_fastprobe.probes.base import TrioProbe, lane_of
 from meshkit_fastprobe.probes.http_expect import HttpExpect
-from meshkit_fastprobe.probes.https import HttpsProbe
+from meshkit_fastprobe.probes.https import HttpsProbe, downgraded
 from meshkit_fastprobe.probes.https_carriers import http2_headers
 
 
@@ -35,7 +37,8 @@ def test_urls_lead_to_port_443_unless_they_say_another(url: str, endpoint: tuple
         ({"target": "https://me:secret@example.org/"}, "HttpsProbe.target", "must not hold credentials"),
         ({"target": "https://"}, "HttpsProbe.target", "names no host"),
         ({"method": "POST"}, "HttpsProbe.method", "not a method"),
-        ({"version": "3"}, "HttpsProbe.version", "not known"),
+        ({"version": "4"}, "HttpsProbe.version", "not known"),
+        ({"version": "3", "keep_alive": True}, "HttpsProbe.keep_alive", "anew"),
         ({"max_redirects": 11}, "HttpsProbe.max_redirects", "0..10"),
         ({"max_body_bytes": -1}, "HttpsProbe.max_body_bytes", "0..16777216"),
         ({"headers": {"a b": "c"}}, "HttpsProbe.headers", "not a header name"),
@@ -65,6 +68,28 @@ def test_without_h2_only_http1_is_offered_and_http2_refused(monkeypatch: pytest.
     assert HttpsProbe("https://a/").offers == ("http/1.1",)
     with pytest.raises(ConfigError, match="meshkit-fastprobe\\[http2\\]"):
         HttpsProbe("https://a/", version="2")
+
+
+def test_without_aioquic_http3_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http3, "is_installed", lambda: False)
+    with pytest.raises(ConfigError, match="meshkit-fastprobe\\[http3\\]"):
+        HttpsProbe("https://a/", version="3")
+
+
+def test_neither_the_kind_nor_a_probe_loads_what_asks_by_http3() -> None:
+    make = "import sys; from meshkit_fastprobe import HttpsProbe; HttpsProbe('https://a/', version='3')"
+    look = f"{make}; print('aioquic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-c", look], check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"
+
+
+def test_only_an_answer_that_passed_is_degraded_for_the_way_it_came() -> None:
+    silence = Outcome.fail(reason=Reason.CONNECT_REFUSED)
+    fine, bad = Outcome(detail=200), Outcome.fail(reason=Reason.HTTP_STATUS, detail=503)
+    assert downgraded(fine, None) is fine
+    assert downgraded(fine, silence).reason is Reason.HTTP_DOWNGRADE
+    assert downgraded(bad, silence).reason is Reason.HTTP_STATUS
+    assert downgraded(bad, silence).facts == (("http3", "connect_refused"),)
 
 
 def test_it_runs_on_trio() -> None:
