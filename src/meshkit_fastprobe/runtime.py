@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from itertools import repeat
@@ -52,6 +52,7 @@ from meshkit_fastprobe.scheduling.target_files import keep_target_files
 from meshkit_fastprobe.security.gate import Gate
 from meshkit_fastprobe.server.endpoints import Endpoints
 from meshkit_fastprobe.telemetry.logs import flush_transitions
+from meshkit_fastprobe.telemetry.usage import Usage
 
 C = TypeVar("C", bound="Check | AsyncCheck")
 
@@ -329,15 +330,9 @@ class Diagnostics:
         return self.endpoints.local_token
 
     @property
-    def decisions(self) -> Mapping[tuple[str, bool], int]:
-        """How often the endpoints gave (True) and refused (False) each permission."""
-        return self.gate.decisions
-
-    @property
-    def audit_records(self) -> int:
-        """Records that the audit has written since the endpoints were opened."""
-        audit = self.endpoints.audit
-        return 0 if audit is None else audit.records
+    def usage(self) -> Usage:
+        """How the endpoints are used, since this was made."""
+        return self.endpoints.usage(self.gate.decisions)
 
     def engine_stats(self) -> dict[str, int]:
         """Counters of the native engine (see engine.h); empty while not running."""

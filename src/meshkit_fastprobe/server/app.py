@@ -17,6 +17,7 @@ from starlette.routing import Route
 from meshkit_fastprobe.security.audit_chain import Entry
 from meshkit_fastprobe.security.denials import Denials
 from meshkit_fastprobe.security.toggles import Toggles
+from meshkit_fastprobe.server.accesses import ROUTE, Accesses
 from meshkit_fastprobe.server.authorization import Authorization
 from meshkit_fastprobe.server.bodies import Bodies
 from meshkit_fastprobe.server.context import Context, Request
@@ -67,7 +68,11 @@ def build_app(
     problems: dict[Any, Any] = {HTTPException: _routing_problem, Exception: _internal}
     app = Starlette(
         routes=[_route(context, spec, prefix) for spec in ROUTES],
-        middleware=[Middleware(Bodies), Middleware(Guard, identities=identities, gate=diag.gate, denials=denials, hosts=hosts)],
+        middleware=[
+            Middleware(Accesses, requests=diag.endpoints.requests),
+            Middleware(Bodies),
+            Middleware(Guard, identities=identities, gate=diag.gate, denials=denials, hosts=hosts),
+        ],
         exception_handlers=problems,
     )
     app.router.redirect_slashes = False  # a redirect would be built from the Host header
@@ -81,6 +86,7 @@ def _route(context: Context, spec: RouteSpec, prefix: str) -> Route:
 
 def _endpoint(context: Context, spec: RouteSpec) -> Callable[[StarletteRequest], Awaitable[Answer]]:
     async def endpoint(request: StarletteRequest) -> Answer:
+        request.scope[ROUTE] = spec.path
         try:
             asked = Request(request.scope, request.path_params.get("name", ""), spec.query)
             await admit(context, spec, asked)

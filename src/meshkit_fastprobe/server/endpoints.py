@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from meshkit_fastprobe.errors import MissingExtraError
+from meshkit_fastprobe.telemetry.usage import Requests, Usage
 
 if TYPE_CHECKING:  # needs the extra `server`, as does everything that is imported when the endpoints are opened
     from meshkit_fastprobe.security.audit import Audit
@@ -22,6 +24,8 @@ class Endpoints:
         """The bearer token of this host, while they are served."""
         self.audit: Audit | None = None
         """The record of who did what, while they are served."""
+        self.requests = Requests()
+        """How they are used, since the host was made."""
         self._leaving: trio.Event | None = None
         self._gone = trio.Event()
 
@@ -29,6 +33,10 @@ class Endpoints:
     def leaving(self) -> bool:
         """Whether whoever looks for somebody to ask should look elsewhere."""
         return self._leaving is not None and self._leaving.is_set()
+
+    def usage(self, decisions: Mapping[tuple[str, bool], int]) -> Usage:
+        """decisions: what the gate answered."""
+        return Usage(decisions, 0 if self.audit is None else self.audit.records, self.requests)
 
     async def open(self, host: Any, nursery: trio.Nursery) -> None:
         """Serve in this nursery. ConfigError when that cannot be, MissingExtraError without the libraries."""

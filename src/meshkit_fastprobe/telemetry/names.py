@@ -102,6 +102,15 @@ DECISIONS: Final = Metric(
     ("permission", "decision"),
 )
 AUDIT_RECORDS: Final = Metric("meshkit_audit_records_total", "counter", "Records that the audit has written.")
+REQUESTS: Final = Metric(
+    "meshkit_http_requests_total",
+    "counter",
+    "Requests that the endpoints answered; route is the path in the table of routes, or other.",
+    ("route", "method", "protocol", "status"),
+)
+REQUEST_DURATION: Final = Metric(
+    "meshkit_http_request_duration_seconds", "histogram", "From the headers of a request to the end of its answer.", ("route",)
+)
 BUILD: Final = Metric("meshkit_build_info", "info", "What is running.", ("version", "python"))
 EXPOSITION_CACHE: Final = Metric(
     "meshkit_exposition_cache_bytes", "gauge", "Memory that /metrics keeps for label texts; only /metrics itself carries this."
@@ -120,6 +129,8 @@ PROCESS: Final = (
     BUDGET_SKIPPED,
     DECISIONS,
     AUDIT_RECORDS,
+    REQUESTS,
+    REQUEST_DURATION,
     BUILD,
 )
 ALL: Final = (*PER_PROBE, *PER_GROUP, *PROCESS, EXPOSITION_CACHE)

@@ -16,6 +16,7 @@ from meshkit_fastprobe.model import BudgetUse, Reason
 from meshkit_fastprobe.telemetry import names
 from meshkit_fastprobe.telemetry.names import Metric
 from meshkit_fastprobe.telemetry.source import Source
+from meshkit_fastprobe.telemetry.usage import Asked, Requests, Usage
 
 SKIP_REASONS: Final = tuple(reason for reason in Reason if reason >= Reason.OVERLAP and reason is not Reason.DEFERRED)
 """Always shown, also at zero: a rate() needs a first point."""
@@ -35,8 +36,7 @@ def process_families(source: Source) -> Iterator[tuple[Metric, list[Sample]]]:
     yield names.RING_DROPPED, [Sample(names.RING_DROPPED.name, {}, source.dropped)]
     yield names.SYN_RETRANSMISSIONS, [Sample(names.SYN_RETRANSMISSIONS.name, {}, source.syn_retransmissions)]
     yield from _budgets(source.budgets())
-    yield names.DECISIONS, list(_decisions(source.decisions))
-    yield names.AUDIT_RECORDS, [Sample(names.AUDIT_RECORDS.name, {}, source.audit_records)]
+    yield from _usage(source.usage)
     yield names.BUILD, [Sample(names.BUILD.name, _build(), 1)]
 
 
@@ -80,6 +80,24 @@ def _decisions(decisions: Mapping[tuple[str, bool], int]) -> Iterator[Sample]:
         for allowed, word in ((True, "allow"), (False, "deny")):
             count = decisions.get((permission, allowed), 0)
             yield _of(names.DECISIONS, count, permission=str(permission), decision=word)
+
+
+def _usage(usage: Usage) -> Iterator[tuple[Metric, list[Sample]]]:
+    yield names.DECISIONS, list(_decisions(usage.decisions))
+    yield names.AUDIT_RECORDS, [Sample(names.AUDIT_RECORDS.name, {}, usage.audit_records)]
+    yield names.REQUESTS, [_requests(asked, count) for asked, count in usage.requests.counts.items()]
+    yield names.REQUEST_DURATION, list(_durations(usage.requests))
+
+
+def _requests(asked: Asked, count: int) -> Sample:
+    labels = {name: str(value) for name, value in msgspec.structs.asdict(asked).items()}
+    return Sample(names.REQUESTS.name, labels, count)
+
+
+def _durations(requests: Requests) -> Iterator[Sample]:
+    edges = [(le, place) for place, (le, _) in enumerate(names.EDGES)]
+    for route, durations in requests.durations.items():
+        yield from histogram_samples(names.REQUEST_DURATION, {"route": route}, durations.counts, durations.sum_s, edges)
 
 
 def _of(metric: Metric, value: float, **labels: str) -> Sample:

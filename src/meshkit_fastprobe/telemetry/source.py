@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from meshkit_fastprobe.model import BudgetUse, ProbeOptions
+from meshkit_fastprobe.telemetry.usage import Usage
 
 
 class RegistrationLike(Protocol):
@@ -66,9 +67,5 @@ class Source(Protocol):
         """Connection requests that had to be sent again, since the start."""
 
     @property
-    def decisions(self) -> Mapping[tuple[str, bool], int]:
-        """How often each permission was given (True) and refused (False)."""
-
-    @property
-    def audit_records(self) -> int:
-        """Written since the start."""
+    def usage(self) -> Usage:
+        """How the endpoints are used."""

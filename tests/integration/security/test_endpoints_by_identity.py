@@ -206,3 +206,28 @@ async def test_audit_pages_go_back_to_the_first_record(world):
             token = body.get("nextPageToken")
             path = token and f"/audit?page_size=3&page_token={token}"
     assert seen == [7, 6, 5, 4, 3, 2, 1]
+
+
+async def test_requests_are_logged_with_who_asked_and_without_what_they_carried(world, caplog):
+    caplog.set_level("DEBUG", "meshkit_fastprobe.access")
+    async with host(world) as diag:
+        token = world.token("anna")
+        assert (await ask(diag, world, "POST", "/probes/edge:pause", token)).status_code == 200
+        assert (await ask(diag, world, "GET", "/probes?namespace=edge", token)).status_code == 200
+        assert (await ask(diag, world, "GET", "/audit", "hunter2")).status_code == 401
+        metrics = await ask(diag, world, "GET", f"https://{diag.address}/metrics", diag.local_token)
+        told = [
+            (record.levelname, record.principal, record.method, record.path.removeprefix(PREFIX), record.status)
+            for record in caplog.records
+            if record.name == "meshkit_fastprobe.access"
+        ]
+        assert told[:3] == [
+            ("INFO", "user:anna", "POST", "/probes/edge:pause", 200),
+            ("DEBUG", "user:anna", "GET", "/probes", 200),
+            ("INFO", "nobody", "GET", "/audit", 401),
+        ]
+        for secret in ("hunter2", token, diag.local_token, "namespace=edge"):
+            assert secret not in caplog.text
+    sample = 'requests_total{route="/probes/{name}:pause",method="POST",protocol="1.1",status="200"} 1'
+    assert sample in metrics.text
+    assert 'request_duration_seconds_count{route="/probes"} 1' in metrics.text

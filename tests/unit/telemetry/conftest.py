@@ -7,6 +7,7 @@ from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.model import BudgetUse, Lane, ProbeOptions, Reason, Result
 from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
 from meshkit_fastprobe.probes.tcp import TcpProbe
+from meshkit_fastprobe.telemetry.usage import Asked, Requests, Usage
 
 
 class Host:
@@ -17,8 +18,12 @@ class Host:
         self.catalog = Catalog(capacity)
         self.dropped = 0
         self.syn_retransmissions = 0
-        self.decisions = {(Permission.PROBES_READ, True): 3, (Permission.PROBES_WRITE, False): 1}
-        self.audit_records = 4
+        decisions = {(Permission.PROBES_READ, True): 3, (Permission.PROBES_WRITE, False): 1}
+        requests = Requests()
+        for seconds in (0.0001, 2.0**-12, 0.3, 64.0, 100.0):
+            requests.take(Asked("/probes", "GET", "2", 200), seconds)
+        requests.take(Asked("other", "POST", "1.1", 404), 0.001)
+        self.usage = Usage(decisions, 4, requests)
 
     def budgets(self):
         return [BudgetUse(group='eu-1 "b"', in_flight=3, waiting=2, waited=9, skipped_saturated=1, skipped_budget=4)]

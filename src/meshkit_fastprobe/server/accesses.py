@@ -1,0 +1,77 @@
+"""Every request, counted and logged once it is answered: who asked what, by which protocol, and what came of it.
+
+Logger "meshkit_fastprobe.access": what reads is told at level DEBUG, what changes something or is refused at INFO. Neither
+queries nor headers are told: nothing that somebody could have put a secret into.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+from meshkit_fastprobe.security.policy import Principal
+from meshkit_fastprobe.server.guard import PRINCIPAL
+from meshkit_fastprobe.server.peer import PEER
+from meshkit_fastprobe.server.reply import Answer, Message, Receive, Scope, Send
+from meshkit_fastprobe.telemetry.usage import OTHER, Asked, Requests
+
+ROUTE: Final = "meshkit_fastprobe.route"
+"""Where the scope of a request holds the path of the table that it went to."""
+MAX_PATH: Final = 256
+GONE: Final = 499
+"""Counted for a visitor who went before there was an answer, as nginx does."""
+_LINE: Final = "%(principal)s at %(peer)s: %(method)s %(path)r -> %(status)d in %(seconds).3f s (HTTP/%(protocol)s)"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+log = logging.getLogger("meshkit_fastprobe.access")
+
+
+class Accesses:
+    """Outermost: what the guard refuses is told too."""
+
+    def __init__(self, app: Answer, requests: Requests) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = GONE
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        began = time.perf_counter()
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            self._tell(scope, status, time.perf_counter() - began)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else OTHER
+        asked = Asked(scope.get(ROUTE, OTHER), method, scope["http_version"], status)
+        self._requests.take(asked, seconds)
+        level = logging.DEBUG if method in {"GET", "HEAD"} and status < 400 else logging.INFO
+        if not log.isEnabledFor(level):
+            return
+        principal: Principal | None = scope.get(PRINCIPAL)
+        told = {
+            "method": method,
+            "path": scope["path"][:MAX_PATH],
+            "status": status,
+            "protocol": asked.protocol,
+            "seconds": round(seconds, 6),
+            "principal": "nobody" if principal is None else principal.subject,
+            "peer": PEER.get().address,
+        }
+        log.log(
+            level,
+            "%(principal)s at %(peer)s: %(method)s %(path)r -> %(status)d in %(seconds).3f s (HTTP/%(protocol)s)",
+            told,
+            extra=told,
+        )

@@ -1,0 +1,56 @@
+"""How the endpoints are used: requests by route, protocol and status, how long they took, and what was decided and recorded."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+BOUNDS_S: Final = tuple(2.0**power for power in range(-12, 7, 2))
+"""Those of every histogram here (names.EDGES)."""
+OTHER: Final = "other"
+"""The route of requests for a path that there is not: readers choose paths, so they are no label."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What requests are counted by. protocol: "1.1", "2" or "3"."""
+
+    route: str
+    method: str
+    protocol: str
+    status: int
+
+
+class Durations:
+    """Of the requests of one route: counts between the bounds, the last above all of them, and their sum."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS_S) + 1)
+        self.sum_s = 0.0
+
+    def take(self, seconds: float) -> None:
+        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
+        self.sum_s += seconds
+
+
+class Requests:
+    """Counted since the host was made."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[Asked] = Counter()
+        self.durations: dict[str, Durations] = {}
+
+    def take(self, asked: Asked, seconds: float) -> None:
+        self.counts[asked] += 1
+        self.durations.setdefault(asked.route, Durations()).take(seconds)
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """decisions: how often each permission was given (True) and refused (False). audit_records: written since the start."""
+
+    decisions: Mapping[tuple[str, bool], int]
+    audit_records: int
+    requests: Requests
