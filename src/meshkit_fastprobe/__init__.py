@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.tls import TlsProbe
     from meshkit_fastprobe.probes.tls_settings import Tls
     from meshkit_fastprobe.probes.via import Via
+    from meshkit_fastprobe.probes.watch import WatchProbe
     from meshkit_fastprobe.runtime import Diagnostics, load_config
 
 _HOMES = {
@@ -104,6 +105,7 @@ _HOMES = {
     "probes.tls": ("TlsProbe",),
     "probes.tls_settings": ("Tls",),
     "probes.via": ("Via",),
+    "probes.watch": ("WatchProbe",),
     "runtime": ("Diagnostics", "load_config"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -155,6 +157,7 @@ __all__ = [
     "Transition",
     "UnknownProbeError",
     "Via",
+    "WatchProbe",
     "Weekly",
     "load_config",
     "probe_kind",

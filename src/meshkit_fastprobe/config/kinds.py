@@ -14,7 +14,7 @@ from meshkit_fastprobe.config.spec import Kinds, ProbeLike
 from meshkit_fastprobe.config.tables import fields_of
 from meshkit_fastprobe.errors import ConfigError, ConfigErrors
 
-LATER: Final[Mapping[str, str]] = {"icmp": "ICMP", "watch": "stream"}
+LATER: Final[Mapping[str, str]] = {"icmp": "ICMP"}
 """Kinds of later versions, so that their names are not taken for mistyped ones."""
 RESERVED: Final = frozenset(fields_of(ProbeKeys)) - {"target"}
 """What no kind may call a field of its own: these keys mean the same for every kind."""

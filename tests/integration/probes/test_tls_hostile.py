@@ -18,6 +18,7 @@ from meshkit_fastprobe.probes.grpc import GrpcProbe
 from meshkit_fastprobe.probes.https import HttpsProbe
 from meshkit_fastprobe.probes.tls import TlsProbe
 from meshkit_fastprobe.probes.tls_settings import Tls
+from meshkit_fastprobe.probes.watch import WatchProbe
 
 pytestmark = pytest.mark.integration
 
@@ -29,6 +30,7 @@ KINDS: dict[str, Any] = {
     "tls": lambda port, tls: TlsProbe(f"127.0.0.1:{port}", tls=tls),
     "https 1.1": lambda port, tls: HttpsProbe(f"https://127.0.0.1:{port}/", tls=tls, version="1.1"),
     "https 2": lambda port, tls: HttpsProbe(f"https://127.0.0.1:{port}/", tls=tls, version="2"),
+    "watch": lambda port, tls: WatchProbe(f"https://127.0.0.1:{port}/", tls=tls),
     "grpc": lambda port, tls: GrpcProbe(f"127.0.0.1:{port}", tls=tls),
 }
 
