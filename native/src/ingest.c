@@ -122,6 +122,31 @@ static inline uint8_t next_state(const fp_row *row, uint8_t result) {
     return row->state;
 }
 
+/* Results, as bits, that work towards another state than this. */
+static inline bool is_pending(uint8_t state, uint8_t result) {
+    static const uint8_t TOWARDS[] = {
+        [FP_UNKNOWN] = 0, [FP_HEALTHY] = 0x1e, [FP_DEGRADED_STATE] = 0x1d, [FP_UNHEALTHY] = 0x03, [FP_PAUSED] = 0};
+    return TOWARDS[state] >> (result & 7) & 1; /* of 255, which is none yet, no bit is set */
+}
+
+/* The state stays; but a result other than the one before may begin or end a change that is pending. Seldom. */
+static uint32_t take_hint(const fp_table *table, const fp_row *row, const fp_record *record, uint8_t before,
+                          fp_transition *out) {
+    if (!table->columns.history[record->slot].watched) return 0;
+    if (is_pending(row->state, before) == is_pending(row->state, row->last_result)) return 0;
+    *out = (fp_transition){
+        .slot = record->slot,
+        .generation = record->generation,
+        .at_ns = record->started_ns + record->latency_ns,
+        .from = row->state,
+        .to = row->state,
+        .reason = row->last_reason,
+        .result = row->last_result,
+        .detail = row->last_detail,
+    };
+    return 1;
+}
+
 static void move(fp_table *table, fp_row *row, const fp_record *record, uint8_t to, fp_transition *out) {
     const fp_ns at_ns = record->started_ns + record->latency_ns;
     *out = (fp_transition){
@@ -161,11 +186,12 @@ static inline uint32_t take_result(fp_table *table, const fp_record *record, pla
         count_scheduled(table, record, result, batch);
     if (++row->runs[result] == 0) table->past.runs[table->columns.group[record->slot]][result] += CARRY;
     if (result != FP_ERROR && (record->latency_ns || !is_passive(record))) measure(table, record, at);
+    const uint8_t before = row->last_result;
     remember(table, record, row, result, reason, at.latency_ns);
     if (row->state == FP_PAUSED) return 0;
     row->streaks = next_streaks(row->streaks, result);
     const uint8_t to = next_state(row, result);
-    if (to == row->state) return 0;
+    if (to == row->state) return __builtin_expect(result == before, 1) ? 0 : take_hint(table, row, record, before, out);
     move(table, row, record, to, out);
     return 1;
 }

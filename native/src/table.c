@@ -219,6 +219,13 @@ int fp_table_configure(fp_table *table, uint32_t slot, uint32_t generation, cons
     return 0;
 }
 
+int fp_table_watch(fp_table *table, uint32_t slot, uint32_t generation, bool watched) {
+    assert(table);
+    if (!is_current(table, slot, generation)) return -ESTALE;
+    table->columns.history[slot].watched = watched;
+    return 0;
+}
+
 int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns now_ns, bool paused) {
     assert(table);
     if (!is_current(table, slot, generation)) return -ESTALE;

@@ -173,6 +173,8 @@ class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     timeout_s is never above interval_s. unhealthy_interval_s None means the same as interval_s. degraded_above_s None means
     off. rise / fall: consecutive results that change the state; the first conclusive result decides the first state alone.
+    pending_interval_s: while the last results work towards another state. backoff_s: while unhealthy the interval doubles every
+    ten runs, up to this. None of both is off.
     passive_defers_s: after a passing report() no scheduled run for so long, None means that reports change no schedule.
     flap_damping: changes are not announced one by one while they are many.
     """
@@ -185,6 +187,8 @@ class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fall: int = 3
     degraded_above_s: float | None = None
     unhealthy_interval_s: float | None = None
+    pending_interval_s: float | None = None
+    backoff_s: float | None = None
     passive_defers_s: float | None = None
     depends_on: tuple[str, ...] = ()
     cluster: str = ""

@@ -11,7 +11,6 @@ from itertools import repeat
 from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 
-import msgspec
 import trio
 
 from meshkit_fastprobe._native import layout
@@ -20,7 +19,6 @@ from meshkit_fastprobe._native.engine import NATIVE_LANE, Engine
 from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe._native.injection import InjectionPoint
 from meshkit_fastprobe._native.table import Table
-from meshkit_fastprobe.access import SecuritySettings
 from meshkit_fastprobe.aggregation.flapping import Flaps
 from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
@@ -28,7 +26,7 @@ from meshkit_fastprobe.aggregation.windows import Windows
 from meshkit_fastprobe.config.diff import ReloadSummary, diff
 from meshkit_fastprobe.config.load import load
 from meshkit_fastprobe.config.options import probe_options
-from meshkit_fastprobe.config.settings import check_settings
+from meshkit_fastprobe.config.settings import check_settings, fixed_part
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.config.toggles import CALLABLE
 from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
@@ -44,6 +42,7 @@ from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
 from meshkit_fastprobe.scheduling.descriptors import Budget, budget
 from meshkit_fastprobe.scheduling.explaining import FAILING_PROBES, of_failures
 from meshkit_fastprobe.scheduling.news import News
+from meshkit_fastprobe.scheduling.paces import Paces
 from meshkit_fastprobe.scheduling.pauses import Pauses
 from meshkit_fastprobe.scheduling.pump import Records
 from meshkit_fastprobe.scheduling.session import Session
@@ -85,8 +84,10 @@ class Diagnostics:
         self._clocks = HostClocks() if settings.engine == "thread" else TrioClocks()
         self.pauses = Pauses(self.catalog, self.table, self._clocks, self._settled)
         """Which probes are paused by themselves, and which kinds are switched off."""
+        self._paces = Paces(self.table)
+        native_lane = settings.native_lane and NATIVE_LANE
         self._registrar = Registrar(
-            self.catalog, self.table, cluster=settings.cluster, native_lane=settings.native_lane and NATIVE_LANE
+            self.catalog, self.table, self._paces.interval_s, cluster=settings.cluster, native_lane=native_lane
         )
         self._flaps = Flaps(settings.max_probes)
         self.maintenance = Upkeep(lambda: self._clocks.wall_s(self._clocks.schedule_ns()))
@@ -147,6 +148,7 @@ class Diagnostics:
         registration = self.catalog[name]
         self._registrar.remove(registration)
         self._failures.forget(registration.slot)
+        self._paces.forget(registration.slot)
         if self._running:
             self._running.remove(registration)
         else:
@@ -215,7 +217,7 @@ class Diagnostics:
         summary says so.
         """
         change = diff(self._specs(), config.by_name)
-        stale_settings = self._config is not None and _fixed(self._config.settings) != _fixed(config.settings)
+        stale_settings = self._config is not None and fixed_part(self._config.settings) != fixed_part(config.settings)
         self.gate.replace(config.settings.security)
         for name in change.removed:
             self.remove(name)
@@ -446,7 +448,8 @@ class Diagnostics:
             batch=self._batch,
             failures=self._failures,
             on_transitions=self._on_transitions,
-            on_frame=self._announcer.tick,
+            on_frame=self._on_frame,
+            interval_s=self._paces.interval_s,
         )
 
     def _register_specs(self, specs: Sequence[ProbeSpec]) -> None:
@@ -464,6 +467,7 @@ class Diagnostics:
 
     def _settled(self, registration: Registration) -> None:
         """A probe was paused, or let go."""
+        self._paces.forget(registration.slot)
         self._pace(registration)
         self._announcer.forget(registration)
 
@@ -472,22 +476,23 @@ class Diagnostics:
             registration = self.catalog.at(slot)
             if registration is None or registration.generation != generation:
                 continue
-            if registration.options.unhealthy_interval_s is not None and State.UNHEALTHY in {before, after}:
+            if self._paces.moved(registration, at_ns):
                 self._pace(registration)
+            if before == after:
+                continue  # no news: a change is pending, or no longer
             move = Move(at_ns, State(before), State(after), Reason(reason), Result(result), detail)
             self._announcer.take(registration, move)
+
+    def _on_frame(self, now_ns: int) -> None:
+        self._announcer.tick(now_ns)
+        for registration in self._paces.tick(now_ns, self.catalog.by_slot):
+            self._pace(registration)
 
     def _pace(self, registration: Registration) -> None:
         """Schedule a probe as its options ask for in the state that it is in now: at which interval, or not at all."""
         self._registrar.configure(registration)
         if self._running:
             self._running.reschedule(registration)
-
-
-def _fixed(settings: Settings) -> Settings:
-    """What a running host cannot change."""
-    security = msgspec.structs.replace(SecuritySettings(), tokens=settings.security.tokens)
-    return msgspec.structs.replace(settings, security=security)
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:

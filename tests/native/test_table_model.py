@@ -32,7 +32,7 @@ records = st.tuples(
     st.integers(0, CAPACITY + 1),  # slots that were never used and that do not exist, too
     st.integers(-2, 1),  # of which generation: the present one, or one that is gone or still to come
     st.sampled_from([*Result, *(result | layout.PASSIVE for result in Result), layout.EVENT_SKIPPED, layout.EVENT_DUE]),
-    st.sampled_from([Reason.NONE, Reason.CONNECT_REFUSED, Reason.LATE, Reason.OVERLAP]),
+    st.sampled_from([Reason.NONE, Reason.CONNECT_REFUSED, Reason.LATE, Reason.DEFERRED]),
     st.sampled_from([0, 1, 503]),
     latencies,
     st.integers(0, 2_000_000),
@@ -54,6 +54,13 @@ class Probe:
     recent: deque[tuple[int, int, int, int, int]] = field(default_factory=lambda: deque(maxlen=8))
     transitions: int = 0
     skipped: int = 0
+    watched: bool = False
+    last: Result | None = None
+
+    def is_pending(self) -> bool:
+        """Whether the last result works towards another state."""
+        good, is_bad = self.last is Result.OK, self.last not in {Result.OK, Result.DEGRADED}
+        return {State.HEALTHY: not good, State.DEGRADED: good or is_bad, State.UNHEALTHY: not is_bad}.get(self.state, False)
 
     def clear_streaks(self) -> None:
         self.ok = self.not_bad = self.not_ok = self.bad = 0
@@ -117,6 +124,14 @@ class TableMachine(RuleBasedStateMachine):
         self.probes[slot].config = dict(zip(CONFIG_NAMES, config, strict=True))
 
     @precondition(lambda self: self.probes)
+    @rule(data=st.data(), watched=st.booleans())
+    def watch(self, data: st.DataObject, watched: bool) -> None:
+        slot = data.draw(st.sampled_from(sorted(self.probes)))
+        assert self.table.watch(slot, self.probes[slot].generation, watched)
+        assert not self.table.watch(slot, self.probes[slot].generation + 1, watched)
+        self.probes[slot].watched = watched
+
+    @precondition(lambda self: self.probes)
     @rule(data=st.data(), paused=st.booleans())
     def pause(self, data: st.DataObject, paused: bool) -> None:
         slot = data.draw(st.sampled_from(sorted(self.probes)))
@@ -164,18 +179,20 @@ class TableMachine(RuleBasedStateMachine):
             return None
         if result == layout.EVENT_SKIPPED:
             self.skipped[reason] += detail or 1
-            probe.skipped += detail or 1
+            probe.skipped += (detail or 1) * (reason != Reason.DEFERRED)
             return None
         above_ns = probe.config["degraded_above_us"] * 1_000
         if kind == Result.OK and above_ns and latency_ns > above_ns:
             kind, reason = Result.DEGRADED, Reason.SLOW
         self.count(probe, Result(kind), latency_ns, passive=passive)
         probe.recent.append((started_ns // 10_000_000, latency_ns, detail, kind, reason))
+        was_pending, probe.last = probe.is_pending(), Result(kind)
         if probe.state is State.PAUSED:
             return None
         to = probe.decide(Result(kind))
         if to is probe.state:
-            return None
+            tells = probe.watched and probe.is_pending() is not was_pending
+            return (slot, started_ns + latency_ns, to, to, reason, kind) if tells else None
         moved = (slot, started_ns + latency_ns, probe.state, to, reason, kind)
         probe.state, probe.since_ns = to, started_ns + latency_ns
         probe.transitions += 1

@@ -396,6 +396,46 @@ async def test_without_passive_defers_real_calls_leave_the_schedule_alone(mock_c
         assert diag.snapshot().totals.deferred == 0
 
 
+async def test_a_change_that_is_pending_is_looked_after_sooner(mock_clock):
+    diag, script = diagnostics(), Script()
+    diag.add(script.check, name="a", interval="60s", timeout="1s", pending_interval="1s", fall=5, rise=5)
+    async with diag:
+        await trio.sleep(130)
+        assert len(script.started) <= 4
+        script.fails = True
+        await trio.sleep(66)  # one at its old pace, four at the new one
+        assert diag.view("a").state is State.UNHEALTHY
+        assert diag.view("a").interval_s == 60
+        script.fails = False
+        await trio.sleep(66)
+        assert diag.view("a").state is State.HEALTHY
+        before = len(script.started)
+        await trio.sleep(120)
+        assert len(script.started) == before + 2
+
+
+async def test_what_stays_unhealthy_is_asked_less_often_up_to_the_bound_and_sooner_again_when_it_passes(mock_clock):
+    diag, script = diagnostics(), Script()
+    script.fails = True
+    diag.add(script.check, name="a", interval="10s", timeout="1s", unhealthy_interval="1s", backoff="6s", fall=1, rise=3)
+    async with diag:
+        seen = set()
+        for _ in range(30):
+            await trio.sleep(10)
+            seen.add(diag.view("a").interval_s)
+        assert seen == {1.0, 2.0, 4.0, 6.0}
+        assert diag.view("a").interval_s == 6
+        before = len(script.started)
+        await trio.sleep(60)
+        assert len(script.started) == before + 10
+        script.fails = False
+        await trio.sleep(6.9)
+        now = diag.view("a")
+        assert (now.state, now.interval_s) in {(State.UNHEALTHY, 1), (State.HEALTHY, 10)}
+        await trio.sleep(3)
+        assert (diag.view("a").state, diag.view("a").interval_s) == (State.HEALTHY, 10)
+
+
 async def test_unhealthy_probes_are_checked_at_their_own_pace(mock_clock):
     diag, script = diagnostics(), Script()
     script.fails = True

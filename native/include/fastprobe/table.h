@@ -54,7 +54,7 @@ typedef struct fp_history {
     fp_recent recent[FP_RECENT]; /* a ring; fp_row.remembered tells where it begins */
     fp_ns since_ns;              /* scheduling clock: entered the present state */
     uint32_t skipped;
-    uint32_t reserved;
+    uint32_t watched; /* fp_table_watch */
 } fp_history;
 
 /* The columns, each `capacity` long. Read-only to everyone but the table. */
@@ -119,6 +119,9 @@ int fp_table_configure(fp_table *table, uint32_t slot, uint32_t generation, cons
  * already stays as it is. Neither counts as a transition. -ESTALE */
 int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns now_ns, bool paused);
 
+/* Whether ingest also tells when a change of state begins to be pending, and when that ends. -ESTALE */
+int fp_table_watch(fp_table *table, uint32_t slot, uint32_t generation, bool watched);
+
 /* Take n records. Results of a paused probe count and are remembered but move no state. `out` has room for n transitions;
  * returns how many were written, in the order of the records.
  *
@@ -127,6 +130,9 @@ int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns no
  *   bad >= fall -> UNHEALTHY; ok >= rise -> HEALTHY; from HEALTHY, not-ok >= fall -> DEGRADED; from UNHEALTHY, not-bad >= rise
  * -> DEGRADED; where bad is FAIL, TIMEOUT or ERROR. Every result but ERROR is conclusive: a probe that could not tell decides
  *   nothing alone, only `fall` of them in a row do.
+ * A change is pending while the last result works towards another state: not OK in HEALTHY, not DEGRADED in DEGRADED, not
+ *   bad in UNHEALTHY. Of a watched probe a transition from a state to itself is written when that begins, or ends without
+ *   a real one.
  * Into the histogram go OK, DEGRADED and FAIL at their latency and TIMEOUT in the overflow bucket; ERROR says nothing about the
  * target, and a passive result of latency 0 was not measured.
  * FP_EVENT_SKIPPED adds max(detail, 1) to what was skipped, of its probe too unless it was deferred; the other events are

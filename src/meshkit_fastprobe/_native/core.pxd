@@ -141,6 +141,7 @@ cdef extern from "fastprobe/table.h" nogil:
     int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, uint32_t *slot, uint32_t *generation)
     int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation)
     int fp_table_configure(fp_table *table, uint32_t slot, uint32_t generation, const fp_probe_config *config)
+    int fp_table_watch(fp_table *table, uint32_t slot, uint32_t generation, c_bool watched)
     int fp_table_pause(fp_table *table, uint32_t slot, uint32_t generation, fp_ns now_ns, c_bool paused)
     uint32_t fp_table_ingest(fp_table *table, const fp_record *records, uint32_t n, fp_transition *out)
     const fp_columns *fp_table_columns(const fp_table *table)

@@ -37,6 +37,9 @@ class Table:
         fall: int,
     ) -> bool:
         """Change the settings of a probe, which keeps its state and counters. False when that generation is gone."""
+    def watch(self, slot: int, generation: int, watched: bool) -> bool:
+        """Whether ingest tells of this probe too when a change begins to be pending, or no longer is; False: it is gone."""
+
     def pause(self, slot: int, generation: int, now_ns: int, paused: bool) -> bool:
         """Pause, or back to UNKNOWN with clean streaks. False when that generation is gone."""
     def ingest(self, records: NDArray[np.void], n: int, out: NDArray[np.void]) -> int:

@@ -36,6 +36,7 @@ from meshkit_fastprobe._native.core cimport (
     fp_table_pause,
     fp_table_remove,
     fp_table_totals,
+    fp_table_watch,
     fp_totals,
     fp_transition,
 )
@@ -200,6 +201,10 @@ cdef class Table:
         cdef fp_probe_config config
         self._take(&config, group, interval_ms, timeout_ms, degraded_above_us, kind, lane, rise, fall)
         return fp_table_configure(self._table, slot, generation, &config) == 0
+
+    def watch(self, uint32_t slot, uint32_t generation, bint watched) -> bool:
+        """Whether ingest tells of this probe too when a change begins to be pending, or no longer is; False: it is gone."""
+        return fp_table_watch(self._table, slot, generation, watched) == 0
 
     def pause(self, uint32_t slot, uint32_t generation, fp_ns now_ns, bint paused):
         """Pause, or back to UNKNOWN with clean streaks. False when that generation is gone."""

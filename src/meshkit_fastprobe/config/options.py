@@ -40,6 +40,8 @@ _DURATIONS: Final = {
     "jitter": (0.0, MAX_INTERVAL_S, "raise it"),
     "degraded_above": (MIN_DEGRADED_S, MAX_INTERVAL_S, "raise it, or leave it out to switch it off"),
     "unhealthy_interval": (MIN_INTERVAL_S, MAX_INTERVAL_S, "raise it"),
+    "pending_interval": (MIN_INTERVAL_S, MAX_INTERVAL_S, "raise it"),
+    "backoff": (MIN_INTERVAL_S, MAX_INTERVAL_S, "raise it, or leave it out to switch it off"),
     "passive_defers": (MIN_INTERVAL_S, MAX_INTERVAL_S, "raise it, or leave it out to switch it off"),
 }
 _label_key = re.compile(LABEL_KEY_PATTERN)
@@ -177,7 +179,7 @@ _READERS: Final[Mapping[str, Any]] = {
 
 
 def _fitting_timeout(options: ProbeOptions) -> float:
-    intervals = (options.interval_s, options.unhealthy_interval_s)
+    intervals = (options.interval_s, options.unhealthy_interval_s, options.pending_interval_s)
     return min(options.timeout_s, *(interval for interval in intervals if interval is not None))
 
 
@@ -185,12 +187,15 @@ def _check_together(place: Place, options: ProbeOptions, given: Mapping[str, Any
     timeout, interval = _Span(options.timeout_s), _Span(options.interval_s)
     if options.timeout_s > options.interval_s:
         problems.add(place.at("timeout"), f"{timeout} is above the interval of {interval}", "lower timeout or raise interval")
-    if options.unhealthy_interval_s is not None and options.timeout_s > options.unhealthy_interval_s:
-        problems.add(
-            place.at("timeout"),
-            f"{timeout} is above the unhealthy_interval of {format_duration(options.unhealthy_interval_s)}",
-            "lower timeout or raise unhealthy_interval",
-        )
+    for key in ("unhealthy_interval", "pending_interval"):
+        other_s = getattr(options, f"{key}_s")
+        if other_s is not None and options.timeout_s > other_s:
+            problems.add(
+                place.at("timeout"),
+                f"{timeout} is above the {key} of {format_duration(other_s)}",
+                f"lower timeout or raise {key}",
+            )
+    _check_adaptive(place, options, given, problems)
     if options.jitter_s >= options.interval_s:
         problems.add(
             _blamed(place, given, "jitter"),
@@ -202,6 +207,24 @@ def _check_together(place: Place, options: ProbeOptions, given: Mapping[str, Any
             _blamed(place, given, "degraded_above"),
             f"a degraded_above of {format_duration(options.degraded_above_s)} is not below the timeout of {timeout}",
             "lower degraded_above or raise timeout",
+        )
+
+
+def _check_adaptive(place: Place, options: ProbeOptions, given: Mapping[str, Any], problems: Problems) -> None:
+    pending_s, unhealthy_s = options.pending_interval_s, options.unhealthy_interval_s
+    if pending_s is not None and pending_s > options.interval_s:
+        problems.add(
+            _blamed(place, given, "pending_interval"),
+            f"a pending_interval of {format_duration(pending_s)} is above the interval of {_Span(options.interval_s)}",
+            "lower it: it is for looking sooner",
+        )
+    base_s = options.interval_s if unhealthy_s is None else unhealthy_s
+    if options.backoff_s is not None and options.backoff_s <= base_s:
+        key = "interval" if unhealthy_s is None else "unhealthy_interval"
+        problems.add(
+            _blamed(place, given, "backoff"),
+            f"a backoff of {format_duration(options.backoff_s)} is not above the {key} of {format_duration(base_s)}",
+            "raise it: it is for looking less often",
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from meshkit_fastprobe.access import SecuritySettings
 from meshkit_fastprobe.config.addresses import is_loopback, split_host_port
 from meshkit_fastprobe.config.budgets import check_budgets, read_budgets
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
@@ -53,6 +54,12 @@ def check_settings(settings: Settings) -> None:
     root = Place(source=Source("Settings"))
     _check(settings, lambda field: root.at(*field.split(".")), problems)
     problems.refuse()
+
+
+def fixed_part(settings: Settings) -> Settings:
+    """What a running host cannot change."""
+    security = msgspec.structs.replace(SecuritySettings(), tokens=settings.security.tokens)
+    return msgspec.structs.replace(settings, security=security)
 
 
 def read_settings(

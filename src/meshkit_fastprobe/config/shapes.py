@@ -76,6 +76,12 @@ class DefaultKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     fall: Annotated[int, _count("Consecutive bad results that make a probe unhealthy.", 1, MAX_RISE_FALL)] | UnsetType = UNSET
     degraded_above: Annotated[Span, _duration("A pass slower than this is degraded; below timeout.")] | UnsetType = UNSET
     unhealthy_interval: Annotated[Span, _duration("Interval while unhealthy, 10ms to 30d.")] | UnsetType = UNSET
+    pending_interval: (
+        Annotated[Span, _duration("Interval while results work towards another state, 10ms to interval.")] | UnsetType
+    ) = UNSET
+    backoff: (
+        Annotated[Span, _duration("While unhealthy the interval doubles every ten runs, up to this; up to 30d.")] | UnsetType
+    ) = UNSET
     passive_defers: (
         Annotated[Span, _duration("After a real call that passed, no run is due for so long; 10ms to 30d.")] | UnsetType
     ) = UNSET

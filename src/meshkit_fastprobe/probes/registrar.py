@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.config.dependencies import find_circle
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import Lane, ProbeOptions, State
+from meshkit_fastprobe.model import Lane, ProbeOptions
 from meshkit_fastprobe.probes.base import Probe, is_judged, lane_of, runs_on_trio
 from meshkit_fastprobe.probes.catalog import Catalog, Registration
 
@@ -21,12 +21,21 @@ Columns: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 class Registrar:
     """Writes catalog and table together, so that neither knows a probe that the other does not."""
 
-    def __init__(self, catalog: Catalog, table: Table, *, cluster: str, native_lane: bool) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        table: Table,
+        interval_s: Callable[[Registration], float],
+        *,
+        cluster: str,
+        native_lane: bool,
+    ) -> None:
+        """interval_s: the interval of a probe in the state that it is in."""
+        self._interval_s = interval_s
         self._catalog = catalog
         self._table = table
         self._cluster = cluster
         self._native_lane = native_lane
-        self._state = table.column("state").data
         self._clustered: tuple[ProbeOptions | None, ProbeOptions] = (None, ProbeOptions())
 
     def register(
@@ -50,6 +59,7 @@ class Registrar:
             return False
         registration.options = options
         self._catalog.options_changed(registration)
+        self._table.watch(registration.slot, registration.generation, _is_watched(options))
         self.configure(registration)
         return True
 
@@ -60,14 +70,16 @@ class Registrar:
             registration.options,
             registration.lane,
             registration.group,
-            unhealthy=self._state[registration.slot] == State.UNHEALTHY,
+            self._interval_s(registration),
         )
         self._table.configure(registration.slot, registration.generation, *columns)
 
     def _register_one(self, name: str, probe: Probe, options: ProbeOptions, lane: Lane, now_ns: int) -> Registration:
         options = self._with_cluster(options)
         group = self._group(probe, options)
-        slot, generation = self._table.add(*self._columns(probe, options, lane, group), now_ns)
+        slot, generation = self._table.add(*self._columns(probe, options, lane, group, options.interval_s), now_ns)
+        if _is_watched(options):
+            self._table.watch(slot, generation, True)
         registration = Registration(name, probe, options, lane, slot, generation, group)
         self._catalog.put(registration)
         return registration
@@ -102,10 +114,7 @@ class Registrar:
     def _group(self, probe: Probe, options: ProbeOptions) -> int:
         return self._catalog.groups.number((options.cluster, options.namespace, probe.kind, options.labels))
 
-    def _columns(self, probe: Probe, options: ProbeOptions, lane: Lane, group: int, *, unhealthy: bool = False) -> Columns:
-        interval_s = (
-            options.unhealthy_interval_s if unhealthy and options.unhealthy_interval_s is not None else options.interval_s
-        )
+    def _columns(self, probe: Probe, options: ProbeOptions, lane: Lane, group: int, interval_s: float) -> Columns:
         return (
             group,
             max(1, round(interval_s * 1000)),
@@ -116,3 +125,8 @@ class Registrar:
             1 if is_judged(type(probe)) else options.rise,
             1 if is_judged(type(probe)) else options.fall,
         )
+
+
+def _is_watched(options: ProbeOptions) -> bool:
+    """Whether its interval depends on more than its state."""
+    return options.pending_interval_s is not None or options.backoff_s is not None

@@ -118,12 +118,14 @@ class Placement:
         state: NDArray[np.uint8],
         sharing: Sharing,
         judged: Callable[[Registration], AsyncTarget],
+        interval_s: Callable[[Registration], float],
     ) -> None:
-        """state: the table's column. What is paused or UNHEALTHY is known there, and nowhere else."""
+        """state: the table's column; what is paused is known there, and nowhere else. interval_s: the one in force now."""
         self._engine = engine
         self._state = state.data  # reading one cell of an array costs NumPy twenty times as much
         self._sharing = sharing
         self._judged = judged
+        self._interval_s = interval_s
         self._is_current = is_current
         self._flush = flush
         self._point_lane = point
@@ -296,10 +298,7 @@ class Placement:
 
     def _interval_ns(self, registration: Registration) -> int:
         """The one in force."""
-        options = registration.options
-        if options.unhealthy_interval_s is not None and self._state[registration.slot] == State.UNHEALTHY:
-            return interval_ns(options.unhealthy_interval_s)
-        return interval_ns(options.interval_s)
+        return interval_ns(self._interval_s(registration))
 
     def _next_due(self, registration: Registration, every_ns: int) -> int:
         if self._state[registration.slot] == State.PAUSED:

@@ -50,6 +50,7 @@ class Session:
         failures: Failures,
         on_transitions: Callable[[Records], None],
         on_frame: Callable[[int], None],
+        interval_s: Callable[[Registration], float],
     ) -> None:
         self.engine = engine
         self._settings = settings
@@ -87,6 +88,7 @@ class Session:
             state=table.column("state"),
             sharing=self._sharing,
             judged=self._quorums.target,
+            interval_s=interval_s,
         )
         self._lanes: dict[Lane, PythonLane] = {
             Lane.TASK: task_lane,
@@ -205,7 +207,7 @@ class Session:
 
     def _on_transitions(self, records: Records) -> None:
         self._tell_transitions(records)
-        self._quorums.moved(records["slot"].tolist())
+        self._quorums.moved(records["slot"][records["before"] != records["after"]].tolist())
 
     def _on_ingested(self, records: NDArray[np.void]) -> None:
         if not self._waiters:

@@ -56,6 +56,7 @@ async def place_late(interval: float, late_s: float):
         state=diag.table.column("state"),
         sharing=Sharing(diag.settings, diag.catalog.groups),
         judged=lambda _: pytest.fail("nothing here is judged"),
+        interval_s=lambda one: one.options.interval_s,
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(place.run)
