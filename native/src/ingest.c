@@ -113,7 +113,6 @@ static inline uint32_t next_streaks(uint32_t streaks, uint8_t result) {
 static inline uint8_t next_state(const fp_row *row, uint8_t result) {
     static const uint8_t FIRST[FP_RESULTS] = {FP_HEALTHY, FP_DEGRADED_STATE, FP_UNHEALTHY, FP_UNHEALTHY, FP_UNKNOWN};
     const uint32_t streaks = row->streaks;
-    if (row->state == FP_HEALTHY && result == FP_OK) return FP_HEALTHY; /* nearly always; the rules below agree */
     if (row->state == FP_UNKNOWN && result != FP_ERROR) return FIRST[result];
     if (streaks >> 24 >= row->fall) return FP_UNHEALTHY;
     if ((streaks & 0xff) >= row->rise) return FP_HEALTHY;
@@ -126,14 +125,22 @@ static inline uint8_t next_state(const fp_row *row, uint8_t result) {
 static inline bool is_pending(uint8_t state, uint8_t result) {
     static const uint8_t TOWARDS[] = {
         [FP_UNKNOWN] = 0, [FP_HEALTHY] = 0x1e, [FP_DEGRADED_STATE] = 0x1d, [FP_UNHEALTHY] = 0x03, [FP_PAUSED] = 0};
-    return TOWARDS[state] >> (result & 7) & 1; /* of 255, which is none yet, no bit is set */
+    return TOWARDS[state] >> result & 1;
 }
 
-/* The state stays; but a result other than the one before may begin or end a change that is pending. Seldom. */
-static uint32_t take_hint(const fp_table *table, const fp_row *row, const fp_record *record, uint8_t before,
-                          fp_transition *out) {
+/* The result before this one, as good as the streaks know it: OK, DEGRADED, or FAIL for anything bad. Kept here and not by who
+ * calls: one more value to keep would cost each result a twentieth. */
+static inline uint8_t result_before(uint32_t streaks, uint8_t result) {
+    const bool after_ok = result == FP_OK ? (streaks & 0xff) != 1 : (streaks >> 16 & 0xff) == 1;
+    const bool after_bad = result >= FP_FAIL ? streaks >> 24 != 1 : (streaks >> 8 & 0xff) == 1;
+    return after_ok ? FP_OK : after_bad ? FP_FAIL : FP_DEGRADED;
+}
+
+/* The state stays; but a result of another sort than the one before may begin or end a change that is pending. */
+static uint32_t take_hint(const fp_table *table, const fp_row *row, const fp_record *record, fp_transition *out) {
+    const uint8_t result = row->last_result;
     if (!table->columns.history[record->slot].watched) return 0;
-    if (is_pending(row->state, before) == is_pending(row->state, row->last_result)) return 0;
+    if (is_pending(row->state, result) == is_pending(row->state, result_before(row->streaks, result))) return 0;
     *out = (fp_transition){
         .slot = record->slot,
         .generation = record->generation,
@@ -141,7 +148,7 @@ static uint32_t take_hint(const fp_table *table, const fp_row *row, const fp_rec
         .from = row->state,
         .to = row->state,
         .reason = row->last_reason,
-        .result = row->last_result,
+        .result = result,
         .detail = row->last_detail,
     };
     return 1;
@@ -165,6 +172,15 @@ static void move(fp_table *table, fp_row *row, const fp_record *record, uint8_t 
     table->totals.transitions++;
 }
 
+/* A call of its own: inlined, it costs the usual results registers. */
+__attribute__((noinline)) static uint32_t decide(fp_table *table, fp_row *row, const fp_record *record, uint8_t result,
+                                                 fp_transition *out) {
+    const uint8_t to = next_state(row, result);
+    if (to == row->state) return take_hint(table, row, record, out);
+    move(table, row, record, to, out);
+    return 1;
+}
+
 static inline void count_scheduled(fp_table *table, const fp_record *record, uint8_t result, tally *batch) {
     batch->runs[result]++;
     batch->lag_us += record->lag_us;
@@ -186,14 +202,13 @@ static inline uint32_t take_result(fp_table *table, const fp_record *record, pla
         count_scheduled(table, record, result, batch);
     if (++row->runs[result] == 0) table->past.runs[table->columns.group[record->slot]][result] += CARRY;
     if (result != FP_ERROR && (record->latency_ns || !is_passive(record))) measure(table, record, at);
-    const uint8_t before = row->last_result;
     remember(table, record, row, result, reason, at.latency_ns);
     if (row->state == FP_PAUSED) return 0;
     row->streaks = next_streaks(row->streaks, result);
-    const uint8_t to = next_state(row, result);
-    if (to == row->state) return __builtin_expect(result == before, 1) ? 0 : take_hint(table, row, record, before, out);
-    move(table, row, record, to, out);
-    return 1;
+    /* Nearly always: one more of what made the state. decide() agrees. */
+    if (row->state == FP_HEALTHY && result == FP_OK && (row->streaks & 0xff) != 1) return 0;
+    if (row->state == FP_UNHEALTHY && result >= FP_FAIL && row->streaks >> 24 != 1) return 0;
+    return decide(table, row, record, result, out);
 }
 
 static void take_skipped(fp_table *table, const fp_record *record) {

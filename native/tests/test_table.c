@@ -550,6 +550,39 @@ static void nothing_is_lost_whatever_happens(void) {
     }
 }
 
+/* What ingest tells of one result: '.' nothing, '~' that a change is pending or no longer, '!' a change. */
+static char told(fp_table *table, char letter) {
+    static const char LETTERS[] = "odfte";
+    fp_transition moved;
+    const fp_record record = record_of((uint8_t)(strchr(LETTERS, letter) - LETTERS));
+    if (!fp_table_ingest(table, &record, 1, &moved)) return '.';
+    CHECK_EQ(moved.result, record.result);
+    CHECK_EQ(moved.at_ns, record.started_ns + record.latency_ns);
+    return moved.from == moved.to ? '~' : '!';
+}
+
+static void check_told(const char *results, const char *expected, bool watched) {
+    fp_table *table = with_one(PLAIN);
+    CHECK_EQ(fp_table_watch(table, 0, 1, watched), 0);
+    for (; *results; results++, expected++) CHECK_EQ(told(table, *results), *expected);
+    CHECK_EQ(fp_table_totals(table)->transitions, row_of(table, 0)->transitions);
+    fp_table_free(table);
+}
+
+static void of_a_watched_probe_it_is_told_when_a_change_begins_to_be_pending_and_when_no_longer(void) {
+    check_told("oofoo", "!.~~.", true);     /* a blip */
+    check_told("offfff", "!~.!..", true);   /* down: fall is 3 */
+    check_told("ffofoo", "!.~~~!", true);   /* and up: rise is 2 */
+    check_told("dooddfd", "!~!~.!~", true); /* by way of DEGRADED, which a failure pulls away from */
+    check_told("oofoo", "!....", false);
+}
+
+static void who_is_gone_cannot_be_watched(void) {
+    fp_table *table = with_one(PLAIN);
+    CHECK_EQ(fp_table_watch(table, 0, 3, true), -ESTALE);
+    fp_table_free(table);
+}
+
 int main(void) {
     RUN(a_table_without_slots_or_groups_is_refused);
     RUN(a_full_table_says_so);
@@ -574,5 +607,7 @@ int main(void) {
     RUN(a_full_histogram_begins_anew_and_its_group_goes_on_counting);
     RUN(groups_beyond_those_asked_for_are_passed_over);
     RUN(nothing_is_lost_whatever_happens);
+    RUN(of_a_watched_probe_it_is_told_when_a_change_begins_to_be_pending_and_when_no_longer);
+    RUN(who_is_gone_cannot_be_watched);
     return 0;
 }
