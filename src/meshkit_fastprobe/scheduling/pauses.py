@@ -22,6 +22,8 @@ class Pauses:
         self._table = table
         self._clocks = clocks
         self._settled = settled
+        self.version = 0
+        """Counts changes, so that who keeps what it has seen knows when that is old."""
         self._held: set[str] = set()
         self._kinds_off: frozenset[str] = frozenset()
         self._all_off = False
@@ -68,4 +70,5 @@ class Pauses:
         self._settled(registration)
 
     def _write(self, registration: Registration, *, paused: bool) -> None:
+        self.version += 1
         self._table.pause(registration.slot, registration.generation, self._clocks.schedule_ns(), paused)

@@ -25,6 +25,7 @@ from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Guard
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
+from meshkit_fastprobe.server.listings import Listings
 from meshkit_fastprobe.server.openapi import openapi
 from meshkit_fastprobe.server.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from meshkit_fastprobe.server.reply import Answer
@@ -59,6 +60,7 @@ def build_app(
         host=diag,
         exposition=Exposition(diag),
         authorization=Authorization(diag, diag.gate, denials),
+        listings=Listings(diag),
         events=events or Events(),
         toggles=toggles or Toggles(declared(diag.kinds), {}, None),
         per_probe_metrics=per_probe_metrics,

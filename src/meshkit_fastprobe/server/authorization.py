@@ -5,6 +5,7 @@ What somebody may not read does not exist for them: the answer is the same as fo
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Final
 
 import numpy as np
@@ -59,6 +60,11 @@ class Authorization:
         refused = self._refused(principal, permission, name)
         seen = permission is not Permission.PROBES_READ and self._gate.allows(principal, Permission.PROBES_READ, resource)
         raise refused if seen else unknown_probe(name)
+
+    def sight(self, principal: Principal) -> Hashable:
+        """Equal for principals who are shown the same probes now."""
+        policy = self._gate.policy
+        return (principal, id(policy)) if policy.axes(principal, Permission.PROBES_READ) else None
 
     async def visible(self, principal: Principal, snapshot: Snapshot) -> NDArray[np.bool_] | None:
         """Which rows of a snapshot may be read; None for all. Decided by base group where names make no difference."""

@@ -12,6 +12,7 @@ from meshkit_fastprobe.server.authorization import Authorization
 from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import PRINCIPAL
 from meshkit_fastprobe.server.host import Host
+from meshkit_fastprobe.server.listings import Listings
 from meshkit_fastprobe.server.query import Parameter, Query
 from meshkit_fastprobe.server.reply import Scope
 from meshkit_fastprobe.telemetry.exposition import Exposition
@@ -21,6 +22,7 @@ class Context(msgspec.Struct, frozen=True):
     host: Host
     exposition: Exposition
     authorization: Authorization
+    listings: Listings
     events: Events
     toggles: Toggles
     per_probe_metrics: bool

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import trio
 
+from meshkit_fastprobe.aggregation.snapshot import Snapshot
 from meshkit_fastprobe.errors import NotRunningError, SkippedError, UnknownProbeError
 from meshkit_fastprobe.model import Explanation
 from meshkit_fastprobe.server.authorization import unknown_probe
@@ -35,27 +36,33 @@ async def list_probes(context: Context, request: Request) -> Reply:
     token = query.text("page_token")
     last_seen = read_token(token, filters.fingerprint) if token else None
 
-    snapshot = context.host.snapshot()
-    rows = filters.select(snapshot)
-    visible = await context.authorization.visible(request.principal, snapshot)
-    if visible is not None:
-        rows = rows[visible[rows]]
-    first = 0 if last_seen is None else int(np.searchsorted(rows, bisect_right(snapshot.names, last_seen)))
-    page = rows[first : first + size].tolist()
-    more = first + size < len(rows)
+    async def make(snapshot: Snapshot) -> Reply:
+        rows = filters.select(snapshot)
+        visible = await context.authorization.visible(request.principal, snapshot)
+        if visible is not None:
+            rows = rows[visible[rows]]
+        first = 0 if last_seen is None else int(np.searchsorted(rows, bisect_right(snapshot.names, last_seen)))
+        page = rows[first : first + size].tolist()
+        envelope = Envelope(
+            schema_version=SCHEMA_VERSION,
+            generated_at=rfc3339(snapshot.taken_at),
+            host=snapshot.host,
+            items=await _items(context, snapshot, page),
+            next_page_token=make_token(snapshot.names[page[-1]], filters.fingerprint) if first + size < len(rows) else None,
+        )
+        return envelope_reply(request, envelope)
+
+    sight = context.authorization.sight(request.principal)
+    return await context.listings.page((sight, filters, last_seen, size, request.accept), make)
+
+
+async def _items(context: Context, snapshot: Snapshot, rows: list[int]) -> list[ProbeItem]:
     items: list[ProbeItem] = []
-    for start in range(0, len(page), AT_A_STRETCH):
-        views = snapshot.views(page[start : start + AT_A_STRETCH])
+    for start in range(0, len(rows), AT_A_STRETCH):
+        views = snapshot.views(rows[start : start + AT_A_STRETCH])
         items += [probe_item(view, switched_off=context.host.pauses.is_off(view.kind)) for view in views]
         await trio.lowlevel.checkpoint()
-    envelope = Envelope(
-        schema_version=SCHEMA_VERSION,
-        generated_at=rfc3339(snapshot.taken_at),
-        host=snapshot.host,
-        items=items,
-        next_page_token=make_token(snapshot.names[page[-1]], filters.fingerprint) if more else None,
-    )
-    return envelope_reply(request, envelope)
+    return items
 
 
 async def show_probe(context: Context, request: Request) -> Reply:
