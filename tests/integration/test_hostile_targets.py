@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import socket
-import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import gzip
 from pathlib import Path
 
 import pytest
@@ -15,63 +12,9 @@ import trio
 import meshkit_fastprobe as fp
 from meshkit_fastprobe import HttpProbe, Reason, Result, TcpProbe
 
+from .hostile import Misbehave, descriptors, request, reset, reset_at_once, target, twice
+
 pytestmark = pytest.mark.integration
-
-Misbehave = Callable[[trio.SocketStream], Awaitable[None]]
-RESET = struct.pack("ii", 1, 0)
-LIMIT_S = 0.6
-
-
-@asynccontextmanager
-async def target(misbehave: Misbehave, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    async def handle(stream: trio.SocketStream) -> None:
-        async with stream:
-            try:
-                await misbehave(stream)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
-
-    async with trio.open_nursery() as nursery:
-        [listener] = await trio.open_tcp_listeners(0, host=host)
-        nursery.start_soon(trio.serve_listeners, handle, [listener])
-        port = listener.socket.getsockname()[1]
-        yield f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        nursery.cancel_scope.cancel()
-
-
-async def twice(probe: fp.Probe) -> fp.ProbeView:
-    """Run it two times, the second on whatever the first left; the engine must come out clean."""
-    diag = fp.Diagnostics(fp.Settings(host="test", max_probes=4))
-    diag.add(probe, name="it", interval="1h", initial_delay="1h", timeout=LIMIT_S)
-    async with diag:
-        with trio.fail_after(60):
-            first, second = await diag.run_once("it"), await diag.run_once("it")
-            engine = diag._running.engine
-            while engine.stats()["in_flight"]:
-                await trio.sleep(0.01)
-        assert (first.result, first.reason) == (second.result, second.reason)
-        stats = engine.stats()
-        assert (stats["runs_started"], stats["runs_finished"]) == (2, 2)
-        engine.stop()
-        assert engine.check() is None
-    return second
-
-
-async def request(stream: trio.SocketStream) -> None:
-    received = b""
-    while not received.endswith(b"\r\n\r\n"):
-        more = await stream.receive_some()
-        if not more:
-            raise trio.BrokenResourceError
-        received += more
-
-
-def descriptors() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def reset(stream: trio.SocketStream) -> None:
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
 async def endless_headers(stream: trio.SocketStream) -> None:
@@ -135,8 +78,8 @@ async def an_answer_before_the_question(stream: trio.SocketStream) -> None:
     await trio.sleep_forever()
 
 
-async def reset_at_once(stream: trio.SocketStream) -> None:
-    reset(stream)
+async def close_after_the_question(stream: trio.SocketStream) -> None:
+    await request(stream)
 
 
 async def reset_after_the_question(stream: trio.SocketStream) -> None:
@@ -187,6 +130,20 @@ async def a_redirect_to_itself(stream: trio.SocketStream) -> None:
     await stream.send_all(b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n")
 
 
+async def a_chunk_without_its_line_end(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok0\r\n\r\n")
+    await trio.sleep_forever()
+
+
+async def a_bomb(stream: trio.SocketStream) -> None:
+    """Small on the wire, too large by a thousand times once inflated; nobody inflates it."""
+    await request(stream)
+    bomb = gzip.compress(bytes(6_000_000))
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb)
+    await stream.send_all(head + bomb)
+
+
 HOSTILE = [
     (endless_headers, Reason.HTTP_HEADER_LIMIT),
     (endless_header, Reason.HTTP_HEADER_LIMIT),
@@ -196,22 +153,26 @@ HOSTILE = [
     (endless_trailers, Reason.HTTP_HEADER_LIMIT),
     (a_byte_now_and_then, Reason.RESPONSE_TIMEOUT),
     (bytes_of_a_body_now_and_then, Reason.RESPONSE_TIMEOUT),
+    (close_after_the_question, Reason.RESPONSE_CLOSED),
     (reset_after_the_question, Reason.RESPONSE_RESET),
     (reset_within_the_status_line, Reason.RESPONSE_RESET),
     (reset_within_the_body, Reason.RESPONSE_RESET),
     (a_chunk_without_end, Reason.HTTP_PROTOCOL),
     (a_chunk_size_that_is_no_number, Reason.HTTP_PROTOCOL),
+    (a_chunk_without_its_line_end, Reason.HTTP_PROTOCOL),
     (two_lengths, Reason.HTTP_PROTOCOL),
     (nul_bytes, Reason.HTTP_PROTOCOL),
     (a_redirect_to_itself, Reason.HTTP_STATUS),
 ]
 
 
+@pytest.mark.parametrize("native_lane", [True, False], ids=["native", "trio"])
 @pytest.mark.parametrize("keep_alive", [False, True], ids=["new", "keep-alive"])
 @pytest.mark.parametrize(("misbehave", "reason"), HOSTILE, ids=[misbehave.__name__ for misbehave, _ in HOSTILE])
-async def test_a_hostile_answer_becomes_its_reason(misbehave: Misbehave, reason: Reason, keep_alive: bool):
+async def test_a_hostile_answer_becomes_its_reason(misbehave: Misbehave, reason: Reason, keep_alive: bool, native_lane: bool):
     async with target(misbehave) as address:
-        view = await twice(HttpProbe(f"http://{address}/", keep_alive=keep_alive, max_body_bytes=100_000))
+        probe = HttpProbe(f"http://{address}/", keep_alive=keep_alive, max_body_bytes=100_000)
+        view = await twice(probe, native_lane=native_lane)
     assert view.reason is reason
     assert view.result is (Result.TIMEOUT if reason is Reason.RESPONSE_TIMEOUT else Result.FAIL)
 
@@ -241,6 +202,14 @@ async def test_a_tcp_check_minds_nothing_that_is_sent():
     async with target(an_answer_before_the_question) as address:
         view = await twice(TcpProbe(address))
     assert view.result is Result.OK
+
+
+@pytest.mark.parametrize("native_lane", [True, False], ids=["native", "trio"])
+@pytest.mark.parametrize(("bound", "reason"), [(100_000, Reason.NONE), (1000, Reason.HTTP_BODY_LIMIT)])
+async def test_a_compressed_body_is_bounded_by_its_bytes_on_the_wire(bound: int, reason: Reason, native_lane: bool):
+    async with target(a_bomb) as address:
+        view = await twice(HttpProbe(f"http://{address}/", max_body_bytes=bound), native_lane=native_lane)
+    assert view.reason is reason
 
 
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this kernel has no IPv6")
