@@ -184,9 +184,7 @@ class Diagnostics:
             Reason.NONE if ok else reason,
         )
         if self._running:
-            if registration.options.passive_defers_s is not None:
-                self._running.heard(registration, ok=ok)
-            self._running.pump.wake()
+            self._running.heard(registration, ok=ok)
 
     def injection_point(self, name: str) -> InjectionPoint:
         """The place called `name` where a fault may enter this process; the same object for the same name."""
@@ -258,6 +256,8 @@ class Diagnostics:
         was_enabled = registration.options.enabled
         if not self._registrar.adjust(registration, spec.options):
             return False
+        self._paces.moved(registration, self._clocks.schedule_ns())
+        self._registrar.configure(registration)
         if spec.options.enabled != was_enabled:
             self.pauses.hold(registration, held=not spec.options.enabled)
         elif self._running:

@@ -295,6 +295,25 @@ async def test_a_reload_closes_a_window_that_it_takes_away(tmp_path, mock_clock)
     assert [change.after async for change in changes] == [State.UNHEALTHY]
 
 
+async def test_a_backoff_that_a_reload_brings_holds_for_what_is_unhealthy_already(tmp_path, mock_clock):
+    def load(text: str) -> Config:
+        file.write_text(text)
+        config = fp.load_config(file)
+        return msgspec.structs.replace(config, settings=msgspec.structs.replace(config.settings, engine="inline"))
+
+    file = tmp_path / "a.toml"
+    probe = '[[probe]]\nname = "a"\nkind = "quorum"\ntarget = "nobody"\nat_least = 1\ninterval = "1s"\n'
+    diag = Diagnostics.from_config(load(probe))
+    async with diag:
+        await trio.sleep(20)
+        assert (diag.view("a").state, diag.view("a").interval_s) == (State.UNHEALTHY, 1)
+        await diag.reload(load(probe + 'backoff = "2s"\n'))
+        await trio.sleep(30)
+        assert diag.view("a").interval_s == 2
+        await diag.reload(load(probe))
+        assert diag.view("a").interval_s == 1
+
+
 async def test_a_window_that_cannot_be_is_refused():
     diag = diagnostics()
     start = datetime(2026, 1, 1, tzinfo=UTC)

@@ -27,6 +27,7 @@ class Paces:
     def __init__(self, table: Table) -> None:
         self._states = table.column("state").data
         self._last_results = table.column("last_result").data
+        self._interval_ms = table.column("interval_ms").data
         self._doublings: dict[int, int] = {}
         self._steps: list[tuple[int, int]] = []
         """A heap of when and slot; one counts that is the next of its slot."""
@@ -46,7 +47,11 @@ class Paces:
         return float(min(base_s * 2 ** self._doublings.get(slot, 0), options.backoff_s))
 
     def moved(self, registration: Registration, now_ns: int) -> bool:
-        """The state is another, or a change of it is pending, or no longer; whether that may call for another interval."""
+        """The state is another, or a change of it is pending, or no longer, or the options are others.
+
+        Whether that calls for another interval than the table has. Of many moves in one batch only the first one's does: the
+        table is ahead of them.
+        """
         options, slot = registration.options, registration.slot
         if options.unhealthy_interval_s is None and options.pending_interval_s is None and options.backoff_s is None:
             return False
@@ -54,7 +59,7 @@ class Paces:
         if options.backoff_s is not None and self._states[slot] == State.UNHEALTHY and not self._is_pending(slot):
             self._doublings[slot] = 0
             self._await_step(registration, now_ns, options.backoff_s)
-        return True
+        return round(self.interval_s(registration) * 1000) != self._interval_ms[slot]
 
     def tick(self, now_ns: int, by_slot: list[Registration | None]) -> list[Registration]:
         """Those whose interval is doubled now."""

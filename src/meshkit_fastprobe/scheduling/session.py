@@ -142,8 +142,10 @@ class Session:
         self._flush_commands()
 
     def heard(self, registration: Registration, *, ok: bool) -> None:
-        """A real call passed or failed, to the target of a probe with passive_defers; flush the pump soon."""
-        self._placement.heard(registration, ok=ok)
+        """A real call passed or failed; its record waits in the batch."""
+        if registration.options.passive_defers_s is not None:
+            self._placement.heard(registration, ok=ok)
+        self.pump.wake()
 
     async def run_once(self, registration: Registration) -> Reason | None:
         """Wait for the next result of this probe; the reason when it was skipped instead."""

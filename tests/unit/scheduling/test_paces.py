@@ -27,6 +27,7 @@ class Probe:
         self.registration = Registration("a", from_callable(lambda: None), options, Lane.TASK, slot, generation, 1)
         self.by_slot: list[Registration | None] = [self.registration if at == slot else None for at in range(4)]
         self.now_ns = 0
+        self.paced = 0
 
     def run(self, result: Result, after_s: float = 1.0) -> int:
         """How much ingest told of it."""
@@ -35,9 +36,15 @@ class Probe:
         record["slot"], record["generation"] = self.registration.slot, self.registration.generation
         record["started_ns"], record["result"] = self.now_ns, result
         n = self.table.ingest(record, 1, told)
-        if n:
-            self.paces.moved(self.registration, self.now_ns)
+        if n and self.paces.moved(self.registration, self.now_ns):
+            self.paced += 1
+            self._configure()
         return n
+
+    def _configure(self) -> None:
+        one, options = self.registration, self.registration.options
+        every_ms = round(self.interval_s * 1000)
+        self.table.configure(one.slot, one.generation, 1, every_ms, 1000, 0, 0, Lane.TASK, options.rise, options.fall)
 
     def wait(self, seconds: float) -> None:
         self.now_ns += int(seconds * S)
@@ -102,6 +109,14 @@ def test_a_pass_ends_the_backoff_and_a_failure_after_it_begins_it_anew():
     assert probe.interval_s == 10.0
     probe.wait(6)
     assert probe.interval_s == 20.0
+
+
+def test_moves_that_call_for_no_other_interval_are_passed_over():
+    probe = Probe(ProbeOptions(interval_s=10.0, rise=2, fall=3, unhealthy_interval_s=10.0))
+    for _ in range(5):
+        probe.run(Result.FAIL)
+        probe.run(Result.OK)
+    assert probe.paced == 0
 
 
 @pytest.mark.parametrize("gone", [True, False])
