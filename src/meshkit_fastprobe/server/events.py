@@ -107,6 +107,8 @@ class Events:
         self._ring: deque[Event] = deque(maxlen=kept)
         self._next = 0
         """Number of the next event."""
+        self._shown = 0
+        """Up to where readers are told: what comes meanwhile waits for the next time they are woken, all together."""
         self._news = trio.Event()
         self._waiting: list[trio.Event] = []
         self._closed = False
@@ -128,6 +130,7 @@ class Events:
     def close(self) -> None:
         """Readers are told where to go on, and end."""
         self._closed = True
+        self._shown = self._next
         self._news.set()
         self._wake(self._waiting)
 
@@ -137,6 +140,7 @@ class Events:
             await self._news.wait()
             await trio.sleep(PACE_S + PACE_PER_READER_S * self.readers)
             self._news = trio.Event()
+            self._shown = self._next
             waiting, self._waiting = self._waiting, []
             for start in range(0, len(waiting), WOKEN_AT_ONCE):
                 self._wake(waiting[start : start + WOKEN_AT_ONCE])
@@ -153,13 +157,15 @@ class Events:
             yield _control("hello", self.epoch, seq, hello)
             if missed:
                 yield _control("gap", self.epoch, seq, {} if missed < 0 else {"missed": missed})
+            known = self._next  # what is in the ring already, at once; then as often as all are woken
             while True:
                 oldest = self._next - len(self._ring)
                 if seq < oldest:
                     yield _control("gap", self.epoch, oldest, {"missed": oldest - seq})
                     seq = oldest
-                if seq < self._next:
-                    end = min(self._next, seq + AT_A_STRETCH)
+                known = max(known, self._shown)
+                if seq < known:
+                    end = min(known, seq + AT_A_STRETCH)
                     yield self._text(seq, end, view())
                     seq = end
                 elif self._closed:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.security.policy import Resource
-from meshkit_fastprobe.server.events import HEARTBEAT_S, Events, Position, View, Wanted
+from meshkit_fastprobe.server.events import HEARTBEAT_S, PACE_S, Events, Position, View, Wanted
 
 READ = Permission.PROBES_READ
 ALL = View("all", None)
@@ -176,3 +176,30 @@ async def test_many_readers_share_the_work_and_all_hear_everything(mock_clock):
         nursery.cancel_scope.cancel()
     assert heard == [list(range(50))] * 100
     assert events.readers == 0
+
+
+async def test_a_storm_comes_in_pieces_and_not_event_by_event(mock_clock):
+    events = Events()
+    pieces = []
+
+    async def reader():
+        stream = events.follow(None, lambda: ALL, {})
+        told = 0
+        async for text in stream:
+            pieces.append(len(parse(text)))
+            told += pieces[-1]
+            if told > 1000:
+                break
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(events.run)
+        nursery.start_soon(reader)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(1000):
+            put(events, number)
+            await trio.sleep(0.001)
+        while sum(pieces) <= 1000:
+            await trio.sleep(0.1)
+        nursery.cancel_scope.cancel()
+    assert len(pieces) < 1000 * 0.001 / PACE_S + 5
