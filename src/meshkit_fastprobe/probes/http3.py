@@ -91,9 +91,9 @@ class OverHttp3:
         self.status = 0
 
     async def ask(self, exchange: Exchange) -> Outcome:
-        from aioquic.h3.connection import H3Connection
+        from meshkit_fastprobe.probes.http3_protocol import Http3Protocol
 
-        protocol = H3Connection(self._connection.protocol)
+        protocol = Http3Protocol(self._connection.protocol)
         self._asked = self._connection.protocol.get_next_available_stream_id()
         protocol.send_headers(self._asked, http2_headers(exchange.request), end_stream=True)
         judge = Judge(exchange.wish)

@@ -16,6 +16,7 @@ import trustme
 
 import meshkit_fastprobe as fp
 from meshkit_fastprobe.model import Outcome, Reason, Result
+from meshkit_fastprobe.probes import http3
 from meshkit_fastprobe.probes.http_expect import HttpExpect
 from meshkit_fastprobe.probes.https import HttpsProbe
 from meshkit_fastprobe.probes.tls_settings import Tls
@@ -24,6 +25,12 @@ pytestmark = pytest.mark.integration
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loaded host may take seconds for a handshake, and would be told of silence."""
+    monkeypatch.setattr(http3, "MAX_HANDSHAKE_S", 10.0)
 
 
 def app(
@@ -131,7 +138,8 @@ async def test_where_nobody_listens_for_quic_http2_is_asked_and_both_are_told(au
     assert dict(outcome.facts) == {"protocol": "HTTP/2", "http3": "connect_refused"}
 
 
-async def test_where_quic_is_swallowed_http2_is_asked_in_the_time_that_is_left(authority, tls_server) -> None:
+async def test_where_quic_is_swallowed_http2_is_asked_in_the_time_that_is_left(authority, tls_server, monkeypatch) -> None:
+    monkeypatch.setattr(http3, "MAX_HANDSHAKE_S", 1.0)
     async with tls_server(*over_tcp(authority)) as port:
         with swallowing(port), trio.fail_after(12):
             outcome = await ask(port, authority)

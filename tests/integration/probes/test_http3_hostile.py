@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pylsqpack
 import pytest
 import trio
 from aioquic.buffer import Buffer, encode_uint_var
@@ -18,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from meshkit_fastprobe.model import Outcome, Reason
+from meshkit_fastprobe.probes import http3
 from meshkit_fastprobe.probes.http2 import MAX_INTERIM
 from meshkit_fastprobe.probes.https import HttpsProbe
 from meshkit_fastprobe.probes.tls_settings import Tls
@@ -27,6 +29,12 @@ pytestmark = pytest.mark.integration
 Misbehave = Callable[[QuicConnection, QuicEvent], None]
 DATA, HEADERS, GREASED = 0x0, 0x1, 0x21
 REQUEST = 0
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loaded host may take seconds for a handshake, and would be told of silence."""
+    monkeypatch.setattr(http3, "MAX_HANDSHAKE_S", 10.0)
 
 
 def frame(kind: int, payload: bytes, length: int | None = None) -> bytes:
@@ -54,7 +62,21 @@ A_LOT = bytes(500_000)
 SETTINGS_STREAM = b"\0\4\0"
 INTERIM = frame(HEADERS, b"\0\0\xff\0")
 
+
+def bomb(quic: QuicConnection) -> None:
+    """A header of 3.9 KB in the dynamic table, and an answer that names it in each of its bytes."""
+    encoder = pylsqpack.Encoder()
+    table = encoder.apply_settings(4096, 16)
+    for stream_id in (0, 4):  # what comes a second time is put into the table
+        more, block = encoder.encode(stream_id, [(b"x-bomb", b"x" * 3900)])
+        table += more
+    quic.send_stream_data(3, SETTINGS_STREAM)
+    quic.send_stream_data(7, b"\2" + table)
+    quic.send_stream_data(REQUEST, frame(HEADERS, block[:2] + b"\xd9" + block[2:3] * 10_000), end_stream=True)
+
+
 HOSTILE = {
+    "a bomb of headers": (on_request(bomb), Reason.HTTP_PROTOCOL),
     "a body without headers": (answering(frame(DATA, b"ok")), Reason.HTTP_PROTOCOL),
     "headers that are none": (answering(frame(HEADERS, b"\xff" * 9)), Reason.HTTP_PROTOCOL),
     "an answer without a status": (answering(frame(HEADERS, b"\0\0")), Reason.HTTP_PROTOCOL),
@@ -98,7 +120,9 @@ async def test_a_target_that_speaks_another_protocol_over_quic_did_not_choose_ou
         assert (await ask(port, authority)).reason is Reason.TLS_ALPN
 
 
-async def test_bytes_that_are_no_quic_are_no_answer(authority) -> None:
+async def test_bytes_that_are_no_quic_are_no_answer(authority, monkeypatch) -> None:
+    monkeypatch.setattr(http3, "MAX_HANDSHAKE_S", 1.0)
+
     async def babble(sock: Any) -> None:
         while True:
             _, address = await sock.recvfrom(65536)
