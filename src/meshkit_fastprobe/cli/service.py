@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 from functools import partial
 from pathlib import Path
 
 import msgspec
 import trio
 
+from meshkit_fastprobe.cli.logs import logging_aside
 from meshkit_fastprobe.config.spec import Config
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import ServerSettings
@@ -21,10 +21,9 @@ log = logging.getLogger("meshkit_fastprobe")
 
 async def serve_config(path: Path, listen: str | None) -> None:
     """Load, run, reload on SIGHUP, leave on SIGTERM or SIGINT."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config = _load(path, listen)
     diag = Diagnostics.from_config(config, partial(_load, path, listen))
-    with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
+    with logging_aside(), trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
         async with diag:
             log.info("%d probes of %s are running", len(diag.catalog), path)
             async for number in signals:

@@ -1,0 +1,79 @@
+"""The log of a host on stderr, written by a thread of its own.
+
+A terminal that is stopped, or a pipe that nobody reads, then holds up the log alone, not the host. Lines that do not fit into
+the queue are dropped, and their number is told when it moves again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from logging.handlers import QueueHandler
+from queue import Full, Queue
+from threading import Thread
+from typing import Final
+
+KEPT: Final = 4096
+"""Lines that wait for the reader."""
+FLUSH_S: Final = 2.0
+"""For what waits when the host ends."""
+FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class WaitingHandler(QueueHandler):
+    """Never blocks who logs."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self.lines: Queue[logging.LogRecord | None] = Queue(kept)
+        self.dropped = 0
+        super().__init__(self.lines)
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.lines.put_nowait(record)
+        except Full:
+            self.dropped += 1
+
+
+@contextmanager
+def logging_aside(descriptor: int = 2, kept: int = KEPT) -> Iterator[WaitingHandler]:
+    """Everything from INFO on goes to this descriptor (stderr) while the context lasts."""
+    waiting = WaitingHandler(kept)
+    thread = Thread(target=_write, args=(waiting, descriptor), name="fastprobe-log", daemon=True)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(waiting)
+    root.setLevel(logging.INFO)
+    thread.start()
+    try:
+        yield waiting
+    finally:
+        root.removeHandler(waiting)
+        root.setLevel(level)
+        _end(waiting, thread)
+
+
+def _write(waiting: WaitingHandler, descriptor: int) -> None:
+    """Past sys.stderr: a thread that is stuck in there at the end of the process would take its lock along, and abort it."""
+    formatter = logging.Formatter(FORMAT)
+    with suppress(OSError):  # nobody is there to be told that nobody is there
+        while (record := waiting.lines.get()) is not None:
+            _write_line(descriptor, formatter.format(record))
+            dropped, waiting.dropped = waiting.dropped, 0
+            if dropped:
+                _write_line(descriptor, f"{dropped} lines of the log were dropped: nobody took them")
+
+
+def _write_line(descriptor: int, text: str) -> None:
+    left = memoryview(f"{text}\n".encode(errors="backslashreplace"))
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _end(waiting: WaitingHandler, thread: Thread) -> None:
+    """Readers have a moment for what waits; one who takes nothing does not keep the host from ending."""
+    with suppress(Full):
+        waiting.lines.put(None, timeout=FLUSH_S)
+        thread.join(FLUSH_S)
