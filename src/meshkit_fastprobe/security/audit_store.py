@@ -31,9 +31,11 @@ CHECKPOINT_EVERY: Final = 1024
 SCANNED: Final = 50_000
 """Records one question looks at: the writer has to get on."""
 _SCHEMA: Final = f"""
+BEGIN;
 CREATE TABLE record (seq INTEGER PRIMARY KEY, content BLOB NOT NULL, mac BLOB NOT NULL) STRICT;
 CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, mac BLOB NOT NULL, signature BLOB NOT NULL, begins INTEGER NOT NULL) STRICT;
 PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
 """
 
 
@@ -49,13 +51,21 @@ class AuditStore:
         try:
             self._key, signing_key = _keys(directory)
             self._signing_key = Ed25519PrivateKey.from_private_bytes(signing_key)
-            self._connection = _open_memory() if directory is None else _open(directory / "audit.db", writable=True)
+            self._connection, self.head = self._connect(directory)
         except BaseException:
             self._unlock()
             raise
-        row = self._connection.execute("SELECT seq, mac FROM record ORDER BY seq DESC LIMIT 1").fetchone()
-        anchor = self._connection.execute("SELECT seq, mac FROM checkpoint ORDER BY seq DESC LIMIT 1").fetchone()
-        self.head = max((Head(*found) for found in (row, anchor) if found), key=lambda head: head.seq, default=Head())
+
+    def _connect(self, directory: Path | None) -> tuple[sqlite3.Connection, Head]:
+        try:
+            connection = _open_memory() if directory is None else _open(directory / "audit.db", writable=True)
+            try:
+                return connection, _head(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            raise AuditError(f"{self._name}: {error}; keep what `fastprobe audit verify` says, and move it away") from error
 
     @property
     def key(self) -> bytes:
@@ -142,11 +152,14 @@ def verify(directory: Path, known: Iterable[Head] = ()) -> Report:
 
 def export(directory: Path) -> Iterator[str]:
     """Each record as a JSON object of one line, oldest first, with its mac: what `verify` checks, for other programs."""
-    with closing(_open(directory / "audit.db", writable=False)) as connection:
-        for _, content, mac in _rows(connection):
-            record = decode(content)
-            told = {**msgspec.structs.asdict(record), "entry": msgspec.structs.asdict(record.entry), "mac": mac.hex()}
-            yield msgspec.json.encode(told).decode()
+    try:
+        with closing(_open(directory / "audit.db", writable=False)) as connection:
+            for _, content, mac in _rows(connection):
+                record = decode(content)
+                told = {**msgspec.structs.asdict(record), "entry": msgspec.structs.asdict(record.entry), "mac": mac.hex()}
+                yield msgspec.json.encode(told).decode()
+    except sqlite3.DatabaseError as error:
+        raise AuditError(f"{directory}: the records end here, in a database that cannot be read: {error}") from error
 
 
 def _verify(connection: sqlite3.Connection, key: bytes, public: Ed25519PublicKey, known: list[Head]) -> Report:
@@ -200,6 +213,13 @@ def _keys(directory: Path | None) -> tuple[bytes, bytes]:
     return chain, _secret(directory / "audit-signing.key", _new_signing_key)
 
 
+def _head(connection: sqlite3.Connection) -> Head:
+    """The last record, or the checkpoint behind it where all were dropped."""
+    row = connection.execute("SELECT seq, mac FROM record ORDER BY seq DESC LIMIT 1").fetchone()
+    anchor = connection.execute("SELECT seq, mac FROM checkpoint ORDER BY seq DESC LIMIT 1").fetchone()
+    return max((Head(*found) for found in (row, anchor) if found), key=lambda head: head.seq, default=Head())
+
+
 def _open_memory() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
     connection.executescript(_SCHEMA)
@@ -226,24 +246,29 @@ def _secret(path: Path, make: Callable[[], bytes]) -> bytes:
 
 
 def _open(path: Path, *, writable: bool) -> sqlite3.Connection:
-    fresh = not path.exists()
-    if fresh and not writable:
-        raise AuditError(f"{path}: there is no such file")
-    if fresh:
+    if not path.exists():
+        if not writable:
+            raise AuditError(f"{path}: there is no such file")
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={'rw' if writable else 'ro'}", uri=True)
-        if writable:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        if fresh:
-            connection.executescript(_SCHEMA)
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        if writable or isinstance(error, sqlite3.OperationalError):
-            raise AuditError(f"{path}: {error}") from error
-        raise  # a damaged file, which is for the reader to tell
-    if version != SCHEMA_VERSION:
-        connection.close()
-        raise AuditError(f"{path}: made by another version of this program (schema {version}, this is {SCHEMA_VERSION})")
+        try:
+            _prepare(connection, path, writable=writable)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.OperationalError as error:  # a damaged file is another error, and for who opens it to tell
+        raise AuditError(f"{path}: {error}") from error
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
+    if writable:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0 and writable:  # new, or left so by who was killed while it was
+        connection.executescript(_SCHEMA)
+        version = SCHEMA_VERSION
+    if version != SCHEMA_VERSION:
+        raise AuditError(f"{path}: made by another version of this program (schema {version}, this is {SCHEMA_VERSION})")

@@ -16,7 +16,7 @@ import trio
 from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.audit_chain import Entry, Head, Verdict
-from meshkit_fastprobe.security.audit_store import CHECKPOINT_EVERY, AuditStore, verify
+from meshkit_fastprobe.security.audit_store import CHECKPOINT_EVERY, AuditStore, export, verify
 
 RUN = Entry(actor="anna", action="probes.run", scope="orders-db", result="done", reason="looks slow", ticket="OPS-1")
 
@@ -97,6 +97,17 @@ async def test_a_database_that_was_torn_says_so(tmp_path):
     assert verify(tmp_path).verdict is Verdict.TORN
 
 
+async def test_what_was_torn_is_not_written_on(tmp_path):
+    await keep(tmp_path, 100)
+    (tmp_path / "audit.db").write_bytes((tmp_path / "audit.db").read_bytes()[:4096] + bytes(8192))
+    for _ in range(2):  # the first try leaves nothing locked
+        with pytest.raises(AuditError, match="audit verify"):
+            async with Audit(tmp_path, boot_id="boot"):
+                raise AssertionError("a record behind a hole")
+    with pytest.raises(AuditError, match="cannot be read"):
+        list(export(tmp_path))
+
+
 async def test_what_was_forgotten_leaves_a_chain_that_is_still_proven(tmp_path):
     await keep(tmp_path, 100)
     store = AuditStore(tmp_path)
@@ -108,6 +119,12 @@ async def test_what_was_forgotten_leaves_a_chain_that_is_still_proven(tmp_path):
     assert verify(tmp_path).verdict is Verdict.MISSING
     head = await keep(tmp_path, 1)
     assert head.seq == 101
+
+
+async def test_a_start_that_was_killed_before_the_tables_stood_is_made_good(tmp_path):
+    (tmp_path / "audit.db").touch()
+    await keep(tmp_path, 3)
+    assert verify(tmp_path).records == 3
 
 
 async def test_a_second_writer_is_refused(tmp_path):
