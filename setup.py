@@ -16,6 +16,7 @@ POSIX_ONLY = {"poll_posix.c", "no_native_lane.c"}
 EPOLL_ONLY = {
     "poll_epoll.c",
     "connections.c",
+    "datagrams.c",
     "engine_runs.c",
     "engine_traces.c",
     *(p.name for p in Path("native/src/probes").iterdir()),

@@ -48,9 +48,9 @@ static fp_connection *take_last(fp_engine *engine, fp_list *list) {
 }
 
 /* A list may hold sockets of several routes whose hashes fell together: who takes one looks whether it fits. */
-static fp_list *warm_list(fp_engine *engine, uint8_t family, const fp_route *route) {
-    if (!route) return &engine->free_warm[family == AF_INET6];
-    return &engine->free_warm[2 + (uintptr_t)route / _Alignof(max_align_t) % (FP_WARM_LISTS - 2)];
+static fp_list *warm_list(fp_engine *engine, uint8_t family, bool datagram, const fp_route *route) {
+    if (!route) return &engine->free_warm[2 * datagram + (family == AF_INET6)];
+    return &engine->free_warm[4 + (uintptr_t)route / _Alignof(max_align_t) % (FP_WARM_LISTS - 4)];
 }
 
 /* -- the pool ------------------------------------------------------------------------------------------------------------- */
@@ -93,12 +93,14 @@ static fp_connection *evict_oldest(fp_engine *engine) {
 }
 
 fp_connection *fp_connection_take(fp_engine *engine, const fp_target *target) {
+    const bool datagram = fp_target_is_datagram(target);
     fp_connection *connection = NULL;
-    if (target->family != AF_UNIX) connection = take_last(engine, warm_list(engine, target->family, target->route));
+    if (target->family != AF_UNIX) connection = take_last(engine, warm_list(engine, target->family, datagram, target->route));
     if (!connection) connection = take_last(engine, &engine->free_cold);
     for (uint32_t list = 0; !connection && list < FP_WARM_LISTS; list++)
         connection = take_last(engine, &engine->free_warm[list]); /* of the other family, or of a route */
-    if (connection && connection->fd >= 0 && (connection->family != target->family || connection->route != target->route))
+    if (connection && connection->fd >= 0 &&
+        (connection->family != target->family || connection->datagram != datagram || connection->route != target->route))
         fp_connection_drop_socket(connection);
     return connection ? connection : evict_oldest(engine);
 }
@@ -106,12 +108,14 @@ fp_connection *fp_connection_take(fp_engine *engine, const fp_target *target) {
 static void give_back(fp_engine *engine, fp_connection *connection) {
     fp_target_free(connection->orphan);
     free(connection->seen); /* a run that was abandoned */
+    free(connection->reply);
     connection->seen = NULL;
+    connection->reply = NULL;
     connection->orphan = NULL;
     connection->target = NULL;
     connection->slot = FP_NONE;
     connection->phase = FP_CONNECTION_FREE;
-    append(engine, connection->fd < 0 ? &engine->free_cold : warm_list(engine, connection->family, connection->route),
+    append(engine, connection->fd < 0 ? &engine->free_cold : warm_list(engine, connection->family, connection->datagram, connection->route),
            connection);
 }
 
@@ -123,10 +127,12 @@ static uint64_t tag_of(const fp_engine *engine, const fp_connection *connection)
 
 static int fresh_socket(fp_engine *engine, fp_connection *connection) {
     const struct linger reset_on_close = {.l_onoff = 1, .l_linger = 0};
-    int fd = socket(connection->target->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const bool datagram = fp_target_is_datagram(connection->target) && !connection->over_tcp;
+    int fd = socket(connection->target->family, (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
     /* Without this each check would leave a TIME_WAIT behind for a minute, and 28,000 of them end the ephemeral ports. */
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset_on_close, sizeof reset_on_close);
+    if (!datagram) setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset_on_close, sizeof reset_on_close);
+    connection->datagram = datagram;
     connection->fd = fd;
     connection->family = connection->target->family;
     connection->route = connection->target->route;
@@ -162,7 +168,7 @@ int fp_connection_open(fp_engine *engine, fp_connection *connection) {
     if (error) return error;
     connection->phase = FP_CONNECTION_CONNECTING;
     if (connection->target->half) withhold_last_ack(connection);
-    connection->began_ns = fp_engine_latency_clock(engine);
+    if (!connection->over_tcp) connection->began_ns = fp_engine_latency_clock(engine);
     if (fresh) return connect_fresh(engine, connection);
     fp_count(&engine->counters.connections_reused, 1);
     return connect(connection->fd, fp_target_address(connection->target), connection->target->address_len) ? -errno : 0;
@@ -189,6 +195,8 @@ void fp_connection_release(fp_engine *engine, fp_connection *connection) {
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
     if (connection->fd >= 0 && (leaves_a_trace(connection->target) || connect(connection->fd, &nowhere, sizeof nowhere)))
         fp_connection_drop_socket(connection);
+    /* Disconnected, it has no port, so nothing arrives any more: what is read away now is the last of it. */
+    if (connection->fd >= 0 && connection->datagram && !fp_datagram_drain(connection->fd)) fp_connection_drop_socket(connection);
     give_back(engine, connection);
 }
 

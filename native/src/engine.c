@@ -242,6 +242,7 @@ void fp_engine_stats_read(const fp_engine *engine, fp_engine_stats *out) {
     FP_READ(clock_jumps);
     FP_READ(syn_retransmissions);
     FP_READ(traces_dropped);
+    FP_READ(stray_datagrams);
     FP_READ(cpu_ns);
 #undef FP_READ
 }

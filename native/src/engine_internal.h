@@ -8,6 +8,7 @@
  *   engine_groups.c    budgets and shares: what a group may start now
  *   engine_records.c   records up, and when to wake the reader
  *   engine_traces.c    the phases of runs that did not pass or are to be explained
+ *   datagrams.c        sending and receiving of those kinds that use them
  *   connections.c      the pool: sockets, their reuse, idle keep-alive ones
  *   probes/            one state machine a file, behind probe.h
  */
@@ -27,7 +28,8 @@
 #define FP_STEP_MAX      64u    /* most that events_per_step may be */
 #define FP_SCRATCH_BYTES 16384u /* one read; also holds any request */
 #define FP_TRACE_RING    4096u  /* traces that wait to be drained */
-#define FP_WARM_LISTS    16u    /* of disconnected sockets: one a family, the rest by route */
+#define FP_WARM_LISTS    16u    /* of disconnected sockets: one a family for streams and datagrams each, the rest by route */
+#define FP_IDS           256u
 #define FP_LATE_NS       (5 * FP_NS_PER_S)
 #define FP_LEAST_WAIT_NS FP_NS_PER_S /* a due run waits in line for at least this long */
 #define FP_GROUPS_MAX    65536u      /* a slot keeps its group in 16 bits */
@@ -85,6 +87,9 @@ typedef struct fp_connection {
     bool answered; /* this run has seen a byte */
     bool retried;  /* this run found the connection open, and dead */
     bool explained;
+    bool datagram;     /* of the socket */
+    bool over_tcp;     /* DNS: the answer over UDP was cut short */
+    uint16_t query_id; /* DNS */
     const fp_target *target;
     fp_target *orphan;   /* the slot's old target, replaced during this run, freed after it */
     fp_ns started_ns;    /* scheduling clock */
@@ -101,6 +106,8 @@ typedef struct fp_connection {
     uint32_t matched;      /* of the needle */
     uint32_t expectations; /* bits of the headers seen */
     uint32_t body_bytes;
+    uint32_t reply_bytes; /* DNS over TCP: of those below */
+    uint8_t *reply;       /* likewise: FP_DNS_STREAM_MAX bytes, freed with the run */
     fp_http1 parser;
 } fp_connection;
 
@@ -144,7 +151,7 @@ typedef struct fp_group {
 
 typedef struct fp_counters { /* written by the engine alone, read by anybody */
     _Atomic uint64_t steps, expiries, runs_started, runs_finished, connections_opened, connections_reused, retries, in_flight,
-        waiting, slots, records_dropped, commands_stale, clock_jumps, syn_retransmissions, traces_dropped, cpu_ns;
+        waiting, slots, records_dropped, commands_stale, clock_jumps, syn_retransmissions, traces_dropped, cpu_ns, stray_datagrams;
 } fp_counters;
 
 struct fp_engine {
@@ -178,6 +185,8 @@ struct fp_engine {
     fp_expiry expiries[FP_STEP_MAX];
     fp_command command_batch[FP_STEP_MAX];
     char scratch[FP_SCRATCH_BYTES];
+    uint16_t ids[FP_IDS]; /* random ones in stock */
+    uint32_t ids_left;
 
     fp_ns tell_by_ns;    /* FP_NEVER: the reader knows of every record */
     fp_bell notify;      /* up: records wait */
@@ -311,6 +320,7 @@ void fp_connection_release(fp_engine *engine, fp_connection *connection); /* res
 void fp_connection_drop_socket(fp_connection *connection);                /* reset; the run keeps the connection */
 void fp_connection_rest(fp_engine *engine, fp_connection *connection);
 void fp_connection_wake(fp_engine *engine, fp_connection *connection); /* from resting to in use */
+bool fp_datagram_drain(int fd); /* datagrams.c: of an earlier run's leftovers; false: too many */
 void fp_connection_expect_more(fp_engine *engine,
                                const fp_connection *connection); /* bytes were left unread: report it again */
 

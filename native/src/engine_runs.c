@@ -7,7 +7,16 @@
 #include <unistd.h>
 
 static const fp_probe_kind *kind_of(const fp_target *target) {
-    return target->kind == FP_TARGET_HTTP ? &fp_probe_http : &fp_probe_tcp;
+    switch (target->kind) {
+    case FP_TARGET_HTTP:
+        return &fp_probe_http;
+    case FP_TARGET_UDP:
+        return &fp_probe_udp;
+    case FP_TARGET_DNS:
+        return &fp_probe_dns;
+    default:
+        return &fp_probe_tcp;
+    }
 }
 
 static uint32_t lag_us(const fp_slot *s, fp_ns started_ns) {
@@ -54,8 +63,7 @@ void fp_run_end(fp_engine *engine, fp_connection *connection, uint8_t result, ui
     leave(engine, connection, afterwards);
 }
 
-/* We could not tell, and it is our own fault: no verdict on the target. */
-static void give_up(fp_engine *engine, fp_connection *connection, uint8_t reason) {
+void fp_run_give_up(fp_engine *engine, fp_connection *connection, uint8_t reason) {
     fp_engine_skip(engine, connection->slot, engine->slots[connection->slot].due_ns, reason, 1);
     leave(engine, connection, FP_RESET);
 }
@@ -117,10 +125,10 @@ static uint8_t connect_reason(int error) {
     }
 }
 
-static void connect_failed(fp_engine *engine, fp_connection *connection, int error) {
+void fp_run_refused(fp_engine *engine, fp_connection *connection, int error) {
     uint8_t ours = own_exhaustion(error, connection->target);
     if (ours != FP_REASON_NONE)
-        give_up(engine, connection, ours);
+        fp_run_give_up(engine, connection, ours);
     else
         fp_run_end(engine, connection, error == ETIMEDOUT ? FP_TIMEOUT : FP_FAIL, connect_reason(error), (uint16_t)error,
                    FP_RESET);
@@ -130,7 +138,7 @@ static void connect_failed(fp_engine *engine, fp_connection *connection, int err
 static void socket_failed(fp_engine *engine, fp_connection *connection, int error) {
     uint8_t ours = error == EADDRNOTAVAIL || error == ENODEV ? FP_REASON_SOURCE : own_exhaustion(error, connection->target);
     if (ours != FP_REASON_NONE)
-        give_up(engine, connection, ours);
+        fp_run_give_up(engine, connection, ours);
     else
         fp_run_end(engine, connection, FP_ERROR, FP_REASON_UNSUPPORTED, (uint16_t)error, FP_RESET);
 }
@@ -149,7 +157,11 @@ static void open_fresh(fp_engine *engine, fp_connection *connection) {
     else if (connection->phase == FP_CONNECTION_FREE)
         socket_failed(engine, connection, -error);
     else if (error != -EINPROGRESS)
-        connect_failed(engine, connection, -error);
+        fp_run_refused(engine, connection, -error);
+}
+
+void fp_run_reopen(fp_engine *engine, fp_connection *connection) {
+    open_fresh(engine, connection);
 }
 
 void fp_run_fail(fp_engine *engine, fp_connection *connection, uint8_t reason, int error) {
@@ -222,7 +234,7 @@ void fp_run_start(fp_engine *engine, uint32_t slot) {
     connection->target = s->target;
     connection->started_ns = engine->now_ns;
     connection->deadline_ns = deadline_of(engine, slot);
-    connection->explained = connection->retried = false;
+    connection->explained = connection->retried = connection->over_tcp = false;
     if (s->explain) fp_trace_begin(connection);
     s->explain = false;
     fp_count(&engine->counters.runs_started, 1);
@@ -249,7 +261,7 @@ static void connecting_event(fp_engine *engine, fp_connection *connection, uint3
         else if (stood)
             fp_run_fail(engine, connection, FP_REASON_RESPONSE_RESET, error);
         else if (error)
-            connect_failed(engine, connection, error);
+            fp_run_refused(engine, connection, error);
         return; /* a hang-up without an error says nothing: if it stays silent, the deadline speaks */
     }
     if (!(ready & FP_WRITABLE)) return;
@@ -286,9 +298,13 @@ void fp_run_deadline(fp_engine *engine, uint32_t slot) {
     if (ready) fp_run_event(engine, connection, ready);
     if (s->state != FP_SLOT_RUNNING) return;
     bool connecting = connection->phase == FP_CONNECTION_CONNECTING;
+    uint8_t silence = kind_of(connection->target)->silence;
     if (engine->now_ns - connection->deadline_ns > FP_LATE_NS)
-        give_up(engine, connection, FP_REASON_LATE); /* the host slept: so, perhaps, did the answer */
+        fp_run_give_up(engine, connection, FP_REASON_LATE); /* the host slept: so, perhaps, did the answer */
     else
-        fp_run_end(engine, connection, FP_TIMEOUT, connecting ? FP_REASON_CONNECT_TIMEOUT : FP_REASON_RESPONSE_TIMEOUT, 0,
-                   FP_RESET);
+        fp_run_end(engine, connection, FP_TIMEOUT,
+                   silence          ? silence
+                   : connecting ? FP_REASON_CONNECT_TIMEOUT
+                                : FP_REASON_RESPONSE_TIMEOUT,
+                   0, FP_RESET);
 }

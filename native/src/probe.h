@@ -10,10 +10,13 @@
 typedef struct fp_probe_kind {
     void (*connected)(fp_engine *engine, fp_connection *connection);
     void (*ready)(fp_engine *engine, fp_connection *connection, uint32_t ready);
+    uint8_t silence; /* the reason when no answer comes in time; 0: by how far the run came */
 } fp_probe_kind;
 
 extern const fp_probe_kind fp_probe_tcp;
 extern const fp_probe_kind fp_probe_http;
+extern const fp_probe_kind fp_probe_udp;
+extern const fp_probe_kind fp_probe_dns;
 
 enum fp_afterwards {
     FP_RESET, /* the connection ends here */
@@ -27,5 +30,22 @@ void fp_run_end(fp_engine *engine, fp_connection *connection, uint8_t result, ui
 /* The peer or the kernel broke the connection, with this errno if any. On a kept one that has not answered: one retry on a
  * fresh one, since servers close idle connections when they like. */
 void fp_run_fail(fp_engine *engine, fp_connection *connection, uint8_t reason, int error);
+
+/* What connect or a first packet came to: our own limits skip the run, anything else is the target's failure. */
+void fp_run_refused(fp_engine *engine, fp_connection *connection, int error);
+
+/* We could not tell, and it is our own fault: no verdict on the target. */
+void fp_run_give_up(fp_engine *engine, fp_connection *connection, uint8_t reason);
+
+/* The same run on a new socket; the old one was dropped. Its clock goes on. */
+void fp_run_reopen(fp_engine *engine, fp_connection *connection);
+
+/* datagrams.c */
+uint16_t fp_datagram_id(fp_engine *engine); /* from the kernel's generator: nobody guesses the next one */
+/* false: the run has ended. */
+bool fp_datagram_send(fp_engine *engine, fp_connection *connection, const void *bytes, size_t len);
+/* The next datagram of the target's, in engine->scratch; its length, which may be more than fits, or -errno. What others sent is
+ * dropped and counted. */
+ssize_t fp_datagram_receive(fp_engine *engine, const fp_connection *connection);
 
 #endif

@@ -62,6 +62,28 @@ int fp_target_http(fp_target **target, const struct sockaddr *address, socklen_t
     return 0;
 }
 
+static int make_datagram(fp_target **target, uint8_t kind, const struct sockaddr *address, socklen_t address_len) {
+    return address->sa_family == AF_UNIX ? -EINVAL : make(target, kind, address, address_len, "", 0);
+}
+
+int fp_target_udp(fp_target **target, const struct sockaddr *address, socklen_t address_len, fp_udp_plan *plan) {
+    assert(target && address && plan);
+    const int failed = make_datagram(target, FP_TARGET_UDP, address, address_len);
+    if (failed) return failed;
+    fp_udp_plan_hold(plan);
+    (*target)->udp = plan;
+    return 0;
+}
+
+int fp_target_dns(fp_target **target, const struct sockaddr *address, socklen_t address_len, fp_dns_plan *plan) {
+    assert(target && address && plan);
+    const int failed = make_datagram(target, FP_TARGET_DNS, address, address_len);
+    if (failed) return failed;
+    fp_dns_plan_hold(plan);
+    (*target)->dns = plan;
+    return 0;
+}
+
 int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason) {
     assert(target);
     if ((result != FP_FAIL && result != FP_ERROR) || !fp_reason_name(reason)) return -EINVAL;
@@ -81,7 +103,16 @@ void fp_target_half_handshake(fp_target *target) {
 
 void fp_target_free(fp_target *target) {
     if (!target) return;
-    fp_http_plan_release(target->plan);
+    switch (target->kind) {
+    case FP_TARGET_UDP:
+        fp_udp_plan_release(target->udp);
+        break;
+    case FP_TARGET_DNS:
+        fp_dns_plan_release(target->dns);
+        break;
+    default:
+        fp_http_plan_release(target->plan);
+    }
     fp_route_release(target->route);
     free(target);
 }

@@ -4,6 +4,7 @@
  * another target of the same plan would hold too: 40 bytes and the host for IPv4. */
 #ifndef FASTPROBE_TARGET_INTERNAL_H
 #define FASTPROBE_TARGET_INTERNAL_H
+#include "fastprobe/datagram.h"
 #include "fastprobe/target.h"
 #include "needle.h"
 #include <stdatomic.h>
@@ -17,10 +18,14 @@ struct fp_route {
     struct sockaddr_storage source; /* port 0 */
 };
 
-enum fp_target_kind { FP_TARGET_TCP = 1, FP_TARGET_HTTP = 2, FP_TARGET_UNRESOLVED = 3 };
+enum fp_target_kind { FP_TARGET_TCP = 1, FP_TARGET_HTTP = 2, FP_TARGET_UNRESOLVED = 3, FP_TARGET_UDP = 4, FP_TARGET_DNS = 5 };
 
 struct fp_target {
-    fp_http_plan *plan;  /* HTTP: one reference; otherwise NULL */
+    union { /* one reference of the kind's own plan; otherwise NULL */
+        fp_http_plan *plan;
+        fp_udp_plan *udp;
+        fp_dns_plan *dns;
+    };
     fp_route *route;     /* one reference, or NULL: as the kernel likes */
     uint8_t kind;        /* fp_target_kind */
     uint8_t result;      /* UNRESOLVED: what every run comes to */
@@ -32,6 +37,8 @@ struct fp_target {
     char storage[]; /* the sockaddr, then host_len bytes of Host header; 8-byte aligned by the members before it */
 };
 
+void fp_udp_plan_hold(fp_udp_plan *plan);
+void fp_dns_plan_hold(fp_dns_plan *plan);
 void fp_route_hold(fp_route *route); /* another reference; NULL is no route */
 /* Make a fresh socket of this family take the route. 0, or -errno: EADDRNOTAVAIL and ENODEV when this host does not have what
  * the route wants, EPERM when this process may not. */
@@ -39,6 +46,11 @@ int fp_route_take(const fp_route *route, int fd, int family);
 
 static inline const struct sockaddr *fp_target_address(const fp_target *target) {
     return (const struct sockaddr *)(const void *)target->storage;
+}
+
+/* Its first packet is a datagram. */
+static inline bool fp_target_is_datagram(const fp_target *target) {
+    return target->kind == FP_TARGET_UDP || target->kind == FP_TARGET_DNS;
 }
 
 #define FP_HOST_HEADER_MAX 300u

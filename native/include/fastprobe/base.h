@@ -1,6 +1,6 @@
 /* base.h - words shared by every structure of the core.
  *
- * Reading order of this library: base, clock, wheel, histogram, table, ring, http1, target, trace, engine.
+ * Reading order of this library: base, clock, wheel, histogram, table, ring, http1, target, datagram, trace, engine.
  *
  * House rules
  *   - Functions return 0 or a negative errno. Mistakes of the caller (a null handle, an id out of range) are asserted: they are
@@ -58,6 +58,7 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(12, DNS_FAILURE, "dns_failure", "the name could not be resolved")                                                        \
     X(13, DNS_MISMATCH, "dns_mismatch", "the name server's answer is not the expected one")                                    \
     X(14, DNS_PROTOCOL, "dns_protocol", "the name server's answer is malformed")                                               \
+    X(15, DNS_TTL, "dns_ttl", "an answer lives shorter than expected")                                                         \
     X(20, TLS_HANDSHAKE, "tls_handshake", "TLS handshake failed")                                                              \
     X(21, TLS_UNTRUSTED, "tls_untrusted", "the certificate chain is not trusted")                                              \
     X(22, TLS_HOSTNAME, "tls_hostname", "the certificate is for another name")                                                 \
@@ -77,6 +78,8 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(36, RESPONSE_TIMEOUT, "response_timeout", "connected, but no complete answer in time")                                   \
     X(37, RESPONSE_CLOSED, "response_closed", "connection closed before the answer was whole")                                 \
     X(38, RESPONSE_RESET, "response_reset", "connection reset before the answer was whole")                                    \
+    X(39, REPLY_MISMATCH, "reply_mismatch", "the reply is not the expected one")                                               \
+    X(40, REPLY_LIMIT, "reply_limit", "the reply is larger than the limit")                                                    \
     X(50, SLOW, "slow", "passed, but slower than degraded_above")                                                              \
     X(51, TIMEOUT, "timeout", "did not finish in time")                                                                        \
     X(52, EXCEPTION, "exception", "the probe raised an exception")                                                             \
@@ -104,6 +107,7 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(106, SHUTTING_DOWN, "shutting_down", "the runtime is stopping")                                                          \
     X(107, DROPPED, "dropped", "a notice was lost to a full ring")                                                             \
     X(108, SOURCE, "source", "this host does not have the source address or interface")                                        \
+    X(109, PERMISSION, "permission", "this host does not let the packet out")                                                  \
     X(110, BUDGET, "budget", "the budget of its group was spent")                                                              \
     X(112, DEFERRED, "deferred", "a real call to the target passed shortly before")                                            \
     X(113, MEMBERS_UNKNOWN, "members_unknown", "too little is known of its members yet")

@@ -92,6 +92,7 @@ typedef struct fp_engine_stats { /* each word is read atomically, the whole is n
     uint64_t records_dropped; /* up-ring full */
     uint64_t commands_stale;
     uint64_t clock_jumps;         /* wheel found more than 5 s late */
+    uint64_t stray_datagrams;     /* that answered no question of ours: dropped */
     uint64_t syn_retransmissions; /* of TCP probes whose handshake came about all the same */
     uint64_t traces_dropped;      /* trace ring full */
     uint64_t cpu_ns;              /* of the engine thread, updated every 1,024 steps or so; 0 when stepped */
