@@ -115,7 +115,9 @@ static void give_back(fp_engine *engine, fp_connection *connection) {
     connection->target = NULL;
     connection->slot = FP_NONE;
     connection->phase = FP_CONNECTION_FREE;
-    append(engine, connection->fd < 0 ? &engine->free_cold : warm_list(engine, connection->family, connection->datagram, connection->route),
+    append(engine,
+           connection->fd < 0 ? &engine->free_cold
+                              : warm_list(engine, connection->family, connection->datagram, connection->route),
            connection);
 }
 
@@ -196,7 +198,8 @@ void fp_connection_release(fp_engine *engine, fp_connection *connection) {
     if (connection->fd >= 0 && (leaves_a_trace(connection->target) || connect(connection->fd, &nowhere, sizeof nowhere)))
         fp_connection_drop_socket(connection);
     /* Disconnected, it has no port, so nothing arrives any more: what is read away now is the last of it. */
-    if (connection->fd >= 0 && connection->datagram && !fp_datagram_drain(connection->fd)) fp_connection_drop_socket(connection);
+    if (connection->fd >= 0 && connection->datagram && !fp_datagram_drain(connection->fd))
+        fp_connection_drop_socket(connection);
     give_back(engine, connection);
 }
 

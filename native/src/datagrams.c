@@ -49,8 +49,8 @@ ssize_t fp_datagram_receive(fp_engine *engine, const fp_connection *connection) 
     for (;;) {
         struct sockaddr_storage from = {0};
         socklen_t size = sizeof from;
-        const ssize_t whole = recvfrom(connection->fd, engine->scratch, sizeof engine->scratch, MSG_TRUNC,
-                                       (struct sockaddr *)&from, &size);
+        const ssize_t whole =
+            recvfrom(connection->fd, engine->scratch, sizeof engine->scratch, MSG_TRUNC, (struct sockaddr *)&from, &size);
         if (whole < 0 && errno == EINTR) continue;
         if (whole < 0) return -errno;
         if (same_sender(connection->target, &from)) return whole;

@@ -167,7 +167,7 @@ static enum asks take_question(const fp_dns_plan *plan, message *it, uint16_t qu
     const uint16_t type = be16(it->data + it->at), class = be16(it->data + it->at + 2);
     it->at += 4;
     return type == plan->type && class == 1 && size == plan->name_len && memcmp(name, plan->lowered, size) == 0 ? OURS
-                                                                                                              : ANOTHERS;
+                                                                                                                : ANOTHERS;
 }
 
 static enum fp_dns_reading read_any(const fp_dns_plan *plan, uint16_t id, bool over_tcp, const uint8_t *data, size_t len,

@@ -151,7 +151,8 @@ typedef struct fp_group {
 
 typedef struct fp_counters { /* written by the engine alone, read by anybody */
     _Atomic uint64_t steps, expiries, runs_started, runs_finished, connections_opened, connections_reused, retries, in_flight,
-        waiting, slots, records_dropped, commands_stale, clock_jumps, syn_retransmissions, traces_dropped, cpu_ns, stray_datagrams;
+        waiting, slots, records_dropped, commands_stale, clock_jumps, syn_retransmissions, traces_dropped, cpu_ns,
+        stray_datagrams;
 } fp_counters;
 
 struct fp_engine {

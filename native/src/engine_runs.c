@@ -166,7 +166,7 @@ void fp_run_reopen(fp_engine *engine, fp_connection *connection) {
 
 void fp_run_fail(fp_engine *engine, fp_connection *connection, uint8_t reason, int error) {
     if (error == ENOBUFS || error == ENOMEM) {
-        give_up(engine, connection, FP_REASON_MEMORY);
+        fp_run_give_up(engine, connection, FP_REASON_MEMORY);
         return;
     }
     if (!connection->kept || connection->answered) {
@@ -303,7 +303,7 @@ void fp_run_deadline(fp_engine *engine, uint32_t slot) {
         fp_run_give_up(engine, connection, FP_REASON_LATE); /* the host slept: so, perhaps, did the answer */
     else
         fp_run_end(engine, connection, FP_TIMEOUT,
-                   silence          ? silence
+                   silence      ? silence
                    : connecting ? FP_REASON_CONNECT_TIMEOUT
                                 : FP_REASON_RESPONSE_TIMEOUT,
                    0, FP_RESET);

@@ -44,8 +44,8 @@ void fp_run_reopen(fp_engine *engine, fp_connection *connection);
 uint16_t fp_datagram_id(fp_engine *engine); /* from the kernel's generator: nobody guesses the next one */
 /* false: the run has ended. */
 bool fp_datagram_send(fp_engine *engine, fp_connection *connection, const void *bytes, size_t len);
-/* The next datagram of the target's, in engine->scratch; its length, which may be more than fits, or -errno. What others sent is
- * dropped and counted. */
+/* The next datagram of the target's, in engine->scratch; its length, which may be more than fits, or -errno. What others sent
+ * is dropped and counted. */
 ssize_t fp_datagram_receive(fp_engine *engine, const fp_connection *connection);
 
 #endif

@@ -52,6 +52,7 @@ class Reason(enum.IntEnum):
     DNS_FAILURE = 12
     DNS_MISMATCH = 13
     DNS_PROTOCOL = 14
+    DNS_TTL = 15
     TLS_HANDSHAKE = 20
     TLS_UNTRUSTED = 21
     TLS_HOSTNAME = 22
@@ -71,6 +72,8 @@ class Reason(enum.IntEnum):
     RESPONSE_TIMEOUT = 36
     RESPONSE_CLOSED = 37
     RESPONSE_RESET = 38
+    REPLY_MISMATCH = 39
+    REPLY_LIMIT = 40
     SLOW = 50
     TIMEOUT = 51
     EXCEPTION = 52
@@ -98,6 +101,7 @@ class Reason(enum.IntEnum):
     SHUTTING_DOWN = 106
     DROPPED = 107
     SOURCE = 108
+    PERMISSION = 109
     BUDGET = 110
     DEFERRED = 112
     MEMBERS_UNKNOWN = 113

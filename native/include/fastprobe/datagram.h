@@ -11,7 +11,8 @@ typedef struct fp_bytes {
     uint32_t len;
 } fp_bytes;
 
-/* -- udp: one datagram there, one back -------------------------------------------------------------------------------------- */
+/* -- udp: one datagram there, one back --------------------------------------------------------------------------------------
+ */
 
 #define FP_UDP_PAYLOAD_MAX 1472u  /* a datagram that no Ethernet needs to cut in pieces */
 #define FP_UDP_REPLY_MAX   16384u /* the most that max_reply may be */
@@ -31,7 +32,8 @@ fp_bytes fp_udp_payload(const fp_udp_plan *plan);
 /* whole: the reply's length; data holds min(whole, max_reply) bytes at least. FP_REASON_NONE: good. */
 uint8_t fp_udp_judge(const fp_udp_plan *plan, const void *data, size_t whole);
 
-/* -- dns: one question, RFC 1035 -------------------------------------------------------------------------------------------- */
+/* -- dns: one question, RFC 1035 --------------------------------------------------------------------------------------------
+ */
 
 #define FP_DNS_NAME_MAX    255u
 #define FP_DNS_ANSWERS_MAX 32u
@@ -63,12 +65,13 @@ typedef struct fp_dns_verdict {
     uint16_t detail; /* the response code, the records of the type, or the shortest time to live: what reason says */
     uint8_t reason;  /* FP_REASON_NONE: good */
 } fp_dns_verdict;
-/* What these bytes are to who asked with this id. Over TCP nothing is a stray and nothing may be cut: such a reply is malformed.
- * Work is bounded by the length: a name follows at most 127 pointers, each to before the one that led to it. */
+/* What these bytes are to who asked with this id. Over TCP nothing is a stray and nothing may be cut: such a reply is
+ * malformed. Work is bounded by the length: a name follows at most 127 pointers, each to before the one that led to it. */
 enum fp_dns_reading fp_dns_read(const fp_dns_plan *plan, uint16_t id, bool over_tcp, const uint8_t *data, size_t len,
                                 fp_dns_verdict *verdict);
 
-/* -- targets ---------------------------------------------------------------------------------------------------------------- */
+/* -- targets ----------------------------------------------------------------------------------------------------------------
+ */
 
 /* address: AF_INET or AF_INET6. -EINVAL, -ENOMEM. */
 int fp_target_udp(fp_target **target, const struct sockaddr *address, socklen_t address_len, fp_udp_plan *plan);

@@ -12,7 +12,8 @@ static void judged(fp_engine *engine, fp_connection *connection, fp_dns_verdict 
     fp_run_end(engine, connection, verdict.reason ? FP_FAIL : FP_OK, verdict.reason, verdict.detail, FP_RESET);
 }
 
-/* -- over UDP --------------------------------------------------------------------------------------------------------------- */
+/* -- over UDP ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void ask_over_udp(fp_engine *engine, fp_connection *connection) {
     uint8_t query[FP_DNS_QUERY_MAX];
@@ -61,7 +62,8 @@ static void read_datagrams(fp_engine *engine, fp_connection *connection) {
     fp_connection_expect_more(engine, connection);
 }
 
-/* -- over TCP --------------------------------------------------------------------------------------------------------------- */
+/* -- over TCP ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void send_framed(fp_engine *engine, fp_connection *connection) {
     uint8_t framed[2 + FP_DNS_QUERY_MAX];
@@ -119,7 +121,8 @@ static void read_stream(fp_engine *engine, fp_connection *connection) {
     judged(engine, connection, verdict);
 }
 
-/* -- the kind --------------------------------------------------------------------------------------------------------------- */
+/* -- the kind ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void connected(fp_engine *engine, fp_connection *connection) {
     if (connection->over_tcp)

@@ -143,4 +143,4 @@ static void ready(fp_engine *engine, fp_connection *connection, uint32_t events)
         read_response(engine, connection, events);
 }
 
-const fp_probe_kind fp_probe_http = {connected, ready};
+const fp_probe_kind fp_probe_http = {.connected = connected, .ready = ready};

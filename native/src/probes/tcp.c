@@ -24,4 +24,4 @@ static void ready(fp_engine *engine, fp_connection *connection, uint32_t events)
     (void)engine, (void)connection, (void)events; /* the run has ended before anything can be read */
 }
 
-const fp_probe_kind fp_probe_tcp = {connected, ready};
+const fp_probe_kind fp_probe_tcp = {.connected = connected, .ready = ready};

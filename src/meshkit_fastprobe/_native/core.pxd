@@ -406,6 +406,7 @@ cdef extern from "fastprobe/engine.h" nogil:
         uint64_t syn_retransmissions
         uint64_t traces_dropped
         uint64_t cpu_ns
+        uint64_t stray_datagrams
     bint fp_engine_has_native_lane()
     int fp_engine_new(fp_engine **engine, const fp_engine_config *config, fp_ns now_ns)
     void fp_engine_free(fp_engine *engine)

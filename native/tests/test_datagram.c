@@ -1,0 +1,423 @@
+/* UDP and DNS: the judges over bytes, and native runs against loopback servers that misbehave. */
+#include "fastprobe/datagram.h"
+#include "rig.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#define TIMEOUT_NS (10 * FP_NS_PER_S)
+#define SHORT_NS   (100 * FP_NS_PER_MS)
+#define TEXT(text) ((fp_bytes){text, sizeof text - 1})
+#define NAME       "\7example\3org" /* and the zero that ends the literal */
+
+static const fp_bytes example = {NAME, sizeof NAME};
+
+/* -- servers ----------------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct server {
+    int udp;
+    int tcp;
+    struct sockaddr_in address;
+    pthread_t thread;
+    size_t (*answer)(struct server *it, unsigned turn, const uint8_t *asked, size_t len, uint8_t *out); /* 0: no more */
+    void (*stream)(int fd, const uint8_t *asked, size_t len);
+} server;
+
+static void *serve(void *argument) {
+    server *it = argument;
+    uint8_t asked[2048], out[8192];
+    struct sockaddr_in from;
+    socklen_t size = sizeof from;
+    const ssize_t got = recvfrom(it->udp, asked, sizeof asked, 0, (struct sockaddr *)&from, &size);
+    if (got < 0) return NULL;
+    for (unsigned turn = 0;; turn++) {
+        const size_t len = it->answer(it, turn, asked, (size_t)got, out);
+        if (!len) break;
+        sendto(it->udp, out, len, 0, (struct sockaddr *)&from, size);
+    }
+    if (!it->stream) return NULL;
+    int fd = accept(it->tcp, NULL, NULL);
+    size_t have = 0;
+    while (fd >= 0 && (have < 2 || have < 2u + (size_t)(asked[0] << 8 | asked[1]))) {
+        const ssize_t more = recv(fd, asked + have, sizeof asked - have, 0);
+        if (more <= 0) break;
+        have += (size_t)more;
+    }
+    it->stream(fd, asked + 2, have - 2);
+    close(fd);
+    return NULL;
+}
+
+static void serve_begin(server *it) {
+    socklen_t size = sizeof it->address;
+    it->tcp = rig_listen(&it->address, 4);
+    it->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(bind(it->udp, (struct sockaddr *)&it->address, size), 0);
+    int flags = 0;
+    CHECK_EQ(setsockopt(it->udp, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 20}, sizeof(struct timeval)), flags);
+    close(it->tcp);
+    it->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(setsockopt(it->tcp, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
+    CHECK_EQ(bind(it->tcp, (struct sockaddr *)&it->address, size), 0);
+    CHECK_EQ(listen(it->tcp, 4), 0);
+    CHECK_EQ(pthread_create(&it->thread, NULL, serve, it), 0);
+}
+
+static void serve_end(server *it) {
+    pthread_join(it->thread, NULL);
+    close(it->udp);
+    close(it->tcp);
+}
+
+/* One run of this target; it is the rig's from here on. */
+static fp_record run_once(rig *it, fp_target *target, fp_ns timeout_ns) {
+    rig_aim(it, 0, target, timeout_ns);
+    return rig_run(it, 0, FP_RUN_EXPLAIN);
+}
+
+static fp_target *udp_target(const struct sockaddr_in *address, const fp_udp_plan_spec *spec) {
+    fp_udp_plan *plan = NULL;
+    fp_target *target = NULL;
+    CHECK_EQ(fp_udp_plan_new(&plan, spec), 0);
+    CHECK_EQ(fp_target_udp(&target, (const struct sockaddr *)address, sizeof *address, plan), 0);
+    fp_udp_plan_release(plan);
+    return target;
+}
+
+static fp_target *dns_target(const struct sockaddr_in *address, const fp_dns_plan_spec *spec) {
+    fp_dns_plan *plan = NULL;
+    fp_target *target = NULL;
+    CHECK_EQ(fp_dns_plan_new(&plan, spec), 0);
+    CHECK_EQ(fp_target_dns(&target, (const struct sockaddr *)address, sizeof *address, plan), 0);
+    fp_dns_plan_release(plan);
+    return target;
+}
+
+static void drop_traces(rig *it) {
+    fp_trace trace;
+    while (fp_engine_drain_traces(it->engine, &trace, 1)) fp_trace_free(&trace);
+}
+
+/* -- udp --------------------------------------------------------------------------------------------------------------------
+ */
+
+static size_t echo(server *it, unsigned turn, const uint8_t *asked, size_t len, uint8_t *out) {
+    (void)it;
+    memcpy(out, asked, len);
+    return turn ? 0 : len;
+}
+
+static size_t silence(server *it, unsigned turn, const uint8_t *asked, size_t len, uint8_t *out) {
+    (void)it, (void)turn, (void)asked, (void)len, (void)out;
+    return 0;
+}
+
+static uint8_t asked_and_judged(size_t (*answer)(server *, unsigned, const uint8_t *, size_t, uint8_t *),
+                                const fp_udp_plan_spec *spec, fp_ns timeout_ns) {
+    server it = {.answer = answer};
+    rig engine = rig_new(2);
+    serve_begin(&it);
+    const fp_record record = run_once(&engine, udp_target(&it.address, spec), timeout_ns);
+    serve_end(&it);
+    drop_traces(&engine);
+    rig_free(&engine);
+    return record.reason;
+}
+
+static void a_reply_is_held_against_what_is_expected(void) {
+    fp_udp_plan_spec spec = {.payload = TEXT("ping 7"), .max_reply = 64};
+    CHECK_EQ(asked_and_judged(echo, &spec, TIMEOUT_NS), FP_REASON_NONE);
+    spec.equals = TEXT("ping 7");
+    spec.prefix = TEXT("ping");
+    spec.contains = TEXT("g 7");
+    CHECK_EQ(asked_and_judged(echo, &spec, TIMEOUT_NS), FP_REASON_NONE);
+    spec.prefix = TEXT("pong");
+    CHECK_EQ(asked_and_judged(echo, &spec, TIMEOUT_NS), FP_REASON_REPLY_MISMATCH);
+    spec = (fp_udp_plan_spec){.payload = TEXT("ping 7"), .max_reply = 5};
+    CHECK_EQ(asked_and_judged(echo, &spec, TIMEOUT_NS), FP_REASON_REPLY_LIMIT);
+    CHECK_EQ(asked_and_judged(silence, &spec, SHORT_NS), FP_REASON_RESPONSE_TIMEOUT);
+}
+
+static void a_port_where_nobody_listens_refuses(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(bind(fd, (struct sockaddr *)&address, size), 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    close(fd);
+    rig engine = rig_new(2);
+    const fp_udp_plan_spec spec = {.payload = TEXT("x"), .max_reply = 64};
+    rig_aim(&engine, 0, udp_target(&address, &spec), TIMEOUT_NS);
+    for (int run = 0; run < 3; run++) { /* and the error of one run is not the next one's */
+        const fp_record record = rig_run(&engine, 0, 0);
+        CHECK_EQ(record.result, FP_FAIL);
+        CHECK_EQ(record.reason, FP_REASON_CONNECT_REFUSED);
+        CHECK_EQ(record.detail, ECONNREFUSED);
+    }
+    CHECK_EQ(rig_stats(&engine).connections_opened, 1);
+    drop_traces(&engine);
+    rig_free(&engine);
+}
+
+static void plans_that_cannot_be_are_refused(void) {
+    static const char long_one[FP_UDP_PAYLOAD_MAX + 1];
+    fp_udp_plan *udp = NULL;
+    fp_dns_plan *dns = NULL;
+    CHECK_EQ(fp_udp_plan_new(&udp, &(fp_udp_plan_spec){.payload = {long_one, sizeof long_one}, .max_reply = 9}), -EINVAL);
+    CHECK_EQ(fp_udp_plan_new(&udp, &(fp_udp_plan_spec){.prefix = TEXT("longer"), .max_reply = 5}), -EINVAL);
+    CHECK_EQ(fp_udp_plan_new(&udp, &(fp_udp_plan_spec){.max_reply = FP_UDP_REPLY_MAX + 1}), -EINVAL);
+    CHECK_EQ(fp_dns_plan_new(&dns, &(fp_dns_plan_spec){.name = TEXT("\7example"), .type = 1}), -EINVAL);
+    CHECK_EQ(fp_dns_plan_new(&dns, &(fp_dns_plan_spec){.name = example, .type = 99}), -EINVAL);
+    const fp_bytes three = TEXT("abc");
+    CHECK_EQ(fp_dns_plan_new(&dns, &(fp_dns_plan_spec){.name = example, .type = 1, .answers = &three, .n_answers = 1}),
+             -EINVAL);
+}
+
+/* -- dns over bytes ---------------------------------------------------------------------------------------------------------
+ */
+
+#define ID 0x0102
+/* id, flags, one question, n answers; the question. */
+#define HEAD(flags, n) "\1\2" flags "\0\1\0" n "\0\0\0\0" NAME "\0\0\1\0\1"
+#define ADDRESS        "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
+
+static fp_dns_plan *plan_of(const fp_dns_plan_spec *spec) {
+    fp_dns_plan *plan = NULL;
+    CHECK_EQ(fp_dns_plan_new(&plan, spec), 0);
+    return plan;
+}
+
+/* From a block of its own, so that the address sanitizer sees every step over its end. */
+static int read_with(const fp_dns_plan_spec *spec, bool over_tcp, fp_bytes message, fp_dns_verdict *verdict) {
+    fp_dns_plan *plan = plan_of(spec);
+    uint8_t *copy = malloc(message.len + 1u);
+    CHECK(copy != NULL);
+    memcpy(copy + 1, message.data, message.len);
+    const int reading = (int)fp_dns_read(plan, ID, over_tcp, copy + 1, message.len, verdict);
+    free(copy);
+    fp_dns_plan_release(plan);
+    return reading;
+}
+
+static unsigned reason_of(const fp_dns_plan_spec *spec, fp_bytes message) {
+    fp_dns_verdict verdict;
+    CHECK_EQ(read_with(spec, false, message, &verdict), FP_DNS_JUDGED);
+    return verdict.reason;
+}
+
+static const fp_dns_plan_spec any_address = {.name = {NAME, sizeof NAME}, .type = 1, .min_answers = 1};
+
+static void an_answer_is_held_against_what_is_expected(void) {
+    const fp_bytes good = TEXT(HEAD("\x81\x80", "\1") ADDRESS);
+    fp_dns_plan_spec spec = any_address;
+    fp_bytes wanted = TEXT("\xc0\0\2\1");
+    CHECK_EQ(reason_of(&spec, good), FP_REASON_NONE);
+    spec.answers = &wanted;
+    spec.n_answers = 1;
+    CHECK_EQ(reason_of(&spec, good), FP_REASON_NONE);
+    wanted = TEXT("\xc0\0\2\2");
+    CHECK_EQ(reason_of(&spec, good), FP_REASON_DNS_MISMATCH);
+    spec = any_address;
+    spec.min_ttl_s = 60;
+    CHECK_EQ(reason_of(&spec, good), FP_REASON_NONE);
+    spec.min_ttl_s = 61;
+    CHECK_EQ(reason_of(&spec, good), FP_REASON_DNS_TTL);
+    spec.min_ttl_s = 0;
+    spec.min_answers = 2;
+    CHECK_EQ(reason_of(&spec, good), FP_REASON_DNS_MISMATCH);
+    CHECK_EQ(reason_of(&any_address, TEXT(HEAD("\x81\x83", "\0"))), FP_REASON_DNS_NXDOMAIN);
+    CHECK_EQ(reason_of(&any_address, TEXT(HEAD("\x81\x82", "\0"))), FP_REASON_DNS_FAILURE);
+    spec.rcode = 3;
+    CHECK_EQ(reason_of(&spec, TEXT(HEAD("\x81\x83", "\0"))), FP_REASON_NONE);
+    CHECK_EQ(reason_of(&spec, good), FP_REASON_DNS_MISMATCH);
+}
+
+static void names_are_compared_whole_and_without_case(void) {
+    const fp_bytes wanted = TEXT("\0\1\0\2\0\x50\3Api\7EXAMPLE\3org\0");
+    const fp_dns_plan_spec spec = {.name = example, .type = 33, .min_answers = 1, .answers = &wanted, .n_answers = 1};
+    CHECK_EQ(reason_of(&spec, TEXT("\1\2\x81\x80\0\1\0\1\0\0\0\0" NAME "\0\0\x21\0\1\xc0\x0c\0\x21\0\1\0\0\0\x3c\0\x0c"
+                                   "\0\1\0\2\0\x50\3aPI\xc0\x0c")),
+             FP_REASON_NONE);
+}
+
+static void text_is_found_across_the_seams_of_its_strings(void) {
+    const fp_bytes wanted = TEXT("spf1 -all");
+    const fp_dns_plan_spec spec = {.name = example, .type = 16, .min_answers = 1, .answers = &wanted, .n_answers = 1};
+    CHECK_EQ(reason_of(&spec, TEXT("\1\2\x81\x80\0\1\0\1\0\0\0\0" NAME "\0\0\x10\0\1\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\x0d"
+                                   "\6v=spf1\5 -all")),
+             FP_REASON_NONE);
+}
+
+static void what_answers_another_question_is_a_stray(void) {
+    fp_dns_verdict verdict;
+    const fp_bytes strays[] = {
+        TEXT(""),
+        TEXT("\1"),
+        TEXT("\2\1\x81\x80\0\1\0\0\0\0\0\0" NAME "\0\0\1\0\1"),
+        TEXT(HEAD("\1\0", "\0")),
+        TEXT("\1\2\x81\x80\0\1\0\0\0\0\0\0\7example\3com\0\0\1\0\1"),
+        TEXT("\1\2\x81\x80\0\1\0\0\0\0\0\0" NAME "\0\0\x1c\0\1"),
+        TEXT("\1\2\x81\x80\0\1\0\0\0\0\0\0" NAME "\0\0\1\0\3"),
+        TEXT("\1\2\x81\x80\0\0\0\0\0\0\0\0"),
+    };
+    for (size_t i = 0; i < sizeof strays / sizeof strays[0]; i++) {
+        CHECK_EQ(read_with(&any_address, false, strays[i], &verdict), FP_DNS_STRAY);
+        CHECK_EQ(read_with(&any_address, true, strays[i], &verdict), FP_DNS_JUDGED);
+        CHECK_EQ(verdict.reason, FP_REASON_DNS_PROTOCOL);
+    }
+}
+
+static void what_was_cut_is_asked_for_again_once(void) {
+    fp_dns_verdict verdict;
+    const fp_bytes cut = TEXT(HEAD("\x83\x80", "\2") "\xc0");
+    CHECK_EQ(read_with(&any_address, false, cut, &verdict), FP_DNS_CUT);
+    CHECK_EQ(read_with(&any_address, true, cut, &verdict), FP_DNS_JUDGED);
+    CHECK_EQ(verdict.reason, FP_REASON_DNS_PROTOCOL);
+}
+
+static void malformed_messages_are_told_and_end(void) {
+    const fp_bytes bad[] = {
+        TEXT("\1\2\x81"),
+        TEXT("\1\2\x81\x80\0\2\0\0\0\0\0\0" NAME "\0\0\1\0\1"),             /* two questions */
+        TEXT("\1\2\x81\x80\0\1\0\0\0\0\0\0\xc0\x0c\0\1\0\1"),               /* a pointer to itself */
+        TEXT("\1\2\x81\x80\0\1\0\0\0\0\0\0\xc0\x0e\xc0\x0c\0\1\0\1"),       /* and two to each other */
+        TEXT("\1\2\x81\x80\0\1\0\0\0\0\0\0\x40" NAME "\0\0\1\0\1"),         /* an unknown type of label */
+        TEXT(HEAD("\x81\x80", "\1") "\xc0"),                                /* half a pointer */
+        TEXT(HEAD("\x81\x80", "\1") "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\5abcde"), /* an address of five bytes */
+        TEXT(HEAD("\x81\x80", "\1") "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4abc"),   /* a record that does not end */
+        TEXT(HEAD("\x81\x80", "\1") "\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\2\5a"), /* a string that does not */
+        TEXT(HEAD("\x81\x80", "\1") "\xc0\x0c\0\2\0\1\0\0\0\x3c\0\3\xc0\x0c"
+                                    "a"),     /* a name that does not fill its record */
+        TEXT(HEAD("\x81\x80", "\2") ADDRESS), /* one answer is missing */
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) CHECK_EQ(reason_of(&any_address, bad[i]), FP_REASON_DNS_PROTOCOL);
+}
+
+static void any_change_of_any_byte_stays_within_bounds(void) {
+    static const char good[] = HEAD("\x81\x80", "\2") ADDRESS "\xc0\x0c\0\x0f\0\1\0\0\0\x3c\0\6\0\1\1a\xc0\x0c";
+    check_rng rng = {0x9e3779b97f4a7c15ULL};
+    for (int i = 0; i < 20000; i++) {
+        char changed[sizeof good - 1];
+        fp_dns_verdict verdict;
+        memcpy(changed, good, sizeof changed);
+        for (unsigned n = 1 + (unsigned)check_below(&rng, 3); n > 0; n--)
+            changed[2 + check_below(&rng, sizeof changed - 2)] = (char)check_below(&rng, 256);
+        const uint32_t len = (uint32_t)check_below(&rng, sizeof changed + 1);
+        read_with(&any_address, i & 1, (fp_bytes){changed, len}, &verdict);
+    }
+}
+
+/* A record of no type that is read holds 200 pointers, each to the one before; then an address whose name is the nth of them.
+ */
+static unsigned reason_of_chain(unsigned nth) {
+    static const char head[] = HEAD("\x81\x80", "\2") "\xc0\x0c\0\x63\0\1\0\0\0\x3c\1\x90";
+    char message[sizeof head - 1 + 400 + sizeof ADDRESS - 1];
+    size_t at = sizeof head - 1, to = 12, last = 0;
+    memcpy(message, head, at);
+    for (unsigned i = 0; i < 200; i++) {
+        message[at] = (char)(0xc0 | to >> 8);
+        message[at + 1] = (char)to;
+        if (i + 1 == nth) last = at;
+        to = at;
+        at += 2;
+    }
+    memcpy(message + at, ADDRESS, sizeof ADDRESS - 1);
+    message[at] = (char)(0xc0 | last >> 8);
+    message[at + 1] = (char)last;
+    return reason_of(&any_address, (fp_bytes){message, sizeof message});
+}
+
+static void a_chain_of_pointers_is_followed_only_so_far(void) {
+    CHECK_EQ(reason_of_chain(126), FP_REASON_NONE);
+    CHECK_EQ(reason_of_chain(127), FP_REASON_DNS_PROTOCOL);
+}
+
+/* -- dns over sockets -------------------------------------------------------------------------------------------------------
+ */
+
+static size_t reply_to(const uint8_t *asked, size_t len, uint8_t *out, uint16_t flags) {
+    memcpy(out, asked, len);
+    out[2] = (uint8_t)(flags >> 8);
+    out[3] = (uint8_t)flags;
+    out[7] = 1;
+    memcpy(out + len, ADDRESS, sizeof ADDRESS - 1);
+    return len + sizeof ADDRESS - 1;
+}
+
+static size_t strays_first(server *it, unsigned turn, const uint8_t *asked, size_t len, uint8_t *out) {
+    (void)it;
+    const size_t whole = reply_to(asked, len, out, 0x8180);
+    if (turn == 0) out[0] ^= 1;  /* another id */
+    if (turn == 1) out[13] ^= 1; /* another name */
+    if (turn == 2) out[2] = 1;   /* a question */
+    return turn > 3 ? 0 : whole;
+}
+
+static size_t cut_short(server *it, unsigned turn, const uint8_t *asked, size_t len, uint8_t *out) {
+    (void)it;
+    return turn ? 0 : reply_to(asked, len, out, 0x8380) - 3;
+}
+
+static void whole_stream(int fd, const uint8_t *asked, size_t len) {
+    uint8_t out[600];
+    const size_t size = reply_to(asked, len, out + 2, 0x8180);
+    out[0] = (uint8_t)(size >> 8);
+    out[1] = (uint8_t)size;
+    CHECK_EQ(send(fd, out, 1, MSG_NOSIGNAL), 1);
+    CHECK_EQ(send(fd, out + 1, size + 1, MSG_NOSIGNAL), size + 1);
+}
+
+static void half_stream(int fd, const uint8_t *asked, size_t len) {
+    (void)asked, (void)len;
+    CHECK_EQ(send(fd, "\0\x20half", 6, MSG_NOSIGNAL), 6);
+}
+
+static fp_record dns_asked(server it, fp_ns timeout_ns, uint64_t *strays) {
+    rig engine = rig_new(2);
+    serve_begin(&it);
+    const fp_record record = run_once(&engine, dns_target(&it.address, &any_address), timeout_ns);
+    serve_end(&it);
+    *strays = rig_stats(&engine).stray_datagrams;
+    drop_traces(&engine);
+    rig_free(&engine);
+    return record;
+}
+
+static void strays_are_dropped_and_counted(void) {
+    uint64_t strays;
+    CHECK_EQ(dns_asked((server){.answer = strays_first}, TIMEOUT_NS, &strays).reason, FP_REASON_NONE);
+    CHECK_EQ(strays, 3);
+}
+
+static void a_silent_name_server_times_out(void) {
+    uint64_t strays;
+    const fp_record record = dns_asked((server){.answer = silence}, SHORT_NS, &strays);
+    CHECK_EQ(record.result, FP_TIMEOUT);
+    CHECK_EQ(record.reason, FP_REASON_DNS_TIMEOUT);
+}
+
+static void a_cut_answer_is_fetched_over_tcp(void) {
+    uint64_t strays;
+    CHECK_EQ(dns_asked((server){.answer = cut_short, .stream = whole_stream}, TIMEOUT_NS, &strays).reason, FP_REASON_NONE);
+    CHECK_EQ(dns_asked((server){.answer = cut_short, .stream = half_stream}, TIMEOUT_NS, &strays).reason,
+             FP_REASON_RESPONSE_CLOSED);
+}
+
+int main(void) {
+    RUN(a_reply_is_held_against_what_is_expected);
+    RUN(a_port_where_nobody_listens_refuses);
+    RUN(plans_that_cannot_be_are_refused);
+    RUN(an_answer_is_held_against_what_is_expected);
+    RUN(names_are_compared_whole_and_without_case);
+    RUN(text_is_found_across_the_seams_of_its_strings);
+    RUN(what_answers_another_question_is_a_stray);
+    RUN(what_was_cut_is_asked_for_again_once);
+    RUN(malformed_messages_are_told_and_end);
+    RUN(any_change_of_any_byte_stays_within_bounds);
+    RUN(a_chain_of_pointers_is_followed_only_so_far);
+    RUN(strays_are_dropped_and_counted);
+    RUN(a_silent_name_server_times_out);
+    RUN(a_cut_answer_is_fetched_over_tcp);
+    return 0;
+}
