@@ -4,6 +4,7 @@
  * looked at all the same, since one that arrived while the socket still belonged to its last run may wait in it. */
 #include "probe.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -15,7 +16,9 @@
 /* In batches: the kernel's generator costs a system call each time. */
 uint16_t fp_datagram_id(fp_engine *engine) {
     if (!engine->ids_left) {
-        if (getrandom(engine->ids, sizeof engine->ids, 0) != (ssize_t)sizeof engine->ids) memset(engine->ids, 0, 2);
+        const ssize_t got = getrandom(engine->ids, sizeof engine->ids, 0);
+        assert(got == (ssize_t)sizeof engine->ids);
+        (void)got;
         engine->ids_left = FP_IDS;
     }
     return engine->ids[--engine->ids_left];

@@ -29,7 +29,7 @@
 #define FP_SCRATCH_BYTES 16384u /* one read; also holds any request */
 #define FP_TRACE_RING    4096u  /* traces that wait to be drained */
 #define FP_WARM_LISTS    16u    /* of disconnected sockets: one a family for streams and datagrams each, the rest by route */
-#define FP_IDS           256u
+#define FP_IDS           128u   /* 256 bytes: getrandom() gives so many whole, whatever signals come */
 #define FP_LATE_NS       (5 * FP_NS_PER_S)
 #define FP_LEAST_WAIT_NS FP_NS_PER_S /* a due run waits in line for at least this long */
 #define FP_GROUPS_MAX    65536u      /* a slot keeps its group in 16 bits */
