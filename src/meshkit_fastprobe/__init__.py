@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Weekly,
     )
     from meshkit_fastprobe.probes.dns import DnsProbe
+    from meshkit_fastprobe.probes.udp import UdpProbe
     from meshkit_fastprobe.probes.exec import ExecProbe
     from meshkit_fastprobe.probes.grpc import GrpcProbe
     from meshkit_fastprobe.probes.http import HttpProbe
@@ -94,6 +95,7 @@ _HOMES = {
         "Weekly",
     ),
     "probes.dns": ("DnsProbe",),
+    "probes.udp": ("UdpProbe",),
     "probes.exec": ("ExecProbe",),
     "probes.grpc": ("GrpcProbe",),
     "probes.http": ("HttpProbe",),
@@ -120,6 +122,7 @@ __all__ = [
     "ConfigError",
     "Diagnostics",
     "DnsProbe",
+    "UdpProbe",
     "DuplicateNameError",
     "ExecProbe",
     "Explanation",

@@ -291,6 +291,51 @@ cdef extern from "fastprobe/target.h" nogil:
     size_t fp_target_request(const fp_target *target, char *out, size_t size)
     size_t fp_target_bytes(const fp_target *target)
 
+cdef extern from "fastprobe/datagram.h" nogil:
+    ctypedef struct fp_bytes:
+        const void *data
+        uint32_t len
+    enum:
+        FP_DNS_QUERY_MAX
+        FP_DNS_ANSWERS_MAX
+        FP_UDP_REPLY_MAX
+        FP_UDP_PAYLOAD_MAX
+    ctypedef struct fp_udp_plan:
+        pass
+    ctypedef struct fp_udp_plan_spec:
+        fp_bytes payload
+        fp_bytes equals
+        fp_bytes prefix
+        fp_bytes contains
+        uint32_t max_reply
+    int fp_udp_plan_new(fp_udp_plan **plan, const fp_udp_plan_spec *spec)
+    void fp_udp_plan_release(fp_udp_plan *plan)
+    uint8_t fp_udp_judge(const fp_udp_plan *plan, const void *data, size_t whole)
+    ctypedef struct fp_dns_plan:
+        pass
+    ctypedef struct fp_dns_plan_spec:
+        fp_bytes name
+        uint16_t type
+        uint8_t rcode
+        uint32_t min_answers
+        uint32_t min_ttl_s
+        const fp_bytes *answers
+        uint32_t n_answers
+    int fp_dns_plan_new(fp_dns_plan **plan, const fp_dns_plan_spec *spec)
+    void fp_dns_plan_release(fp_dns_plan *plan)
+    size_t fp_dns_query(const fp_dns_plan *plan, uint16_t id, uint8_t *out)
+    enum fp_dns_reading:
+        FP_DNS_STRAY
+        FP_DNS_CUT
+        FP_DNS_JUDGED
+    ctypedef struct fp_dns_verdict:
+        uint16_t detail
+        uint8_t reason
+    fp_dns_reading fp_dns_read(const fp_dns_plan *plan, uint16_t id, c_bool over_tcp, const uint8_t *data, size_t len,
+                               fp_dns_verdict *verdict)
+    int fp_target_udp(fp_target **target, const sockaddr *address, socklen_t address_len, fp_udp_plan *plan)
+    int fp_target_dns(fp_target **target, const sockaddr *address, socklen_t address_len, fp_dns_plan *plan)
+
 cdef extern from "fastprobe/trace.h" nogil:
     enum:
         FP_TRACE_EXPLAINED

@@ -13,4 +13,5 @@ cdef class Target:
     cdef fp_target *_target
     # Hand the C target over to its next owner. RuntimeError when it has been handed over before.
     cdef fp_target *take(self) except NULL
+    cdef int _made(self, int failed) except -1
     cdef int _by(self, Route route) except -1

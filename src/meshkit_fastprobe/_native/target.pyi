@@ -1,6 +1,8 @@
 from collections.abc import Mapping, Sequence
 from typing import final
 
+from meshkit_fastprobe._native.datagram import DnsPlan, UdpPlan
+
 @final
 class HttpPlan:
     """A request and what is expected of its answer, shared by any number of targets."""
@@ -39,6 +41,12 @@ class Target:
     @staticmethod
     def http(host: str, port: int, plan: HttpPlan, host_header: str, *, route: Route | None = None) -> Target:
         """The same, asked with the plan's request."""
+    @staticmethod
+    def udp(host: str, port: int, plan: UdpPlan, *, route: Route | None = None) -> Target:
+        """An IP address, sent the plan's datagram. ValueError for anything else."""
+    @staticmethod
+    def dns(host: str, port: int, plan: DnsPlan, *, route: Route | None = None) -> Target:
+        """An IP address, asked the plan's question. ValueError for anything else."""
     @staticmethod
     def unresolved(result: int, reason: int) -> Target:
         """Every run ends at once with this result (FAIL or ERROR) and reason."""

@@ -16,16 +16,20 @@ from meshkit_fastprobe._native.core cimport (
     fp_route_release,
     fp_route_spec,
     fp_target_bytes,
+    fp_target_dns,
     fp_target_free,
     fp_target_half_handshake,
     fp_target_http,
     fp_target_request,
     fp_target_route,
     fp_target_tcp,
+    fp_target_udp,
     fp_target_unresolved,
     sockaddr,
     socklen_t,
 )
+
+from meshkit_fastprobe._native.datagram cimport DnsPlan, UdpPlan
 
 cdef extern from "<netinet/in.h>" nogil:
     struct in_addr:
@@ -229,7 +233,7 @@ cdef class Target:
         self._target = NULL
 
     def __init__(self):
-        raise TypeError("make a target with Target.tcp, Target.http or Target.unresolved")
+        raise TypeError("make a target with Target.tcp, http, udp, dns or unresolved")
 
     def __dealloc__(self):
         fp_target_free(self._target)
@@ -240,6 +244,13 @@ cdef class Target:
             raise RuntimeError("this target was handed to an engine before: make a new one")
         self._target = NULL
         return taken
+
+    cdef int _made(self, int failed) except -1:
+        if failed == -ENOMEM:
+            raise MemoryError
+        if failed != 0:
+            raise ValueError("a unix socket takes no datagrams of ours")
+        return 0
 
     cdef int _by(self, Route route) except -1:
         if route is not None and fp_target_route(self._target, route._route) != 0:
@@ -273,6 +284,26 @@ cdef class Target:
             raise MemoryError
         if failed != 0:
             raise ValueError(f"{host_header!r} cannot be a Host header: 1 to 300 visible ASCII characters")
+        target._by(route)
+        return target
+
+    @staticmethod
+    def udp(str host, int port, UdpPlan plan not None, *, Route route=None) -> Target:
+        """An IP address, sent the plan's datagram."""
+        cdef any_address address
+        cdef socklen_t length = parse_address(host, port, &address)
+        cdef Target target = Target.__new__(Target)
+        target._made(fp_target_udp(&target._target, &address.generic, length, plan._plan))
+        target._by(route)
+        return target
+
+    @staticmethod
+    def dns(str host, int port, DnsPlan plan not None, *, Route route=None) -> Target:
+        """An IP address, asked the plan's question."""
+        cdef any_address address
+        cdef socklen_t length = parse_address(host, port, &address)
+        cdef Target target = Target.__new__(Target)
+        target._made(fp_target_dns(&target._target, &address.generic, length, plan._plan))
         target._by(route)
         return target
 

@@ -65,7 +65,7 @@ async def connect(address: Address, via: Via = ANY_WAY, *, half: bool = False) -
         sock = socket.socket(address.family, socket.SOCK_STREAM)
     except OSError as error:
         await trio.lowlevel.checkpoint()
-        return _refused(error.errno or 0, address)
+        return refused(error.errno or 0, address)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
@@ -85,7 +85,7 @@ async def connect(address: Address, via: Via = ANY_WAY, *, half: bool = False) -
             await trio.lowlevel.checkpoint()
         if error_number:
             sock.close()
-            return _refused(error_number, address)
+            return refused(error_number, address)
     except BaseException:
         sock.close()
         raise
@@ -97,7 +97,7 @@ def open_udp(address: Address, via: Via = ANY_WAY) -> socket.socket | Outcome:
     try:
         sock = socket.socket(address.family, socket.SOCK_DGRAM)
     except OSError as error:
-        return _refused(error.errno or 0, address)
+        return refused(error.errno or 0, address)
     sock.setblocking(False)
     try:
         refusal = _take(sock, via)
@@ -108,7 +108,7 @@ def open_udp(address: Address, via: Via = ANY_WAY) -> socket.socket | Outcome:
     if refusal is None and not error_number:
         return sock
     sock.close()
-    return refusal or _refused(error_number, address)
+    return refusal or refused(error_number, address)
 
 
 def _take(sock: socket.socket, via: Via) -> Outcome | None:
@@ -137,7 +137,7 @@ def _take(sock: socket.socket, via: Via) -> Outcome | None:
     return None
 
 
-def _refused(error_number: int, address: Address) -> Outcome:
+def refused(error_number: int, address: Address) -> Outcome:
     if error_number in OUR_LIMITS:
         raise OurLimit(OUR_LIMITS[error_number])
     inet = address.family in {socket.AF_INET, socket.AF_INET6}

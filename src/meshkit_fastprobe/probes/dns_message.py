@@ -95,7 +95,7 @@ def encode(message: Message) -> bytes:
     if message.question is not None:
         out += encode_name(message.question.name) + struct.pack("!2H", message.question.type, IN)
     for record in message.answers:
-        data = _encode_data(record)
+        data = encode_data(record.type, record.data)
         if len(data) > MAX_MESSAGE_BYTES:
             raise MessageError(f"the data of {record.name} has {len(data)} bytes")
         out += encode_name(record.name) + struct.pack("!2HIH", record.type, IN, record.ttl, len(data)) + data
@@ -253,26 +253,29 @@ def _decode_strings(data: bytes) -> str:
     return out.decode(errors="backslashreplace")
 
 
-def _encode_data(record: Record) -> bytes:
+def encode_data(kind: int, data: str) -> bytes:
+    """What a record of this type holds, as a message has it. MessageError for what is no such data."""
     try:
-        match record.type:
-            case 1 | 28:
-                return ipaddress.ip_address(record.data).packed
+        match kind:
+            case 1:
+                return ipaddress.IPv4Address(data).packed
+            case 28:
+                return ipaddress.IPv6Address(data).packed
             case 2 | 5 | 12:
-                return encode_name(record.data)
+                return encode_name(data)
             case 15:
-                preference, name = record.data.split(" ", 1)
+                preference, name = data.split(None, 1)
                 return struct.pack("!H", int(preference)) + encode_name(name)
             case 33:
-                priority, weight, port, name = record.data.split(" ", 3)
+                priority, weight, port, name = data.split(None, 3)
                 return struct.pack("!3H", int(priority), int(weight), int(port)) + encode_name(name)
             case 16:
-                text = record.data.encode()
+                text = data.encode()
                 return b"".join(bytes((len(text[i : i + 255]),)) + text[i : i + 255] for i in range(0, len(text) or 1, 255))
             case _:
-                return bytes.fromhex(record.data)
+                return bytes.fromhex(data)
     except (ValueError, struct.error) as error:
-        raise MessageError(f"{record.data!r} is not data of type {record.type}: {error}") from None
+        raise MessageError(f"{data!r} is not data of type {kind}: {error}") from None
 
 
 def _unpack(form: str, data: bytes, at: int) -> tuple[int, ...]:

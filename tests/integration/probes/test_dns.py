@@ -1,4 +1,4 @@
-"""The DNS probe against a name server on loopback that misbehaves in every way a datagram can."""
+"""The DNS probe, on both lanes, against a name server on loopback that misbehaves in every way a datagram can."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from meshkit_fastprobe.model import Outcome, Reason, Result
+from meshkit_fastprobe import Diagnostics, Settings
+from meshkit_fastprobe.aggregation.snapshot import ProbeView
+from meshkit_fastprobe.model import Reason, Result
 from meshkit_fastprobe.probes.dns import DnsExpect, DnsProbe
 from meshkit_fastprobe.probes.dns_message import TRUNCATED, TYPES, Message, Question, Record, decode, encode, query, reply
 
 pytestmark = pytest.mark.integration
+
+lanes = pytest.mark.parametrize("native_lane", [True, False], ids=["native", "task"])
 
 ADDRESS = Record("example.org", TYPES["A"], 60, "192.0.2.1")
 Answer = Callable[[Message, bytes], list[bytes]]
@@ -31,21 +35,24 @@ async def name_server(over_udp: Answer, over_tcp: Answer | None = None) -> Async
             nursery.cancel_scope.cancel()
 
 
-async def test_an_answer_passes_with_the_time_it_took() -> None:
+@lanes
+async def test_an_answer_passes_with_the_time_it_took(native_lane: bool) -> None:
     async with name_server(lambda asked, _: [encode(reply(asked, (ADDRESS,)))]) as server:
-        outcome = await _check(DnsProbe(server, "example.org"))
+        outcome = await _check(DnsProbe(server, "example.org"), native_lane)
     assert outcome.result is Result.OK
     assert outcome.latency_s is not None
     assert 0 < outcome.latency_s < 5
 
 
-async def test_an_unexpected_address_fails() -> None:
+@lanes
+async def test_an_unexpected_address_fails(native_lane: bool) -> None:
     async with name_server(lambda asked, _: [encode(reply(asked, (ADDRESS,)))]) as server:
-        outcome = await _check(DnsProbe(server, "example.org", expect=DnsExpect(answers=("192.0.2.2",))))
+        outcome = await _check(DnsProbe(server, "example.org", expect=DnsExpect(answers=("192.0.2.2",))), native_lane)
     assert outcome.reason is Reason.DNS_MISMATCH
 
 
-async def test_replies_to_other_questions_are_passed_over() -> None:
+@lanes
+async def test_replies_to_other_questions_are_passed_over(native_lane: bool) -> None:
     def answer(asked: Message, question: bytes) -> list[bytes]:
         other = query(asked.id, Question("example.com", TYPES["A"]))
         return [
@@ -58,22 +65,24 @@ async def test_replies_to_other_questions_are_passed_over() -> None:
         ]
 
     async with name_server(answer) as server:
-        assert (await _check(DnsProbe(server, "example.org"))).result is Result.OK
+        assert (await _check(DnsProbe(server, "example.org"), native_lane)).result is Result.OK
 
 
-async def test_a_malformed_reply_fails() -> None:
+@lanes
+async def test_a_malformed_reply_fails(native_lane: bool) -> None:
     async with name_server(lambda _, question: [question[:2] + b"\x80\0\0\1\0\1\0\0\0\0\xff"]) as server:
-        assert (await _check(DnsProbe(server, "example.org"))).reason is Reason.DNS_PROTOCOL
+        assert (await _check(DnsProbe(server, "example.org"), native_lane)).reason is Reason.DNS_PROTOCOL
 
 
-async def test_silence_lasts_until_the_lane_ends_it() -> None:
+@lanes
+async def test_silence_is_a_timeout(native_lane: bool) -> None:
     async with name_server(lambda _asked, _: []) as server:
-        with trio.move_on_after(0.05) as scope:
-            await DnsProbe(server, "example.org").check()
-    assert scope.cancelled_caught
+        seen = await _check(DnsProbe(server, "example.org"), native_lane, limit="50ms")
+    assert (seen.result, seen.reason) == (Result.TIMEOUT, Reason.DNS_TIMEOUT)
 
 
-async def test_a_reply_that_was_cut_short_is_fetched_over_tcp() -> None:
+@lanes
+async def test_a_reply_that_was_cut_short_is_fetched_over_tcp(native_lane: bool) -> None:
     def cut(asked: Message, _: bytes) -> list[bytes]:
         return [encode(reply(asked, (ADDRESS, ADDRESS), flags=TRUNCATED))[:-9]]
 
@@ -82,7 +91,7 @@ async def test_a_reply_that_was_cut_short_is_fetched_over_tcp() -> None:
         return [len(answer).to_bytes(2)[:1], len(answer).to_bytes(2)[1:], answer[:5], answer[5:]]
 
     async with name_server(cut, whole) as server:
-        assert (await _check(DnsProbe(server, "example.org"))).result is Result.OK
+        assert (await _check(DnsProbe(server, "example.org"), native_lane)).result is Result.OK
 
 
 @pytest.mark.parametrize(
@@ -96,24 +105,27 @@ async def test_a_reply_that_was_cut_short_is_fetched_over_tcp() -> None:
     ],
     ids=["nothing", "half", "garbage", "cut again", "another reply"],
 )
-async def test_a_bad_reply_over_tcp_fails(over_tcp: Answer, reason: Reason) -> None:
+@lanes
+async def test_a_bad_reply_over_tcp_fails(over_tcp: Answer, reason: Reason, native_lane: bool) -> None:
     async with name_server(lambda asked, _: [encode(reply(asked, flags=TRUNCATED))], over_tcp) as server:
-        assert (await _check(DnsProbe(server, "example.org"))).reason is reason
+        assert (await _check(DnsProbe(server, "example.org"), native_lane)).reason is reason
 
 
-async def test_a_port_where_nobody_listens_raises_what_the_lane_understands() -> None:
+@lanes
+async def test_a_port_where_nobody_listens_refuses(native_lane: bool) -> None:
     with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as sock:
         await sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    with pytest.raises(ConnectionRefusedError):
-        await DnsProbe(f"127.0.0.1:{port}", "example.org").check()
+    seen = await _check(DnsProbe(f"127.0.0.1:{port}", "example.org"), native_lane)
+    assert (seen.result, seen.reason) == (Result.FAIL, Reason.CONNECT_REFUSED)
 
 
-async def _check(probe: DnsProbe) -> Outcome:
-    with trio.fail_after(10):
-        outcome = await probe.check()
-    assert outcome is not None
-    return outcome
+async def _check(probe: DnsProbe, native_lane: bool, limit: str = "5s") -> ProbeView:
+    diag = Diagnostics(Settings(host="test", max_probes=8, native_lane=native_lane))
+    diag.add(probe, name="it", interval="1h", initial_delay="1h", timeout=limit)
+    async with diag:
+        with trio.fail_after(30):
+            return await diag.run_once("it")
 
 
 def _framed(message: Message) -> bytes:

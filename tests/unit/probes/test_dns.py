@@ -8,28 +8,42 @@ import msgspec
 import pytest
 
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import Outcome, Reason, Result
-from meshkit_fastprobe.probes.dns import DnsExpect, DnsProbe, RecordType, judge, matches
-from meshkit_fastprobe.probes.dns_message import TYPES, Message, Question, Record, query, reply
+from meshkit_fastprobe.model import Reason
+from meshkit_fastprobe.probes.dns import ANY_ANSWER, DnsExpect, DnsProbe, RecordType, plan_of
+from meshkit_fastprobe.probes.dns_message import TRUNCATED, TYPES, Message, Question, Record, encode, query, reply
 
 ASKED = query(7, Question("example.org", TYPES["A"]))
+STRAY, CUT, JUDGED = 0, 1, 2
 
 
-def _answer(*data: str, query_type: str = "A", rcode: str = "NOERROR") -> Message:
-    return reply(ASKED, tuple(Record("example.org", TYPES[query_type], 60, text) for text in data), rcode=rcode)
+def _answer(*data: str, query_type: str = "A", rcode: str = "NOERROR", ttl: int = 60) -> Message:
+    return reply(ASKED, tuple(Record("example.org", TYPES[query_type], ttl, text) for text in data), rcode=rcode)
+
+
+def _read(answer: Message, query_type: RecordType = "A", expect: DnsExpect = ANY_ANSWER) -> tuple[int, Reason, int]:
+    """What the plan of such a probe makes of this answer to the question it has asked."""
+    if answer.question == ASKED.question:
+        answer = msgspec.structs.replace(answer, question=Question("example.org", TYPES[query_type]))
+    reading, reason, detail = plan_of("example.org", query_type, expect).read(7, encode(answer))
+    return reading, Reason(reason), detail
+
+
+def _reason(answer: Message, query_type: RecordType = "A", expect: DnsExpect = ANY_ANSWER) -> Reason:
+    reading, reason, _ = _read(answer, query_type, expect)
+    assert reading == JUDGED
+    return reason
 
 
 def test_an_answer_passes() -> None:
-    assert judge(_answer("192.0.2.1"), "A", DnsExpect()) == Outcome()
+    assert _reason(_answer("192.0.2.1")) is Reason.NONE
 
 
 def test_no_answer_of_the_type_fails() -> None:
-    outcome = judge(_answer("other.example.org", query_type="CNAME"), "A", DnsExpect())
-    assert (outcome.result, outcome.reason) == (Result.FAIL, Reason.DNS_MISMATCH)
+    assert _reason(_answer("other.example.org", query_type="CNAME")) is Reason.DNS_MISMATCH
 
 
 def test_no_answer_passes_where_none_is_needed() -> None:
-    assert judge(_answer(), "A", DnsExpect(min_answers=0)) == Outcome()
+    assert _reason(_answer(), expect=DnsExpect(min_answers=0)) is Reason.NONE
 
 
 @pytest.mark.parametrize(
@@ -37,15 +51,19 @@ def test_no_answer_passes_where_none_is_needed() -> None:
     [("NXDOMAIN", Reason.DNS_NXDOMAIN, 3), ("SERVFAIL", Reason.DNS_FAILURE, 2), ("REFUSED", Reason.DNS_FAILURE, 5)],
 )
 def test_another_response_code_fails_with_it(rcode: str, reason: Reason, detail: int) -> None:
-    outcome = judge(_answer(rcode=rcode), "A", DnsExpect())
-    assert (outcome.result, outcome.reason, outcome.detail) == (Result.FAIL, reason, detail)
-    assert rcode in outcome.message
+    assert _read(_answer(rcode=rcode)) == (JUDGED, reason, detail)
 
 
 def test_an_expected_failure_passes_and_a_success_in_its_place_fails() -> None:
     gone = DnsExpect(rcode="NXDOMAIN")
-    assert judge(_answer(rcode="NXDOMAIN"), "A", gone) == Outcome()
-    assert judge(_answer("192.0.2.1"), "A", gone).reason is Reason.DNS_MISMATCH
+    assert _reason(_answer(rcode="NXDOMAIN"), expect=gone) is Reason.NONE
+    assert _reason(_answer("192.0.2.1"), expect=gone) is Reason.DNS_MISMATCH
+
+
+def test_records_that_live_too_short_fail_with_the_shortest_time() -> None:
+    lasting = DnsExpect(min_ttl="1m")
+    assert _reason(_answer("192.0.2.1", ttl=60), expect=lasting) is Reason.NONE
+    assert _read(_answer("192.0.2.1", "192.0.2.2", ttl=59), expect=lasting) == (JUDGED, Reason.DNS_TTL, 59)
 
 
 @pytest.mark.parametrize(
@@ -61,22 +79,30 @@ def test_an_expected_failure_passes_and_a_success_in_its_place_fails() -> None:
 )
 def test_an_expected_record_is_found_whatever_its_spelling(query_type: RecordType, wanted: str, answered: str) -> None:
     expect = DnsExpect(answers=(wanted,))
-    assert judge(_answer(answered, query_type=query_type), query_type, expect) == Outcome()
-    assert judge(_answer(_other(query_type), query_type=query_type), query_type, expect).reason is Reason.DNS_MISMATCH
+    assert _reason(_answer(answered, query_type=query_type), query_type, expect) is Reason.NONE
+    assert _reason(_answer(_other(query_type), query_type=query_type), query_type, expect) is Reason.DNS_MISMATCH
 
 
-def test_a_reply_to_something_else_does_not_match() -> None:
-    assert matches(ASKED, _answer())
-    assert matches(ASKED, msgspec.structs.replace(_answer(), question=Question("EXAMPLE.org", 1)))
-    assert not matches(ASKED, ASKED)
-    assert not matches(ASKED, msgspec.structs.replace(_answer(), id=8))
-    assert not matches(ASKED, msgspec.structs.replace(_answer(), question=Question("example.com", 1)))
-    assert not matches(ASKED, msgspec.structs.replace(_answer(), question=Question("example.org", 28)))
+def test_a_reply_to_something_else_is_a_stray() -> None:
+    assert _read(msgspec.structs.replace(_answer("192.0.2.1"), question=Question("EXAMPLE.org", 1)))[0] == JUDGED
+    assert _read(ASKED)[0] == STRAY
+    assert _read(msgspec.structs.replace(_answer(), id=8))[0] == STRAY
+    assert _read(msgspec.structs.replace(_answer(), question=Question("example.com", 1)))[0] == STRAY
+    assert _read(msgspec.structs.replace(_answer(), question=Question("example.org", 28)))[0] == STRAY
 
 
-def test_a_reply_without_the_question_matches_only_when_it_is_an_error() -> None:
-    assert matches(ASKED, msgspec.structs.replace(_answer(rcode="FORMERR"), question=None))
-    assert not matches(ASKED, msgspec.structs.replace(_answer(), question=None))
+def test_a_reply_without_the_question_counts_only_when_it_is_an_error() -> None:
+    assert _read(msgspec.structs.replace(_answer(rcode="FORMERR"), question=None))[:2] == (JUDGED, Reason.DNS_FAILURE)
+    assert _read(msgspec.structs.replace(_answer(), question=None))[0] == STRAY
+
+
+def test_a_reply_that_was_cut_short_is_asked_for_again() -> None:
+    cut = encode(reply(ASKED, (Record("example.org", 1, 60, "192.0.2.1"),), flags=TRUNCATED))
+    assert plan_of("example.org", "A", ANY_ANSWER).read(7, cut[:-3]) == (CUT, 0, 0)
+
+
+def test_probes_that_ask_the_same_share_a_plan() -> None:
+    assert plan_of("example.org", "A", DnsExpect()) is plan_of("example.org", "A", DnsExpect())
 
 
 @pytest.mark.parametrize("target", ["10.0.0.1:5353", "10.0.0.1", "[::1]", "[::1]:53", "ns1.example.org"])
@@ -110,6 +136,8 @@ def test_what_cannot_be_asked_is_refused(refused: dict[str, Any], where: str, wo
         ({"rcode": "NXDOMAIN", "answers": ("192.0.2.1",)}, "DnsExpect.answers"),
         ({"answers": ("192.0.2.1",) * 33}, "DnsExpect.answers"),
         ({"min_answers": -1}, "DnsExpect.min_answers"),
+        ({"min_ttl": "8d"}, "DnsExpect.min_ttl"),
+        ({"min_ttl": "soon"}, "DnsExpect.min_ttl"),
     ],
 )
 def test_expectations_that_cannot_be_met_are_refused(refused: dict[str, Any], where: str) -> None:
