@@ -69,9 +69,4 @@ class Accesses:
             "principal": "nobody" if principal is None else principal.subject,
             "peer": PEER.get().address,
         }
-        log.log(
-            level,
-            "%(principal)s at %(peer)s: %(method)s %(path)r -> %(status)d in %(seconds).3f s (HTTP/%(protocol)s)",
-            told,
-            extra=told,
-        )
+        log.log(level, _LINE, told, extra=told)
