@@ -44,7 +44,6 @@ if TYPE_CHECKING:
         Weekly,
     )
     from meshkit_fastprobe.probes.dns import DnsProbe
-    from meshkit_fastprobe.probes.udp import UdpProbe
     from meshkit_fastprobe.probes.exec import ExecProbe
     from meshkit_fastprobe.probes.grpc import GrpcProbe
     from meshkit_fastprobe.probes.http import HttpProbe
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.tcp import TcpProbe
     from meshkit_fastprobe.probes.tls import TlsProbe
     from meshkit_fastprobe.probes.tls_settings import Tls
+    from meshkit_fastprobe.probes.udp import UdpProbe
     from meshkit_fastprobe.probes.via import Via
     from meshkit_fastprobe.probes.watch import WatchProbe
     from meshkit_fastprobe.runtime import Diagnostics, load_config
@@ -122,7 +122,6 @@ __all__ = [
     "ConfigError",
     "Diagnostics",
     "DnsProbe",
-    "UdpProbe",
     "DuplicateNameError",
     "ExecProbe",
     "Explanation",
@@ -158,6 +157,7 @@ __all__ = [
     "TlsProbe",
     "Totals",
     "Transition",
+    "UdpProbe",
     "UnknownProbeError",
     "Via",
     "WatchProbe",

@@ -29,10 +29,8 @@ class DnsPlan:
     def __new__(
         cls, *, name: bytes, record_type: int, rcode: int, min_answers: int, min_ttl_s: int, answers: Sequence[bytes]
     ) -> DnsPlan:
-        """name and answers as on the wire; of TXT, parts of the text. ValueError for what cannot be."""
+        """Name and answers as on the wire; of TXT, parts of the text. ValueError for what cannot be."""
     def query(self, message_id: int) -> bytes:
         """The question as a datagram."""
-    def read(
-        self, message_id: int, data: bytes | bytearray | memoryview, *, over_tcp: bool = False
-    ) -> tuple[int, int, int]:
+    def read(self, message_id: int, data: bytes | bytearray | memoryview, *, over_tcp: bool = False) -> tuple[int, int, int]:
         """(0, 0, 0) for a stray, (1, 0, 0) for one that was cut short, (2, reason, detail) for an answer that was judged."""

@@ -14,10 +14,9 @@ from meshkit_fastprobe.config.durations import DURATION_PATTERN, parse_duration
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Reason, Result
-from meshkit_fastprobe.probes import dns_message
 from meshkit_fastprobe.probes.base import Endpoint, PortableProbe
-from meshkit_fastprobe.probes.dns_message import RCODES, TYPES, MessageError, Question
 from meshkit_fastprobe.probes.dns_on_trio import DnsTarget
+from meshkit_fastprobe.probes.dns_wire import RCODES, TYPES, NotDnsError, encode_data, encode_name
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.targets import split_host_port
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
@@ -41,10 +40,10 @@ Rcode = Literal["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED
 
 
 class DnsExpect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """What makes an answer good: its response code, how many records of the type there are at least, how long they all live at
-    least, and which are among them.
+    """What makes an answer good.
 
-    A record is written as in a zone file ("10 mail.example.org"); for TXT a part of its text is enough.
+    Its response code, how many records of the type there are at least, how long they all live at least, and which are among
+    them. A record is written as in a zone file ("10 mail.example.org"); for TXT a part of its text is enough.
     """
 
     rcode: Rcode = "NOERROR"
@@ -89,7 +88,7 @@ class DnsProbe(msgspec.Struct, frozen=True, gc=False):
             raise ConfigError(
                 "DnsProbe.query_type", f"{shown(self.query_type)} is no type this probe knows", f"known: {', '.join(TYPES)}"
             )
-        _question(self.query_name, self.query_type)
+        _name(self.query_name)
         for answer in self.expect.answers:
             _wire(self.query_type, answer)
 
@@ -113,10 +112,9 @@ class DnsProbe(msgspec.Struct, frozen=True, gc=False):
 @lru_cache(maxsize=1024)
 def plan_of(name: str, query_type: RecordType, expect: DnsExpect) -> DnsPlan:
     """One for all targets that are asked the same."""
-    question = _question(name, query_type)
     return DnsPlan(
-        name=dns_message.encode_name(question.name),
-        record_type=question.type,
+        name=_name(name),
+        record_type=TYPES[query_type],
         rcode=RCODES[expect.rcode],
         min_answers=expect.min_answers,
         min_ttl_s=round(parse_duration("DnsExpect.min_ttl", expect.min_ttl)),
@@ -129,15 +127,13 @@ def _server(target: str) -> tuple[str, int]:
     return split_host_port("DnsProbe.target", f"{target}:{PORT}" if without_port else target)
 
 
-def _question(name: str, query_type: RecordType) -> Question:
+def _name(name: str) -> bytes:
     if not name:
         raise ConfigError("DnsProbe.query_name", "an empty name", 'write example.org, or "." for the root')
     try:
-        ascii_name = name if name.isascii() else name.encode("idna").decode()
-        dns_message.encode_name(ascii_name)
-    except (MessageError, UnicodeError) as error:
+        return encode_name(name if name.isascii() else name.encode("idna").decode())
+    except (NotDnsError, UnicodeError) as error:
         raise ConfigError("DnsProbe.query_name", f"{shown(name)} is not a domain name: {error}", "write example.org") from None
-    return Question(ascii_name, TYPES[query_type])
 
 
 def _wire(query_type: RecordType, answer: str) -> bytes:
@@ -145,8 +141,8 @@ def _wire(query_type: RecordType, answer: str) -> bytes:
     if query_type == "TXT":
         return answer.encode()
     try:
-        return dns_message.encode_data(TYPES[query_type], answer)
-    except MessageError as error:
+        return encode_data(TYPES[query_type], answer)
+    except NotDnsError as error:
         raise ConfigError(
             "DnsProbe.expect.answers", f"{shown(answer)} is not data of type {query_type}: {error}", _FORMS[query_type]
         ) from None

@@ -59,7 +59,9 @@ class UdpProbe(msgspec.Struct, frozen=True, gc=False):
         size = len(octets("UdpProbe.send", self.send))
         if size > MAX_UDP_PAYLOAD:
             raise ConfigError(
-                "UdpProbe.send", f"{size} bytes; the bound is {MAX_UDP_PAYLOAD}", "send less: a longer datagram is cut in pieces"
+                "UdpProbe.send",
+                f"{size} bytes; the bound is {MAX_UDP_PAYLOAD}",
+                "send less: a longer datagram is cut in pieces",
             )
         if not 0 <= self.max_reply_bytes <= MAX_UDP_REPLY:
             raise ConfigError(

@@ -12,7 +12,6 @@ from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.dialing import UNREACHABLE, Address, open_udp, refused
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
-
 MAX_DATAGRAM: Final = 65_535
 
 

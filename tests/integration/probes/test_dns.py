@@ -12,7 +12,8 @@ from meshkit_fastprobe import Diagnostics, Settings
 from meshkit_fastprobe.aggregation.snapshot import ProbeView
 from meshkit_fastprobe.model import Reason, Result
 from meshkit_fastprobe.probes.dns import DnsExpect, DnsProbe
-from meshkit_fastprobe.probes.dns_message import TRUNCATED, TYPES, Message, Question, Record, decode, encode, query, reply
+from meshkit_fastprobe.probes.dns_wire import TYPES
+from tests.dns_message import TRUNCATED, Message, Question, Record, decode, encode, query, reply
 
 pytestmark = pytest.mark.integration
 

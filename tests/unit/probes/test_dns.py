@@ -10,7 +10,8 @@ import pytest
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Reason
 from meshkit_fastprobe.probes.dns import ANY_ANSWER, DnsExpect, DnsProbe, RecordType, plan_of
-from meshkit_fastprobe.probes.dns_message import TRUNCATED, TYPES, Message, Question, Record, encode, query, reply
+from meshkit_fastprobe.probes.dns_wire import TYPES
+from tests.dns_message import TRUNCATED, Message, Question, Record, encode, query, reply
 
 ASKED = query(7, Question("example.org", TYPES["A"]))
 STRAY, CUT, JUDGED = 0, 1, 2

@@ -1,7 +1,6 @@
-r"""DNS messages (RFC 1035) as values and as bytes. Pure: no sockets, no clock.
+"""DNS messages as values and as bytes: name servers of tests answer with it, and the reader in C is held against it.
 
-Only the question and the answers are looked at. A name is text without its last dot, "." for the root; what does not print
-in a label is written \DDD, and a dot in it \., as zone files do.
+Written for reading, from RFC 1035, apart from the reader in C; only the question and the answers are looked at.
 """
 
 from __future__ import annotations
@@ -13,13 +12,9 @@ from typing import Final
 
 import msgspec
 
-TYPES: Final = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33}
-RCODES: Final = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}
-RCODE_NAMES: Final = {number: name for name, number in RCODES.items()}
+from meshkit_fastprobe.probes.dns_wire import MAX_LABEL_BYTES, MAX_NAME_BYTES, RCODES, TYPES, encode_data, encode_name
 
 IN: Final = 1
-MAX_NAME_BYTES: Final = 255
-MAX_LABEL_BYTES: Final = 63
 MAX_LABELS: Final = 127
 MAX_MESSAGE_BYTES: Final = 65_535
 HEADER_BYTES: Final = 12
@@ -30,8 +25,6 @@ RECURSION_DESIRED: Final = 0x0100
 _POINTER: Final = 0xC0
 
 _plain = re.compile(rb"[A-Za-z0-9_*-]+")
-_label = re.compile(r"(?:\\[0-9]{3}|\\[^0-9]|[^\\.])+")
-_part = re.compile(r"\\([0-9]{3})|\\(.)|(.)", re.DOTALL)
 
 
 class MessageError(ValueError):
@@ -41,10 +34,11 @@ class MessageError(ValueError):
 class Question(msgspec.Struct, frozen=True, gc=False):
     name: str
     type: int
+    group: int = IN  # RFC 1035 calls it the class
 
     def asks(self, other: Question) -> bool:
         """Whether the other is the same question: names in DNS have no case."""
-        return self.type == other.type and self.name.lower() == other.name.lower()
+        return (self.name.lower(), self.type, self.group) == (other.name.lower(), other.type, other.group)
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -93,7 +87,7 @@ def encode(message: Message) -> bytes:
         struct.pack("!6H", message.id, message.flags, 0 if message.question is None else 1, len(message.answers), 0, 0)
     )
     if message.question is not None:
-        out += encode_name(message.question.name) + struct.pack("!2H", message.question.type, IN)
+        out += encode_name(message.question.name) + struct.pack("!2H", message.question.type, message.question.group)
     for record in message.answers:
         data = encode_data(record.type, record.data)
         if len(data) > MAX_MESSAGE_BYTES:
@@ -114,57 +108,23 @@ def decode(data: bytes) -> Message:
     at = HEADER_BYTES
     question = None
     if questions:
-        name, at = _decode_name(data, at)
-        kind, _ = _unpack("!2H", data, at)
-        question = Question(name, kind)
-        at += 4
+        question, at = decode_question(data)
+    return Message(message_id, flags, question, decode_records(data, at, answers))
+
+
+def decode_question(data: bytes) -> tuple[Question, int]:
+    """The question behind the header, and where it ends."""
+    name, at = _decode_name(data, HEADER_BYTES)
+    kind, group = _unpack("!2H", data, at)
+    return Question(name, kind, group), at + 4
+
+
+def decode_records(data: bytes, at: int, number: int) -> tuple[Record, ...]:
     records: list[Record] = []
-    for _ in range(answers):
+    for _ in range(number):
         record, at = _decode_record(data, at)
         records.append(record)
-    return Message(message_id, flags, question, tuple(records))
-
-
-def encode_name(name: str) -> bytes:
-    """A name as length-prefixed labels."""
-    out = bytearray()
-    for label in split_name(name):
-        out += bytes((len(label),)) + label
-    out.append(0)
-    if len(out) > MAX_NAME_BYTES:
-        raise MessageError(f"a name of {len(out)} bytes; the bound is {MAX_NAME_BYTES}")
-    return bytes(out)
-
-
-def split_name(name: str) -> list[bytes]:
-    """The labels of a name; a dot at its end changes nothing."""
-    if name in {"", "."}:
-        return []
-    labels: list[bytes] = []
-    at = 0
-    while at < len(name):
-        match = _label.match(name, at)
-        if match is None:
-            raise MessageError(f"an empty label in {name!r}")
-        labels.append(_unescape(match[0]))
-        at = match.end()
-        if at < len(name) and name[at] != ".":
-            raise MessageError(f"an unfinished escape in {name!r}")
-        at += 1
-    return labels
-
-
-def _unescape(label: str) -> bytes:
-    try:
-        out = b"".join(
-            bytes((int(number),)) if number else (escaped or character).encode("ascii")
-            for number, escaped, character in _part.findall(label)
-        )
-    except ValueError:
-        raise MessageError(f"{label!r} is not a label: bytes above 127 are written \\DDD") from None
-    if len(out) > MAX_LABEL_BYTES:
-        raise MessageError(f"a label of {len(out)} bytes; the bound is {MAX_LABEL_BYTES}")
-    return out
+    return tuple(records)
 
 
 def _escape(label: bytes) -> str:
@@ -251,31 +211,6 @@ def _decode_strings(data: bytes) -> str:
         out += data[at + 1 : at + 1 + length]
         at += 1 + length
     return out.decode(errors="backslashreplace")
-
-
-def encode_data(kind: int, data: str) -> bytes:
-    """What a record of this type holds, as a message has it. MessageError for what is no such data."""
-    try:
-        match kind:
-            case 1:
-                return ipaddress.IPv4Address(data).packed
-            case 28:
-                return ipaddress.IPv6Address(data).packed
-            case 2 | 5 | 12:
-                return encode_name(data)
-            case 15:
-                preference, name = data.split(None, 1)
-                return struct.pack("!H", int(preference)) + encode_name(name)
-            case 33:
-                priority, weight, port, name = data.split(None, 3)
-                return struct.pack("!3H", int(priority), int(weight), int(port)) + encode_name(name)
-            case 16:
-                text = data.encode()
-                return b"".join(bytes((len(text[i : i + 255]),)) + text[i : i + 255] for i in range(0, len(text) or 1, 255))
-            case _:
-                return bytes.fromhex(data)
-    except (ValueError, struct.error) as error:
-        raise MessageError(f"{data!r} is not data of type {kind}: {error}") from None
 
 
 def _unpack(form: str, data: bytes, at: int) -> tuple[int, ...]:
