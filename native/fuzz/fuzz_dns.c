@@ -18,10 +18,18 @@ typedef struct asked {
 } asked;
 
 static const asked PLANS[] = {
-    {1, 0, {NULL, 0}},   {1, 0, TEXT("\xc0\0\2\1")},     {28, 0, {NULL, 0}},
-    {16, 0, {NULL, 0}},  {16, 0, TEXT("v=spf1 -all")},   {33, 0, TEXT("\0\1\0\2\1\xbb\1a\7example\3org\0")},
-    {15, 0, {NULL, 0}},  {15, 0, TEXT("\0\12\4mail\0")}, {2, 0, TEXT("\2ns\7example\3org\0")},
-    {12, 0, {NULL, 0}},  {5, 0, {NULL, 0}},              {1, 3, {NULL, 0}},
+    {1, 0, {NULL, 0}},
+    {1, 0, TEXT("\xc0\0\2\1")},
+    {28, 0, {NULL, 0}},
+    {16, 0, {NULL, 0}},
+    {16, 0, TEXT("v=spf1 -all")},
+    {33, 0, TEXT("\0\1\0\2\1\xbb\1a\7example\3org\0")},
+    {15, 0, {NULL, 0}},
+    {15, 0, TEXT("\0\12\4mail\0")},
+    {2, 0, TEXT("\2ns\7example\3org\0")},
+    {12, 0, {NULL, 0}},
+    {5, 0, {NULL, 0}},
+    {1, 3, {NULL, 0}},
 };
 #define N_PLANS (sizeof PLANS / sizeof *PLANS)
 
