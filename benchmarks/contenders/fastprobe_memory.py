@@ -19,11 +19,20 @@ def run(workload: dict[str, Any]) -> dict[str, Any]:
     return trio.run(_run, workload)
 
 
+def _settings(workload: dict[str, Any]) -> fp.Settings:
+    return fp.Settings(
+        host="bench",
+        max_probes=workload["targets"],
+        first_run_window_s=INTERVAL_S,
+        compact_histograms=workload.get("compact", False),
+    )
+
+
 async def _run(workload: dict[str, Any]) -> dict[str, Any]:
     n = workload["targets"]
     fp.TcpProbe("127.0.0.1:1")  # what the first probe imports belongs to no probe
     empty_bytes = rss_bytes()
-    diag = fp.Diagnostics(fp.Settings(host="bench", max_probes=n, first_run_window_s=INTERVAL_S))
+    diag = fp.Diagnostics(_settings(workload))
     diag.add_many((fp.TcpProbe(f"{address}:5432") for address in addresses(workload)), interval=INTERVAL_S, timeout=1.0)
     _answer(diag, n, workload["seed"])
     async with diag:

@@ -10,12 +10,14 @@ SCENARIO = Scenario(
         "10k": {"targets": 10_000, "seconds": 2.0},
         "100k": {"targets": 100_000, "seconds": 2.0},
         "1M": {"targets": 1_000_000, "seconds": 4.0},
+        "1M compact": {"targets": 1_000_000, "seconds": 4.0, "compact": True},
     },
-    without={"1M": ("trio_parked_tasks",)},
+    without={"1M": ("trio_parked_tasks",), "1M compact": ("trio_parked_tasks",)},
     metrics={"bytes_per_probe": Metric("memory", "bytes a probe"), "mib": Metric("in all", "MiB", more_is_better=None)},
     reach=(
         Reach("memory per native probe, Python objects included", "100k", "bytes_per_probe", 1536),
         Reach("memory per native probe at a million", "1M", "bytes_per_probe", 1280),
+        Reach("with compact histograms, four an octave", "1M compact", "bytes_per_probe", 819),
     ),
     repeats=3,
     notes="""\

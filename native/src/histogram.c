@@ -10,7 +10,8 @@ static const double ROOTS[HIST_PER_OCTAVE] = {
     0x1.0000000000000p+0, 0x1.172b83c7d517bp+0, 0x1.306fe0a31b715p+0, 0x1.4bfdad5362a27p+0,
     0x1.6a09e667f3bcdp+0, 0x1.8ace5422aa0dbp+0, 0x1.ae89f995ad3adp+0, 0x1.d5818dcfba487p+0,
 };
-#define HALF_BUCKET 0x1.ea4afa2a490dap-1 /* 2^(-1/16): from an upper bound to the geometric middle */
+/* From an upper bound to the geometric middle: 2^(-1/16), and 2^(-1/8) where a bucket holds two. */
+static const double TO_MIDDLE[] = {0x1.ea4afa2a490dap-1, 0x1.d5818dcfba487p-1};
 
 uint32_t fp_hist_bucket(fp_ns latency_ns) {
     return hist_bucket_of(hist_latency(latency_ns));
@@ -73,7 +74,7 @@ static uint64_t rank_of(double q, uint64_t count) {
     return rank < count ? rank : count;
 }
 
-void fp_hist_quantiles(const uint64_t *rows, uint32_t n_rows, const double *q, uint32_t n_q, double *out_s) {
+void fp_hist_quantiles(const uint64_t *rows, uint32_t n_rows, bool compact, const double *q, uint32_t n_q, double *out_s) {
     uint64_t octaves[OCTAVES];
     for (uint32_t r = 0; r < n_rows; r++) {
         const uint64_t *row = rows + (size_t)r * FP_HIST_BUCKETS;
@@ -86,7 +87,7 @@ void fp_hist_quantiles(const uint64_t *rows, uint32_t n_rows, const double *q, u
                 continue;
             }
             const uint32_t bucket = bucket_of_rank(row, octaves, rank_of(q[k], count));
-            *out = bucket == FP_HIST_OVERFLOW ? INFINITY : bound_s(bucket) * HALF_BUCKET;
+            *out = bucket == FP_HIST_OVERFLOW ? INFINITY : bound_s(bucket) * TO_MIDDLE[compact];
         }
     }
 }

@@ -27,4 +27,9 @@ static inline void hist_row_add(uint64_t *restrict sums, const fp_hist_count *re
     for (uint32_t b = span.first; b <= span.last; b++) sums[b] += row[b];
 }
 
+/* A compact row, its overflow apart. */
+static inline void hist_compact_row_add(uint64_t *restrict sums, const fp_hist_count *restrict row, hist_span span) {
+    for (uint32_t place = span.first; place <= span.last; place++) sums[(size_t)2 * place] += row[place];
+}
+
 #endif

@@ -16,7 +16,7 @@ typedef struct place {
     fp_row *row; /* NULL: there is no such slot */
     fp_hist_count *histogram;
     double latency_ns;
-    uint32_t bucket;
+    uint32_t counter; /* of the histogram */
 } place;
 
 /* What a batch adds to the totals, kept close until its end. */
@@ -49,10 +49,11 @@ static inline place find(const fp_table *table, const fp_record *record) {
         .row = row,
         .histogram = histogram_of(table, record->slot),
         .latency_ns = latency_ns,
-        .bucket = result_of(record) == FP_TIMEOUT ? FP_HIST_OVERFLOW : hist_bucket_of(latency_ns),
+        .counter =
+            result_of(record) == FP_TIMEOUT ? overflow_of(table) : fp_hist_place(hist_bucket_of(latency_ns), table->compact),
     };
     __builtin_prefetch(&table->columns.history[record->slot].recent[row->remembered % FP_RECENT], 1);
-    __builtin_prefetch(found.histogram + found.bucket, 1);
+    __builtin_prefetch(found.histogram + found.counter, 1);
     return found;
 }
 
@@ -60,23 +61,23 @@ static inline place find(const fp_table *table, const fp_record *record) {
 
 /* Rare once a probe has run for a while, but for timeouts. */
 static void widen(fp_table *table, uint32_t slot, place at) {
-    const uint8_t bucket = (uint8_t)at.bucket;
+    const uint8_t counter = (uint8_t)at.counter;
     uint8_t *used = &table->columns.used[2 * (size_t)slot], *measured = at.row->measured;
-    if (bucket < used[0]) used[0] = bucket;
-    if (bucket > used[1]) used[1] = bucket;
-    if (bucket == FP_HIST_OVERFLOW) {
-        at.row->overflow = at.histogram[FP_HIST_OVERFLOW];
+    if (counter < used[0]) used[0] = counter;
+    if (counter > used[1]) used[1] = counter;
+    if (counter == overflow_of(table)) {
+        at.row->overflow = at.histogram[counter];
         return;
     }
-    if (bucket < measured[0]) measured[0] = bucket;
-    if (bucket > measured[1]) measured[1] = bucket;
+    if (counter < measured[0]) measured[0] = counter;
+    if (counter > measured[1]) measured[1] = counter;
 }
 
 static inline void measure(fp_table *table, const fp_record *record, place at) {
-    if (__builtin_expect(at.histogram[at.bucket] == FP_HIST_COUNT_MAX, 0)) fp_table_begin_histogram_anew(table, record->slot);
-    at.histogram[at.bucket]++;
+    if (__builtin_expect(at.histogram[at.counter] == FP_HIST_COUNT_MAX, 0)) fp_table_begin_histogram_anew(table, record->slot);
+    at.histogram[at.counter]++;
     at.row->latency_sum_s += at.latency_ns * 1e-9;
-    if (at.bucket >= at.row->measured[0] && at.bucket <= at.row->measured[1]) return;
+    if (at.counter >= at.row->measured[0] && at.counter <= at.row->measured[1]) return;
     widen(table, record->slot, at);
 }
 

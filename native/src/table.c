@@ -49,7 +49,7 @@ static size_t list_arrays(fp_table *table, array *arrays) {
         {(void **)&columns->lane, slots * sizeof *columns->lane, false},
         {(void **)&columns->state, slots * sizeof *columns->state, false},
         {(void **)&columns->used, slots * 2 * sizeof *columns->used, false},
-        {(void **)&columns->histogram, slots * FP_HIST_BUCKETS * sizeof *columns->histogram, true},
+        {(void **)&columns->histogram, slots * columns->places * sizeof *columns->histogram, true},
         {(void **)&columns->row, slots * sizeof *columns->row, true},
         {(void **)&columns->history, slots * sizeof *columns->history, true},
         {(void **)&table->free_slots, slots * sizeof *table->free_slots, false},
@@ -65,7 +65,7 @@ static size_t list_arrays(fp_table *table, array *arrays) {
     return sizeof list / sizeof *list;
 }
 
-int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity) {
+int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity, bool compact) {
     assert(table);
     if (capacity == 0 || capacity > MOST_SLOTS || group_capacity == 0 || group_capacity > MOST_GROUPS) return -EINVAL;
     fp_table *made = calloc(1, sizeof *made);
@@ -77,6 +77,8 @@ int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity) {
     }
     made->capacity = capacity;
     made->groups = group_capacity;
+    made->compact = compact;
+    made->columns.places = compact ? FP_HIST_COMPACT : FP_HIST_BUCKETS;
     array arrays[MOST_ARRAYS];
     const size_t n = list_arrays(made, arrays);
     for (size_t i = 0; i < n; i++) {
@@ -125,7 +127,8 @@ static void fold_histogram(fp_table *table, uint32_t slot, uint32_t group, uint6
     const fp_hist_count *histogram = histogram_of(table, slot);
     const double latency_s = table->columns.row[slot].latency_sum_s;
     const hist_span span = used_by(table, slot);
-    for (uint32_t b = span.first; b <= span.last; b++) table->past.histogram[group][b] += sign * histogram[b];
+    for (uint32_t b = span.first; b <= span.last; b++)
+        table->past.histogram[group][fp_hist_bucket_at(b, table->compact)] += sign * histogram[b];
     table->past.latency_s[group] += sign == 1 ? latency_s : -latency_s;
 }
 

@@ -16,7 +16,7 @@ static const char *check_mirrors(const fp_table *table, uint32_t slot) {
     const fp_row *row = &columns->row[slot];
     if (row->generation != columns->generation[slot]) return "a row and its column differ in generation";
     if (row->state != columns->state[slot]) return "a row and its column differ in state";
-    if (row->overflow != histogram_of(table, slot)[FP_HIST_OVERFLOW]) return "a row and its histogram differ in the overflow";
+    if (row->overflow != histogram_of(table, slot)[overflow_of(table)]) return "a row and its histogram differ in the overflow";
     return NULL;
 }
 
@@ -26,16 +26,17 @@ static bool equal(hist_span span, const uint8_t *pair) {
 
 static const char *check_histogram(const fp_table *table, uint32_t slot) {
     const fp_hist_count *histogram = histogram_of(table, slot);
+    const uint32_t overflow = overflow_of(table);
     hist_span measured = HIST_SPAN_EMPTY;
-    for (uint32_t b = 0; b < FP_HIST_OVERFLOW; b++) {
+    for (uint32_t b = 0; b < overflow; b++) {
         if (!histogram[b]) continue;
         if (measured.first > b) measured.first = (uint8_t)b;
         measured.last = (uint8_t)b;
     }
     hist_span used = measured;
-    if (histogram[FP_HIST_OVERFLOW]) {
-        if (used.first > FP_HIST_OVERFLOW) used.first = FP_HIST_OVERFLOW;
-        used.last = FP_HIST_OVERFLOW;
+    if (histogram[overflow]) {
+        if (used.first > overflow) used.first = (uint8_t)overflow;
+        used.last = (uint8_t)overflow;
     }
     if (!equal(measured, table->columns.row[slot].measured)) return "a row's measured buckets are not those that have counted";
     if (!equal(used, table->columns.used + 2 * (size_t)slot)) return "a row's used buckets are not those that have counted";

@@ -56,7 +56,10 @@ void fp_table_merge_groups(const fp_table *table, uint32_t n_groups, uint64_t *o
             ask_ahead(table, order->slots, i, end);
             const uint32_t slot = order->slots[i];
             const fp_row *row = &table->columns.row[slot];
-            hist_row_add(hist, histogram_of(table, slot), hist_span_at(row->measured));
+            if (table->compact)
+                hist_compact_row_add(hist, histogram_of(table, slot), hist_span_at(row->measured));
+            else
+                hist_row_add(hist, histogram_of(table, slot), hist_span_at(row->measured));
             hist[FP_HIST_OVERFLOW] += row->overflow;
             for (uint32_t result = 0; result < FP_RESULTS; result++) runs[result] += row->runs[result];
         }

@@ -30,6 +30,7 @@ struct fp_table {
     uint32_t groups;
     uint32_t high_water;
     uint32_t count;
+    bool compact;
     uint32_t *free_slots; /* a stack of high_water - count */
     fp_columns columns;
     group_past past;
@@ -38,7 +39,11 @@ struct fp_table {
 };
 
 static inline fp_hist_count *histogram_of(const fp_table *table, size_t slot) {
-    return table->columns.histogram + slot * FP_HIST_BUCKETS;
+    return table->columns.histogram + slot * table->columns.places;
+}
+
+static inline uint32_t overflow_of(const fp_table *table) {
+    return table->columns.places - 1;
 }
 
 /* The histogram of a slot, with the sum of its values, goes into its group's past and starts at zero. */

@@ -109,7 +109,7 @@ static void a_merge_adds_to_what_is_there(void) {
 
 static double quantile(const uint64_t *row, double q) {
     double value;
-    fp_hist_quantiles(row, 1, &q, 1, &value);
+    fp_hist_quantiles(row, 1, false, &q, 1, &value);
     return value;
 }
 
@@ -138,7 +138,7 @@ static void ranks_are_nearest_ranks(void) {
     const double q[] = {0, .25, .2500001, .5, .75, .7500001, 1};
     const uint32_t wanted[] = {0, 0, 7, 7, 8, 214, 214};
     double value[7];
-    fp_hist_quantiles(row, 1, q, 7, value);
+    fp_hist_quantiles(row, 1, false, q, 7, value);
     for (int i = 0; i < 7; i++) CHECK(about(value[i], middle(wanted[i])));
 }
 
@@ -150,7 +150,7 @@ static void quantiles_of_many_rows_are_those_of_each(void) {
     for (uint32_t r = 0; r < ROWS; r++)
         for (uint64_t n = check_below(&rng, 40); n > 0; n--)
             made[r][check_below(&rng, FP_HIST_BUCKETS)] += check_random(&rng) >> (20 + check_below(&rng, 44));
-    fp_hist_quantiles(made[0], ROWS, q, 3, values[0]);
+    fp_hist_quantiles(made[0], ROWS, false, q, 3, values[0]);
     for (uint32_t r = 0; r < ROWS; r++) {
         uint64_t count = 0;
         for (uint32_t b = 0; b < FP_HIST_BUCKETS; b++) count += made[r][b];

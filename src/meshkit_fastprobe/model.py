@@ -353,7 +353,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server None serves nothing. state_dir None keeps nothing on disk (and the local token in memory only).
     engine "thread" drives native probes in a thread of their own; "inline" steps the engine inside trio, on trio's clock: for
     tests with a virtual clock. native_lane False runs the native kinds on trio: slower, same answers; so it is anyway where the
-    platform has no epoll.
+    platform has no epoll. compact_histograms: 214 bytes less a probe, for quantiles that err by up to 9 % instead of 4.4 %.
     """
 
     host: str
@@ -372,4 +372,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     window_frame_s: float = 5.0
     engine: str = "thread"
     native_lane: bool = True
+    compact_histograms: bool = False
     budgets: Budgets = Budgets()

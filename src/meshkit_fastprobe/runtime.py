@@ -71,7 +71,7 @@ class Diagnostics:
         check_settings(settings)
         self.settings = settings
         self.catalog = Catalog(settings.max_probes)
-        self.table = Table(settings.max_probes, MAX_GROUPS)
+        self.table = Table(settings.max_probes, MAX_GROUPS, compact=settings.compact_histograms)
         self._failures = Failures(settings.max_probes, FAILING_PROBES)
         self.windows = Windows(self.table, self.catalog.groups, settings.window_frame_s)
         self.gate = Gate(settings.security)

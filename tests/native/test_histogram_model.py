@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshkit_fastprobe._native import histogram
-from meshkit_fastprobe._native.layout import HIST_BUCKETS, HIST_OVERFLOW
+from meshkit_fastprobe._native.layout import HIST_BUCKETS, HIST_COMPACT, HIST_OVERFLOW
 
 PER_OCTAVE = 8
 BOUNDS_S = histogram.upper_bounds_s()
@@ -83,6 +83,16 @@ def test_a_quantile_lies_in_the_bucket_of_the_value_it_stands_for(values_ns: lis
     bucket = histogram.bucket(sorted(values_ns)[rank - 1])
     lower_s = BOUNDS_S[bucket - 1] if bucket else 0.0
     assert lower_s <= found_s <= BOUNDS_S[bucket]
+
+
+@given(st.lists(st.integers(0, 10**11), min_size=1, max_size=60), st.floats(0, 1))
+def test_a_compact_row_errs_by_a_tenth_at_most(values_ns: list[int], share: float):
+    counters = np.zeros((1, HIST_COMPACT), np.uint16)
+    for value_ns in values_ns:
+        counters[0, histogram.place(histogram.bucket(value_ns), compact=True)] += 1
+    found_s = histogram.quantiles(histogram.fine(counters), np.array([share]), compact=True)[0, 0]
+    value_s = sorted(values_ns)[max(math.ceil(share * len(values_ns)), 1) - 1] / 1e9
+    assert found_s / 1.0906 <= value_s <= found_s * 1.0906 or value_s <= BOUNDS_S[0]
 
 
 def test_a_row_without_values_has_no_quantiles():

@@ -40,7 +40,7 @@ typedef struct fp_row {
     uint8_t last_result; /* fp_result, 255 before the first */
     uint8_t last_reason;
     uint16_t last_detail;
-    uint8_t measured[2];       /* first and last bucket touched apart from the overflow; (255, 0) while there is none */
+    uint8_t measured[2];       /* first and last place touched apart from the overflow; (255, 0) while there is none */
     fp_hist_count overflow;    /* a copy of the histogram's last counter, which lies far from the others */
     uint32_t runs[FP_RESULTS]; /* by result, passive ones included */
     uint32_t transitions;
@@ -66,9 +66,9 @@ typedef struct fp_columns {
     uint8_t *kind; /* opaque to the core: the registry's number of the probe kind */
     uint8_t *lane;
     uint8_t *state;
-    uint8_t *used; /* capacity x 2: first and last histogram bucket touched; (255, 0) while empty */
-    fp_hist_count
-        *histogram; /* capacity x FP_HIST_BUCKETS; when one is full, the row goes into its group's past and starts at zero */
+    uint8_t *used;            /* capacity x 2: first and last place of the histogram touched; (255, 0) while empty */
+    fp_hist_count *histogram; /* capacity x `places`; when one is full, the row goes into its group's past and starts at zero */
+    uint32_t places;          /* FP_HIST_BUCKETS, or FP_HIST_COMPACT of a compact table */
     fp_row *row;
     fp_history *history;
 } fp_columns;
@@ -108,7 +108,8 @@ typedef struct fp_totals {
     double lag_max_s;
 } fp_totals;
 
-int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity); /* -EINVAL, -ENOMEM */
+/* compact: histograms of half the size (histogram.h). -EINVAL, -ENOMEM */
+int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity, bool compact);
 void fp_table_free(fp_table *table);
 
 int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, uint32_t *slot,

@@ -57,12 +57,15 @@ cdef extern from "fastprobe/wheel.h" nogil:
 cdef extern from "fastprobe/histogram.h" nogil:
     enum:
         FP_HIST_BUCKETS
+        FP_HIST_COMPACT
         FP_HIST_OVERFLOW
     uint32_t fp_hist_bucket(fp_ns latency_ns)
     double fp_hist_upper_bound_s(uint32_t bucket)
     void fp_hist_merge(const uint16_t *rows, uint32_t n_rows, const uint32_t *order, const uint32_t *group_of_row,
                        const uint8_t *used, uint32_t n_groups, uint64_t *out)
-    void fp_hist_quantiles(const uint64_t *rows, uint32_t n_rows, const double *q, uint32_t n_q, double *out_s)
+    uint32_t fp_hist_place(uint32_t bucket, bint compact)
+    uint32_t fp_hist_bucket_at(uint32_t place, bint compact)
+    void fp_hist_quantiles(const uint64_t *rows, uint32_t n_rows, bint compact, const double *q, uint32_t n_q, double *out_s)
 
 cdef extern from "fastprobe/table.h" nogil:
     enum:
@@ -106,6 +109,7 @@ cdef extern from "fastprobe/table.h" nogil:
         uint8_t *state
         uint8_t *used
         uint16_t *histogram
+        uint32_t places
         fp_row *row
         fp_history *history
     ctypedef struct fp_probe_config:
@@ -136,7 +140,7 @@ cdef extern from "fastprobe/table.h" nogil:
         uint64_t lag[216]
         double lag_sum_s
         double lag_max_s
-    int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity)
+    int fp_table_new(fp_table **table, uint32_t capacity, uint32_t group_capacity, bint compact)
     void fp_table_free(fp_table *table)
     int fp_table_add(fp_table *table, const fp_probe_config *config, fp_ns now_ns, uint32_t *slot, uint32_t *generation)
     int fp_table_remove(fp_table *table, uint32_t slot, uint32_t generation)

@@ -5,8 +5,11 @@ import numpy as np
 
 from meshkit_fastprobe._native.core cimport (
     FP_HIST_BUCKETS,
+    FP_HIST_COMPACT,
     fp_hist_bucket,
+    fp_hist_bucket_at,
     fp_hist_merge,
+    fp_hist_place,
     fp_hist_quantiles,
     fp_hist_upper_bound_s,
     fp_ns,
@@ -16,6 +19,23 @@ from meshkit_fastprobe._native.core cimport (
 def bucket(fp_ns latency_ns):
     """The bucket a latency falls into."""
     return fp_hist_bucket(latency_ns)
+
+
+def place(uint32_t bucket, *, bint compact):
+    """Where a row of a table counts this bucket: elsewhere when the table is compact."""
+    return fp_hist_place(bucket, compact)
+
+
+_BUCKET_AT = np.array([fp_hist_bucket_at(number, True) for number in range(FP_HIST_COMPACT)], np.intp)
+
+
+def fine(rows):
+    """Rows of a table (n, 216), or of a compact one (n, 109), as (n, 216) uint64: a compact bucket in the upper of its two."""
+    if rows.shape[1] == FP_HIST_BUCKETS:
+        return rows.astype(np.uint64)
+    spread = np.zeros((len(rows), FP_HIST_BUCKETS), np.uint64)
+    spread[:, _BUCKET_AT] = rows
+    return spread
 
 
 def upper_bounds_s():
@@ -62,8 +82,8 @@ def merge(
     return merged
 
 
-def quantiles(const uint64_t[:, ::1] rows not None, const double[::1] q not None):
-    """(n, len(q)) seconds: nan for an empty row, inf in the overflow. q ascending in 0..1."""
+def quantiles(const uint64_t[:, ::1] rows not None, const double[::1] q not None, *, bint compact=False):
+    """(n, len(q)) seconds: nan for an empty row, inf in the overflow. q ascending in 0..1. compact: the rows come of such."""
     cdef uint32_t n_rows = <uint32_t>rows.shape[0]
     cdef uint32_t n_q = <uint32_t>q.shape[0]
     cdef double[:, ::1] out
@@ -77,5 +97,5 @@ def quantiles(const uint64_t[:, ::1] rows not None, const double[::1] q not None
         return result
     out = result
     with nogil:
-        fp_hist_quantiles(&rows[0, 0], n_rows, &q[0], n_q, &out[0, 0])
+        fp_hist_quantiles(&rows[0, 0], n_rows, compact, &q[0], n_q, &out[0, 0])
     return result

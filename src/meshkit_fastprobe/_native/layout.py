@@ -69,5 +69,7 @@ EVENT_DUE: Final = 16
 EVENT_DEADLINE: Final = 17
 EVENT_SKIPPED: Final = 18
 HIST_BUCKETS: Final = 216
+HIST_COMPACT: Final = 109
+"""Buckets of a compact row."""
 HIST_OVERFLOW: Final = 215
 NO_RESULT: Final = 255

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 class Table:
     """The one table: struct of arrays in C memory, NumPy views without a copy, read-only to callers."""
 
-    def __new__(cls, capacity: int, groups: int) -> Table: ...
+    def __new__(cls, capacity: int, groups: int, *, compact: bool = False) -> Table:
+        """compact: histograms of half the size, their rows (109,); see histogram.fine."""
     def add(
         self,
         group: int,
@@ -56,6 +57,8 @@ class Table:
     def capacity(self) -> int: ...
     @property
     def groups(self) -> int: ...
+    @property
+    def compact(self) -> bool: ...
     @property
     def high_water(self) -> int: ...
     @property

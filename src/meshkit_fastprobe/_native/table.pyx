@@ -123,9 +123,10 @@ cdef class Table:
     cdef fp_table *_table
     cdef readonly uint32_t capacity
     cdef readonly uint32_t groups
+    cdef readonly bint compact
 
-    def __cinit__(self, uint32_t capacity, uint32_t groups):
-        cdef int error = fp_table_new(&self._table, capacity, groups)
+    def __cinit__(self, uint32_t capacity, uint32_t groups, *, bint compact=False):
+        cdef int error = fp_table_new(&self._table, capacity, groups, compact)
         if error == -EINVAL:
             raise ValueError(f"a table of {capacity} slots, {groups} groups: at least one of each, 2**30 slots, 2**24 groups")
         if error == -ENOMEM:
@@ -133,6 +134,7 @@ cdef class Table:
         assert error == 0, error
         self.capacity = capacity
         self.groups = groups
+        self.compact = compact
 
     def __dealloc__(self):
         fp_table_free(self._table)
@@ -260,7 +262,7 @@ cdef class Table:
         if name == "used":
             return self._view(columns.used, np.dtype((np.uint8, 2)))
         if name == "histogram":
-            return self._view(columns.histogram, np.dtype((np.uint16, FP_HIST_BUCKETS)))
+            return self._view(columns.histogram, np.dtype((np.uint16, columns.places)))
         rows = self._view(row, ROW)
         if name == "row":
             return rows

@@ -141,7 +141,7 @@ def _reports(columns: dict[str, NDArray[Any]], numbering: Numbering, sums: Windo
     runs = sums.runs.sum(axis=1)
     passed = sums.runs[:, _PASSED].sum(axis=1)
     shown = sorted(np.flatnonzero(probes).tolist(), key=numbering.values.__getitem__)
-    quantiles = histogram.quantiles(np.ascontiguousarray(sums.histograms[shown]), QUANTILES)
+    quantiles = histogram.quantiles(np.ascontiguousarray(sums.histograms[shown]), QUANTILES, compact=sums.compact)
     return [
         Group(
             tags=dict(zip(numbering.by, numbering.values[at], strict=True)),

@@ -290,7 +290,7 @@ class SnapshotBuilder:
         """Of the life of each, as of now; unknown for those that were removed since the snapshot was taken."""
         slots = np.array([registration.slot for registration in registrations], np.intp)
         generations = np.array([registration.generation for registration in registrations], np.uint32)
-        life_s = histogram.quantiles(self._histogram[slots].astype(np.uint64), QUANTILES)
+        life_s = histogram.quantiles(histogram.fine(self._histogram[slots]), QUANTILES, compact=self._table.compact)
         life_s[self._generation[slots] != generations] = np.nan
         return [without_nan(values) for values in life_s.tolist()]
 

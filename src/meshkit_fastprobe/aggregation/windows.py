@@ -45,6 +45,8 @@ class WindowSums(msgspec.Struct, frozen=True, eq=False):
     """(rows, results)"""
     seconds: float
     """The time covered: less than the window while the process is young, more by a part of a frame otherwise."""
+    compact: bool
+    """Whether the histograms are sums of compact rows."""
 
 
 class Windows:
@@ -109,6 +111,7 @@ class Windows:
             histograms=fold(buckets, row_of_group, rows, HIST_BUCKETS),
             runs=fold(runs, row_of_group, rows, _RESULTS),
             seconds=covered_ns / 1e9,
+            compact=self._table.compact,
         )
 
     def _covering(self, window: str) -> list[Frame]:

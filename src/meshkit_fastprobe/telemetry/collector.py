@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector as RegistryCollector
 
+from meshkit_fastprobe._native import histogram
 from meshkit_fastprobe._native.layout import NO_RESULT
 from meshkit_fastprobe.model import Result, State
 from meshkit_fastprobe.telemetry import names
@@ -55,7 +56,7 @@ class Collector(RegistryCollector):
         end = table.high_water
         columns = {name: table.column(name)[:end].tolist() for name in ("state", "last_result", "transitions", "latency_sum_s")}
         runs = [table.column(f"runs_{result.name.lower()}")[:end].tolist() for result in Result]
-        histogram = table.column("histogram")
+        histograms = table.column("histogram")
         for slot in (table.column("generation")[:end] & 1).nonzero()[0].tolist():
             registration = catalog.at(slot)
             if registration is None:
@@ -69,7 +70,7 @@ class Collector(RegistryCollector):
                 families.put(names.PROBE_SUCCESS, labels, int(last in {Result.OK, Result.DEGRADED}))
             for result in Result:
                 families.put(names.PROBE_RUNS, {**labels, "result": result.name.lower()}, runs[result][slot])
-            counts = histogram[slot].tolist()
+            counts = histogram.fine(histograms[slot : slot + 1])[0].tolist()
             families.extend(
                 names.PROBE_DURATION, histogram_samples(names.PROBE_DURATION, labels, counts, columns["latency_sum_s"][slot])
             )

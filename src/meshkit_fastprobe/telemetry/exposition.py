@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from meshkit_fastprobe._native import histogram
 from meshkit_fastprobe._native.exposition import Buckets, Labels, Page, Rows, Series
 from meshkit_fastprobe.model import Result, State
 from meshkit_fastprobe.telemetry import names
@@ -124,6 +125,7 @@ class Exposition:
 def _probe_families(source: Source) -> list[_Family]:
     """Descriptions of the table's columns; made once, for columns never move."""
     column = source.table.column
+    edges = [(le, histogram.place(bucket, compact=source.table.compact)) for le, bucket in EDGES]
     passed = np.full(256, -1, np.int16)
     passed[list(Result)] = 0
     passed[[Result.OK, Result.DEGRADED]] = 1
@@ -134,7 +136,7 @@ def _probe_families(source: Source) -> list[_Family]:
         (names.PROBE_RUNS, _by(names.PROBE_RUNS, _RESULT_TAILS, runs)),
         (
             names.PROBE_DURATION,
-            Buckets(names.PROBE_DURATION.name, EDGES, column("histogram"), column("latency_sum_s"), column("used")),
+            Buckets(names.PROBE_DURATION.name, edges, column("histogram"), column("latency_sum_s"), column("used")),
         ),
         (names.PROBE_TRANSITIONS, Series(_column(names.PROBE_TRANSITIONS, column("transitions")))),
     ]

@@ -13,8 +13,8 @@ from meshkit_fastprobe.telemetry.usage import Asked, Requests, Usage
 class Host:
     """A real table and a real catalog, and nothing around them."""
 
-    def __init__(self, capacity=4096):
-        self.table = Table(capacity, MAX_GROUPS)
+    def __init__(self, capacity=4096, *, compact=False):
+        self.table = Table(capacity, MAX_GROUPS, compact=compact)
         self.catalog = Catalog(capacity)
         self.dropped = 0
         self.syn_retransmissions = 0
@@ -55,9 +55,9 @@ class Host:
         self.table.ingest(records, n, np.zeros(n, layout.TRANSITION))
 
 
-@pytest.fixture
-def host():
-    return Host()
+@pytest.fixture(params=[False, True], ids=["fine", "compact"])
+def host(request):
+    return Host(compact=request.param)
 
 
 @pytest.fixture
