@@ -19,3 +19,7 @@ fp_ns fp_clock_schedule(void) {
 fp_ns fp_clock_latency(void) {
     return read_clock(CLOCK_MONOTONIC);
 }
+
+fp_ns fp_clock_wall(void) {
+    return read_clock(CLOCK_REALTIME);
+}

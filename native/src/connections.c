@@ -17,7 +17,7 @@
 
 /* -- lists ---------------------------------------------------------------------------------------------------------------- */
 
-static void append(fp_engine *engine, fp_list *list, fp_connection *connection) {
+void fp_list_append(fp_engine *engine, fp_list *list, fp_connection *connection) {
     uint32_t index = fp_connection_index(engine, connection);
     connection->next = FP_NONE;
     connection->previous = list->last;
@@ -28,7 +28,7 @@ static void append(fp_engine *engine, fp_list *list, fp_connection *connection) 
     list->last = index;
 }
 
-static void unlink_from(fp_engine *engine, fp_list *list, const fp_connection *connection) {
+void fp_list_remove(fp_engine *engine, fp_list *list, const fp_connection *connection) {
     if (connection->previous == FP_NONE)
         list->first = connection->next;
     else
@@ -43,7 +43,7 @@ static void unlink_from(fp_engine *engine, fp_list *list, const fp_connection *c
 static fp_connection *take_last(fp_engine *engine, fp_list *list) {
     if (list->last == FP_NONE) return NULL;
     fp_connection *connection = &engine->connections[list->last];
-    unlink_from(engine, list, connection);
+    fp_list_remove(engine, list, connection);
     return connection;
 }
 
@@ -62,7 +62,7 @@ void fp_connections_init(fp_engine *engine) {
     for (uint32_t i = engine->config.connections; i-- > 0;) {
         engine->connections[i].fd = -1;
         engine->connections[i].slot = FP_NONE;
-        append(engine, &engine->free_cold, &engine->connections[i]);
+        fp_list_append(engine, &engine->free_cold, &engine->connections[i]);
     }
 }
 
@@ -71,7 +71,7 @@ void fp_connections_close(fp_engine *engine) {
         fp_connection *connection;
         while ((connection = take_last(engine, &engine->free_warm[list]))) {
             fp_connection_drop_socket(connection);
-            append(engine, &engine->free_cold, connection);
+            fp_list_append(engine, &engine->free_cold, connection);
         }
     }
 }
@@ -93,14 +93,16 @@ static fp_connection *evict_oldest(fp_engine *engine) {
 }
 
 fp_connection *fp_connection_take(fp_engine *engine, const fp_target *target) {
-    const bool datagram = fp_target_is_datagram(target);
+    const bool datagram = fp_target_is_datagram(target), bare = target->kind == FP_TARGET_ICMP;
     fp_connection *connection = NULL;
-    if (target->family != AF_UNIX) connection = take_last(engine, warm_list(engine, target->family, datagram, target->route));
+    if (target->family != AF_UNIX && !bare)
+        connection = take_last(engine, warm_list(engine, target->family, datagram, target->route));
     if (!connection) connection = take_last(engine, &engine->free_cold);
     for (uint32_t list = 0; !connection && list < FP_WARM_LISTS; list++)
         connection = take_last(engine, &engine->free_warm[list]); /* of the other family, or of a route */
     if (connection && connection->fd >= 0 &&
-        (connection->family != target->family || connection->datagram != datagram || connection->route != target->route))
+        (bare || connection->family != target->family || connection->datagram != datagram ||
+         connection->route != target->route))
         fp_connection_drop_socket(connection);
     return connection ? connection : evict_oldest(engine);
 }
@@ -115,10 +117,10 @@ static void give_back(fp_engine *engine, fp_connection *connection) {
     connection->target = NULL;
     connection->slot = FP_NONE;
     connection->phase = FP_CONNECTION_FREE;
-    append(engine,
-           connection->fd < 0 ? &engine->free_cold
-                              : warm_list(engine, connection->family, connection->datagram, connection->route),
-           connection);
+    fp_list_append(engine,
+                   connection->fd < 0 ? &engine->free_cold
+                                      : warm_list(engine, connection->family, connection->datagram, connection->route),
+                   connection);
 }
 
 /* -- sockets -------------------------------------------------------------------------------------------------------------- */
@@ -195,6 +197,7 @@ static bool leaves_a_trace(const fp_target *target) {
 
 void fp_connection_release(fp_engine *engine, fp_connection *connection) {
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    if (connection->target->kind == FP_TARGET_ICMP) fp_echo_forget(engine, connection);
     if (connection->fd >= 0 && (leaves_a_trace(connection->target) || connect(connection->fd, &nowhere, sizeof nowhere)))
         fp_connection_drop_socket(connection);
     /* Disconnected, it has no port, so nothing arrives any more: what is read away now is the last of it. */
@@ -211,10 +214,10 @@ void fp_connection_expect_more(fp_engine *engine, const fp_connection *connectio
 
 void fp_connection_rest(fp_engine *engine, fp_connection *connection) {
     connection->phase = FP_CONNECTION_RESTING;
-    append(engine, &engine->resting, connection);
+    fp_list_append(engine, &engine->resting, connection);
 }
 
 void fp_connection_wake(fp_engine *engine, fp_connection *connection) {
-    unlink_from(engine, &engine->resting, connection);
+    fp_list_remove(engine, &engine->resting, connection);
     connection->phase = FP_CONNECTION_FREE;
 }

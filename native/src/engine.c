@@ -93,6 +93,7 @@ void fp_engine_free(fp_engine *engine) {
     if (whole(engine)) {
         fp_engine_abandon_runs(engine);
         fp_connections_close(engine);
+        fp_echoes_close(engine);
         free_targets(engine);
     }
     fp_bell_free(&engine->notify);
@@ -114,6 +115,10 @@ static void handle_events(fp_engine *engine) {
     for (uint32_t i = 0; i < engine->n_events; i++) {
         const fp_ready_event *event = &engine->events[i];
         if (event->tag == WAKE_TAG) continue; /* commands wait: they are taken anyway */
+        if (event->tag >= FP_ECHO_TAGS) {
+            fp_echoes_ready(engine, (uint32_t)(event->tag - FP_ECHO_TAGS));
+            continue;
+        }
         fp_connection *connection = &engine->connections[(uint32_t)event->tag];
         if (connection->serial == event->tag >> 32) fp_run_event(engine, connection, event->ready);
     }
@@ -137,6 +142,7 @@ static fp_ns work(fp_engine *engine, fp_ns now_ns) {
     more |= fp_engine_take_commands(engine);
     if (engine->ready_queues) fp_line_serve(engine);
     more |= fp_engine_take_expiries(engine);
+    fp_echoes_send(engine);
     more |= engine->ready_queues && fp_line_could_move(engine);
     bool untold = fp_engine_tell_reader(engine);
     fp_count(&engine->counters.steps, 1);
@@ -205,6 +211,7 @@ int fp_engine_stop(fp_engine *engine) {
     engine->started = false;
     fp_engine_abandon_runs(engine);
     fp_connections_close(engine);
+    fp_echoes_close(engine);
     return 0;
 }
 

@@ -31,7 +31,8 @@ static const char *check_connections(const fp_engine *engine, uint32_t *in_use) 
         }
         CHECK_THAT(connection->slot < engine->slots_used && engine->slots[connection->slot].connection == i,
                    "a connection and its slot name each other");
-        CHECK_THAT(connection->fd >= 0, "a connection in use has a descriptor");
+        CHECK_THAT((connection->fd >= 0) == (connection->target->kind != FP_TARGET_ICMP),
+                   "a connection in use has a descriptor, unless its kind shares one");
         if (connection->phase != FP_CONNECTION_RESTING) ++*in_use;
     }
     CHECK_THAT(pooled + resting + *in_use == engine->config.connections, "every connection is free, resting or in use");

@@ -9,6 +9,7 @@
  *   engine_records.c   records up, and when to wake the reader
  *   engine_traces.c    the phases of runs that did not pass or are to be explained
  *   datagrams.c        sending and receiving of those kinds that use them
+ *   echoes.c           the sockets that all ICMP runs share
  *   connections.c      the pool: sockets, their reuse, idle keep-alive ones
  *   probes/            one state machine a file, behind probe.h
  */
@@ -30,6 +31,8 @@
 #define FP_TRACE_RING    4096u  /* traces that wait to be drained */
 #define FP_WARM_LISTS    16u    /* of disconnected sockets: one a family for streams and datagrams each, the rest by route */
 #define FP_IDS           128u   /* 256 bytes: getrandom() gives so many whole, whatever signals come */
+#define FP_ECHO_SOCKETS  64u    /* families times routes of ICMP probes */
+#define FP_ECHO_TAGS     (UINT64_MAX - FP_ECHO_SOCKETS) /* of their registrations; the one above is the bell's */
 #define FP_LATE_NS       (5 * FP_NS_PER_S)
 #define FP_LEAST_WAIT_NS FP_NS_PER_S /* a due run waits in line for at least this long */
 #define FP_GROUPS_MAX    65536u      /* a slot keeps its group in 16 bits */
@@ -87,9 +90,11 @@ typedef struct fp_connection {
     bool answered; /* this run has seen a byte */
     bool retried;  /* this run found the connection open, and dead */
     bool explained;
-    bool datagram;     /* of the socket */
-    bool over_tcp;     /* DNS: the answer over UDP was cut short */
-    uint16_t query_id; /* DNS */
+    bool datagram;       /* of the socket */
+    uint8_t echo_socket; /* ICMP: which one its request leaves by */
+    bool over_tcp;       /* DNS: the answer over UDP was cut short */
+    uint16_t query_id;   /* DNS */
+    uint32_t nonce;      /* ICMP */
     const fp_target *target;
     fp_target *orphan;   /* the slot's old target, replaced during this run, freed after it */
     fp_ns started_ns;    /* scheduling clock */
@@ -110,6 +115,8 @@ typedef struct fp_connection {
     uint8_t *reply;       /* likewise: FP_DNS_STREAM_MAX bytes, freed with the run */
     fp_http1 parser;
 } fp_connection;
+
+typedef struct fp_echoes fp_echoes;
 
 typedef struct fp_list {
     uint32_t first;
@@ -188,6 +195,7 @@ struct fp_engine {
     char scratch[FP_SCRATCH_BYTES];
     uint16_t ids[FP_IDS]; /* random ones in stock */
     uint32_t ids_left;
+    fp_echoes *echoes; /* NULL until the first ICMP run */
 
     fp_ns tell_by_ns;    /* FP_NEVER: the reader knows of every record */
     fp_bell notify;      /* up: records wait */
@@ -309,7 +317,17 @@ void fp_trace_run(fp_engine *engine, fp_connection *connection, const fp_record 
 void fp_trace_unconnected(fp_engine *engine, const fp_record *record, bool explained);
 void fp_engine_free_traces(fp_engine *engine);
 
+/* echoes.c */
+void fp_echo_ask(fp_engine *engine, fp_connection *connection);        /* the request leaves with the next fp_echoes_send */
+void fp_echo_forget(fp_engine *engine, fp_connection *connection);     /* the run ends, asked or not */
+void fp_echo_look(fp_engine *engine, const fp_connection *connection); /* is the reply here? */
+void fp_echoes_send(fp_engine *engine);
+void fp_echoes_ready(fp_engine *engine, uint32_t number);
+void fp_echoes_close(fp_engine *engine);
+
 /* connections.c */
+void fp_list_append(fp_engine *engine, fp_list *list, fp_connection *connection);
+void fp_list_remove(fp_engine *engine, fp_list *list, const fp_connection *connection);
 void fp_connections_init(fp_engine *engine);
 void fp_connections_close(fp_engine *engine); /* every socket of an idle pool */
 bool fp_connections_free(const fp_engine *engine);

@@ -14,6 +14,8 @@ static const fp_probe_kind *kind_of(const fp_target *target) {
         return &fp_probe_udp;
     case FP_TARGET_DNS:
         return &fp_probe_dns;
+    case FP_TARGET_ICMP:
+        return &fp_probe_icmp;
     default:
         return &fp_probe_tcp;
     }
@@ -134,9 +136,9 @@ void fp_run_refused(fp_engine *engine, fp_connection *connection, int error) {
                    FP_RESET);
 }
 
-/* There is no socket, or not one as the route wants it. */
-static void socket_failed(fp_engine *engine, fp_connection *connection, int error) {
+void fp_run_no_socket(fp_engine *engine, fp_connection *connection, int error) {
     uint8_t ours = error == EADDRNOTAVAIL || error == ENODEV ? FP_REASON_SOURCE : own_exhaustion(error, connection->target);
+    if (connection->target->kind == FP_TARGET_ICMP && (error == EPERM || error == EACCES)) ours = FP_REASON_PERMISSION;
     if (ours != FP_REASON_NONE)
         fp_run_give_up(engine, connection, ours);
     else
@@ -151,11 +153,15 @@ static void connected(fp_engine *engine, fp_connection *connection) {
 
 static void open_fresh(fp_engine *engine, fp_connection *connection) {
     begin(connection);
+    if (connection->target->kind == FP_TARGET_ICMP) {
+        fp_echo_ask(engine, connection);
+        return;
+    }
     int error = fp_connection_open(engine, connection);
     if (error == 0)
         connected(engine, connection);
     else if (connection->phase == FP_CONNECTION_FREE)
-        socket_failed(engine, connection, -error);
+        fp_run_no_socket(engine, connection, -error);
     else if (error != -EINPROGRESS)
         fp_run_refused(engine, connection, -error);
 }
@@ -294,8 +300,12 @@ void fp_run_deadline(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
     fp_connection *connection = &engine->connections[s->connection];
     /* A last look: when we are busy or were stopped, the answer may be here and its event still in the kernel's list. */
-    uint32_t ready = fp_poll_look(connection->fd);
-    if (ready) fp_run_event(engine, connection, ready);
+    if (connection->target->kind == FP_TARGET_ICMP) {
+        fp_echo_look(engine, connection);
+    } else {
+        uint32_t ready = fp_poll_look(connection->fd);
+        if (ready) fp_run_event(engine, connection, ready);
+    }
     if (s->state != FP_SLOT_RUNNING) return;
     bool connecting = connection->phase == FP_CONNECTION_CONNECTING;
     uint8_t silence = kind_of(connection->target)->silence;

@@ -42,6 +42,19 @@ void fp_run_start(fp_engine *engine, uint32_t slot) {
                                           .reason = FP_REASON_UNSUPPORTED});
 }
 
+void fp_echoes_send(fp_engine *engine) {
+    (void)engine;
+}
+
+void fp_echoes_close(fp_engine *engine) {
+    (void)engine;
+}
+
+void fp_echoes_ready(fp_engine *engine, uint32_t number) {
+    (void)engine, (void)number;
+    assert(!"no echo was ever sent");
+}
+
 void fp_run_event(fp_engine *engine, fp_connection *connection, uint32_t ready) {
     (void)engine, (void)connection, (void)ready;
     assert(!"no connection was ever made");

@@ -17,6 +17,7 @@ extern const fp_probe_kind fp_probe_tcp;
 extern const fp_probe_kind fp_probe_http;
 extern const fp_probe_kind fp_probe_udp;
 extern const fp_probe_kind fp_probe_dns;
+extern const fp_probe_kind fp_probe_icmp;
 
 enum fp_afterwards {
     FP_RESET, /* the connection ends here */
@@ -33,6 +34,9 @@ void fp_run_fail(fp_engine *engine, fp_connection *connection, uint8_t reason, i
 
 /* What connect or a first packet came to: our own limits skip the run, anything else is the target's failure. */
 void fp_run_refused(fp_engine *engine, fp_connection *connection, int error);
+
+/* There is no socket, or not one as the route wants it: our own limits skip the run, anything else is an error. */
+void fp_run_no_socket(fp_engine *engine, fp_connection *connection, int error);
 
 /* We could not tell, and it is our own fault: no verdict on the target. */
 void fp_run_give_up(fp_engine *engine, fp_connection *connection, uint8_t reason);

@@ -1,4 +1,5 @@
 #include "fastprobe/target.h"
+#include "fastprobe/echo.h"
 #include "target_internal.h"
 #include <assert.h>
 #include <errno.h>
@@ -84,6 +85,15 @@ int fp_target_dns(fp_target **target, const struct sockaddr *address, socklen_t 
     return 0;
 }
 
+int fp_target_icmp(fp_target **target, const struct sockaddr *address, socklen_t address_len, uint16_t payload_bytes) {
+    assert(target && address);
+    if (payload_bytes < FP_ECHO_PAYLOAD_MIN || payload_bytes > FP_ECHO_PAYLOAD_MAX) return -EINVAL;
+    const int failed = make_datagram(target, FP_TARGET_ICMP, address, address_len);
+    if (failed) return failed;
+    (*target)->echo_bytes = payload_bytes;
+    return 0;
+}
+
 int fp_target_unresolved(fp_target **target, uint8_t result, uint8_t reason) {
     assert(target);
     if ((result != FP_FAIL && result != FP_ERROR) || !fp_reason_name(reason)) return -EINVAL;
@@ -109,6 +119,8 @@ void fp_target_free(fp_target *target) {
         break;
     case FP_TARGET_DNS:
         fp_dns_plan_release(target->dns);
+        break;
+    case FP_TARGET_ICMP:
         break;
     default:
         fp_http_plan_release(target->plan);

@@ -18,13 +18,21 @@ struct fp_route {
     struct sockaddr_storage source; /* port 0 */
 };
 
-enum fp_target_kind { FP_TARGET_TCP = 1, FP_TARGET_HTTP = 2, FP_TARGET_UNRESOLVED = 3, FP_TARGET_UDP = 4, FP_TARGET_DNS = 5 };
+enum fp_target_kind {
+    FP_TARGET_TCP = 1,
+    FP_TARGET_HTTP = 2,
+    FP_TARGET_UNRESOLVED = 3,
+    FP_TARGET_UDP = 4,
+    FP_TARGET_DNS = 5,
+    FP_TARGET_ICMP = 6
+};
 
 struct fp_target {
     union { /* one reference of the kind's own plan; otherwise NULL */
         fp_http_plan *plan;
         fp_udp_plan *udp;
         fp_dns_plan *dns;
+        uint16_t echo_bytes; /* ICMP: of the payload; no plan */
     };
     fp_route *route;     /* one reference, or NULL: as the kernel likes */
     uint8_t kind;        /* fp_target_kind */

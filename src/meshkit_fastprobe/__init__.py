@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.http import HttpProbe
     from meshkit_fastprobe.probes.http_expect import HttpExpect
     from meshkit_fastprobe.probes.https import HttpsProbe
+    from meshkit_fastprobe.probes.icmp import IcmpProbe
     from meshkit_fastprobe.probes.quorum import QuorumProbe
     from meshkit_fastprobe.probes.registry import ProbeRegistry, probe_kind
     from meshkit_fastprobe.probes.tcp import TcpProbe
@@ -101,6 +102,7 @@ _HOMES = {
     "probes.http": ("HttpProbe",),
     "probes.http_expect": ("HttpExpect",),
     "probes.https": ("HttpsProbe",),
+    "probes.icmp": ("IcmpProbe",),
     "probes.quorum": ("QuorumProbe",),
     "probes.registry": ("ProbeRegistry", "probe_kind"),
     "probes.tcp": ("TcpProbe",),
@@ -131,6 +133,7 @@ __all__ = [
     "HttpExpect",
     "HttpProbe",
     "HttpsProbe",
+    "IcmpProbe",
     "Lane",
     "Maintenance",
     "MissingExtraError",

@@ -92,6 +92,9 @@ class Reason(enum.IntEnum):
     EXEC_FAILED = 72
     EXEC_OUTPUT = 73
     QUORUM = 75
+    ICMP_TIMEOUT = 80
+    ICMP_EXPIRED = 81
+    ICMP_TOO_BIG = 82
     OVERLAP = 100
     SATURATED = 101
     LATE = 102

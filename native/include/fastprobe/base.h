@@ -1,6 +1,6 @@
 /* base.h - words shared by every structure of the core.
  *
- * Reading order of this library: base, clock, wheel, histogram, table, ring, http1, target, datagram, trace, engine.
+ * Reading order of this library: base, clock, wheel, histogram, table, ring, http1, target, datagram, echo, trace, engine.
  *
  * House rules
  *   - Functions return 0 or a negative errno. Mistakes of the caller (a null handle, an id out of range) are asserted: they are
@@ -98,6 +98,9 @@ enum fp_lane { FP_LANE_NATIVE = 0, FP_LANE_TASK = 1, FP_LANE_THREAD = 2, FP_LANE
     X(72, EXEC_FAILED, "exec_failed", "the command could not be started")                                                      \
     X(73, EXEC_OUTPUT, "exec_output", "the command wrote more than the limit")                                                 \
     X(75, QUORUM, "quorum", "fewer of its members are up than are needed")                                                     \
+    X(80, ICMP_TIMEOUT, "icmp_timeout", "no echo reply in time")                                                               \
+    X(81, ICMP_EXPIRED, "icmp_expired", "the packet's time to live ran out on the way")                                        \
+    X(82, ICMP_TOO_BIG, "icmp_too_big", "the packet is too big for a link on the way")                                         \
     X(100, OVERLAP, "overlap", "the previous run had not finished")                                                            \
     X(101, SATURATED, "saturated", "no free worker or connection in time")                                                     \
     X(102, LATE, "late", "the moment had passed (suspended or stopped process)")                                               \

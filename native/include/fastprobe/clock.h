@@ -9,5 +9,6 @@
 
 fp_ns fp_clock_schedule(void); /* CLOCK_BOOTTIME, or CLOCK_MONOTONIC where there is none */
 fp_ns fp_clock_latency(void);  /* CLOCK_MONOTONIC */
+fp_ns fp_clock_wall(void);     /* CLOCK_REALTIME: what the kernel stamps packets with; for differences of an instant alone */
 
 #endif

@@ -73,8 +73,9 @@ enum fp_dns_reading fp_dns_read(const fp_dns_plan *plan, uint16_t id, bool over_
 /* -- targets ----------------------------------------------------------------------------------------------------------------
  */
 
-/* address: AF_INET or AF_INET6. -EINVAL, -ENOMEM. */
+/* address: AF_INET or AF_INET6; for ICMP with port 0, and a payload as echo.h bounds it. -EINVAL, -ENOMEM. */
 int fp_target_udp(fp_target **target, const struct sockaddr *address, socklen_t address_len, fp_udp_plan *plan);
 int fp_target_dns(fp_target **target, const struct sockaddr *address, socklen_t address_len, fp_dns_plan *plan);
+int fp_target_icmp(fp_target **target, const struct sockaddr *address, socklen_t address_len, uint16_t payload_bytes);
 
 #endif

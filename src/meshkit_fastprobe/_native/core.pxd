@@ -339,6 +339,7 @@ cdef extern from "fastprobe/datagram.h" nogil:
                                fp_dns_verdict *verdict)
     int fp_target_udp(fp_target **target, const sockaddr *address, socklen_t address_len, fp_udp_plan *plan)
     int fp_target_dns(fp_target **target, const sockaddr *address, socklen_t address_len, fp_dns_plan *plan)
+    int fp_target_icmp(fp_target **target, const sockaddr *address, socklen_t address_len, uint16_t payload_bytes)
 
 cdef extern from "fastprobe/trace.h" nogil:
     enum:
@@ -472,3 +473,28 @@ cdef extern from "fastprobe/engine.h" nogil:
     uint32_t fp_engine_drain(fp_engine *engine, fp_record *out, uint32_t n)
     void fp_engine_stats_read(const fp_engine *engine, fp_engine_stats *out)
     const char *fp_engine_check(const fp_engine *engine)
+
+cdef extern from "fastprobe/echo.h" nogil:
+    enum:
+        FP_REASON_REPLY_MISMATCH
+        FP_ECHO_HEADER
+        FP_ECHO_PAYLOAD_MIN
+        FP_ECHO_PAYLOAD_MAX
+    enum fp_echo_reading:
+        FP_ECHO_STRAY
+        FP_ECHO_REPLY
+        FP_ECHO_ERROR
+    ctypedef struct fp_echo:
+        uint16_t id
+        uint16_t sequence
+        uint32_t run
+        uint32_t nonce
+        uint16_t payload
+    ctypedef struct fp_echo_answer:
+        fp_echo echo
+        c_bool intact
+        uint8_t reason
+        uint8_t code
+        uint8_t to[16]
+    size_t fp_echo_request(const fp_echo *echo, c_bool v6, uint8_t *out)
+    fp_echo_reading fp_echo_read(c_bool v6, c_bool with_header, const uint8_t *data, size_t len, fp_echo_answer *answer)

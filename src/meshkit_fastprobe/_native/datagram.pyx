@@ -8,6 +8,12 @@ from meshkit_fastprobe._native.core cimport (
     FP_DNS_ANSWERS_MAX,
     FP_DNS_JUDGED,
     FP_DNS_QUERY_MAX,
+    FP_ECHO_ERROR,
+    FP_ECHO_HEADER,
+    FP_ECHO_PAYLOAD_MAX,
+    FP_ECHO_PAYLOAD_MIN,
+    FP_ECHO_REPLY,
+    FP_REASON_REPLY_MISMATCH,
     FP_UDP_PAYLOAD_MAX,
     FP_UDP_REPLY_MAX,
     fp_bytes,
@@ -18,6 +24,10 @@ from meshkit_fastprobe._native.core cimport (
     fp_dns_read,
     fp_dns_reading,
     fp_dns_verdict,
+    fp_echo_answer,
+    fp_echo_read,
+    fp_echo_reading,
+    fp_echo_request,
     fp_udp_judge,
     fp_udp_plan_new,
     fp_udp_plan_release,
@@ -27,6 +37,8 @@ from meshkit_fastprobe._native.core cimport (
 MAX_UDP_PAYLOAD = FP_UDP_PAYLOAD_MAX
 MAX_UDP_REPLY = FP_UDP_REPLY_MAX
 MAX_DNS_ANSWERS = FP_DNS_ANSWERS_MAX
+MIN_ECHO_PAYLOAD = FP_ECHO_PAYLOAD_MIN
+MAX_ECHO_PAYLOAD = FP_ECHO_PAYLOAD_MAX
 
 
 cdef fp_bytes given(bytes data):
@@ -117,3 +129,38 @@ cdef class DnsPlan:
         if reading != FP_DNS_JUDGED:
             return <int>reading, 0, 0
         return <int>reading, verdict.reason, verdict.detail
+
+
+@cython.final
+cdef class Echo:
+    """One echo request of ICMP, and the judge of what comes back."""
+
+    def __cinit__(self, *, bint v6, uint16_t number, uint32_t nonce, uint16_t payload):
+        if not FP_ECHO_PAYLOAD_MIN <= payload <= FP_ECHO_PAYLOAD_MAX:
+            raise ValueError(f"a payload of {payload} bytes is not in {FP_ECHO_PAYLOAD_MIN}..{FP_ECHO_PAYLOAD_MAX}")
+        memset(&self._asked, 0, sizeof(self._asked))
+        self._v6 = v6
+        self._asked.id = number
+        self._asked.nonce = nonce
+        self._asked.payload = payload
+
+    def request(self) -> bytes:
+        cdef uint8_t out[FP_ECHO_HEADER + FP_ECHO_PAYLOAD_MAX]
+        cdef size_t size = fp_echo_request(&self._asked, self._v6, out)
+        return (<const char *>out)[:size]
+
+    def read(self, const uint8_t[::1] data, *, bint with_header, bint own_id) -> tuple | None:
+        cdef fp_echo_answer answer
+        cdef const uint8_t *bytes_ = &data[0] if data.shape[0] else <const uint8_t *>b""
+        cdef fp_echo_reading reading = fp_echo_read(self._v6, with_header, bytes_, <size_t>data.shape[0], &answer)
+        if reading != FP_ECHO_REPLY and reading != FP_ECHO_ERROR:
+            return None
+        if answer.echo.sequence != self._asked.sequence or (own_id and answer.echo.id != self._asked.id):
+            return None
+        if answer.echo.payload and answer.echo.nonce != self._asked.nonce:
+            return None
+        if reading == FP_ECHO_ERROR:
+            return answer.reason, answer.code, (<const char *>answer.to)[: 16 if self._v6 else 4]
+        if answer.intact and answer.echo.payload == self._asked.payload:
+            return 0, 0, b""
+        return <int>FP_REASON_REPLY_MISMATCH, answer.echo.payload, b""

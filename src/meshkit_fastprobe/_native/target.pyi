@@ -48,6 +48,9 @@ class Target:
     def dns(host: str, port: int, plan: DnsPlan, *, route: Route | None = None) -> Target:
         """An IP address, asked the plan's question. ValueError for anything else."""
     @staticmethod
+    def icmp(host: str, payload_bytes: int, *, route: Route | None = None) -> Target:
+        """An IP address, sent an echo request. ValueError for anything else, and for a payload that cannot be."""
+    @staticmethod
     def unresolved(result: int, reason: int) -> Target:
         """Every run ends at once with this result (FAIL or ERROR) and reason."""
     @property

@@ -20,6 +20,7 @@ from meshkit_fastprobe._native.core cimport (
     fp_target_free,
     fp_target_half_handshake,
     fp_target_http,
+    fp_target_icmp,
     fp_target_request,
     fp_target_route,
     fp_target_tcp,
@@ -304,6 +305,20 @@ cdef class Target:
         cdef socklen_t length = parse_address(host, port, &address)
         cdef Target target = Target.__new__(Target)
         target._made(fp_target_dns(&target._target, &address.generic, length, plan._plan))
+        target._by(route)
+        return target
+
+    @staticmethod
+    def icmp(str host, uint16_t payload_bytes, *, Route route=None) -> Target:
+        """An IP address, sent an echo request."""
+        cdef any_address address
+        cdef socklen_t length = parse_address(host, 1, &address)
+        cdef Target target = Target.__new__(Target)
+        if address.generic.sa_family == AF_INET:
+            address.v4.sin_port = 0  # ICMP has none
+        else:
+            address.v6.sin6_port = 0
+        target._made(fp_target_icmp(&target._target, &address.generic, length, payload_bytes))
         target._by(route)
         return target
 

@@ -14,8 +14,6 @@ from meshkit_fastprobe.config.spec import Kinds, ProbeLike
 from meshkit_fastprobe.config.tables import fields_of
 from meshkit_fastprobe.errors import ConfigError, ConfigErrors
 
-LATER: Final[Mapping[str, str]] = {"icmp": "ICMP"}
-"""Kinds of later versions, so that their names are not taken for mistyped ones."""
 RESERVED: Final = frozenset(fields_of(ProbeKeys)) - {"target"}
 """What no kind may call a field of its own: these keys mean the same for every kind."""
 
@@ -29,8 +27,6 @@ def kind_of(place: Place, raw: Mapping[str, Any], kinds: Kinds, problems: Proble
         problems.add(place.at("kind"), f"{shown(name)} has the wrong type", "write text")
     elif name in kinds:
         return kinds[name]
-    elif name in LATER:
-        problems.add(place.at("kind"), f"{LATER[name]} probes are not supported by this version", f"known: {', '.join(kinds)}")
     else:
         problems.add(place.at("kind"), f"unknown kind {shown(name)}", suggestion(name, kinds))
     return None

@@ -69,7 +69,7 @@ async def connect(address: Address, via: Via = ANY_WAY, *, half: bool = False) -
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        refusal = _take(sock, via)
+        refusal = leave_by(sock, via)
         if refusal is not None:
             sock.close()
             await trio.lowlevel.checkpoint()
@@ -100,7 +100,7 @@ def open_udp(address: Address, via: Via = ANY_WAY) -> socket.socket | Outcome:
         return refused(error.errno or 0, address)
     sock.setblocking(False)
     try:
-        refusal = _take(sock, via)
+        refusal = leave_by(sock, via)
         error_number = 0 if refusal else sock.connect_ex(address.sockaddr)
     except BaseException:
         sock.close()
@@ -111,7 +111,7 @@ def open_udp(address: Address, via: Via = ANY_WAY) -> socket.socket | Outcome:
     return refusal or refused(error_number, address)
 
 
-def _take(sock: socket.socket, via: Via) -> Outcome | None:
+def leave_by(sock: socket.socket, via: Via) -> Outcome | None:
     """Make a fresh socket leave this way; an outcome when this process may not. OurLimit when the host has no such source."""
     if via == ANY_WAY:
         return None

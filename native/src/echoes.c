@@ -1,0 +1,350 @@
+/* echoes.c - the ICMP sockets of the engine: one for all runs of a family and a route, since a socket of its own would bring
+ * each run the replies to all others.
+ *
+ * A run holds a connection of the pool, without a descriptor, for its clock and its cookie. Requests of one step leave together
+ * and replies are taken together, as many as one system call carries. */
+#include "fastprobe/clock.h"
+#include "fastprobe/echo.h"
+#include "probe.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/icmp.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define AT_ONCE        32u           /* messages in a system call; more gain nothing */
+#define CALLS_PER_LOOK 8u            /* a flood of strays must not hold the step */
+#define RECEIVE_BYTES  (4096 * 1024) /* replies of a step's requests may all come before we look */
+
+typedef struct echo_socket {
+    fp_route *route; /* one reference */
+    fp_list outbox;  /* of connections, ASKING */
+    int fd;
+    uint8_t family;
+    bool ping;   /* a datagram socket for echoes: the kernel picks the id, and keeps errors to itself */
+    uint16_t id; /* of all our requests, else */
+} echo_socket;
+
+struct fp_echoes {
+    uint32_t n;
+    uint32_t waiting; /* in all outboxes */
+    echo_socket sockets[FP_ECHO_SOCKETS];
+    uint8_t bytes[AT_ONCE][FP_ECHO_MAX];
+};
+
+/* -- sockets --------------------------------------------------------------------------------------------------------------
+ */
+
+/* Of IPv4, what the kernel hands to a raw socket begins with the IP header. */
+static int only_our_replies(int fd, bool v6, uint16_t id) {
+    struct sock_filter v4_code[] = {
+        BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+        BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 0, 2),
+        BPF_STMT(BPF_LD | BPF_H | BPF_IND, 4),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, id, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_filter v6_code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP6_ECHO_REPLY, 0, 2),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, id, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX), BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    const struct sock_fprog program = v6 ? (struct sock_fprog){sizeof v6_code / sizeof *v6_code, v6_code}
+                                         : (struct sock_fprog){sizeof v4_code / sizeof *v4_code, v4_code};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+static int only_echoes_and_errors(int fd, bool v6) {
+    if (!v6) {
+        const struct icmp_filter unwanted = {.data =
+                                                 ~(1u << ICMP_ECHOREPLY | 1u << ICMP_DEST_UNREACH | 1u << ICMP_TIME_EXCEEDED)};
+        return setsockopt(fd, SOL_RAW, ICMP_FILTER, &unwanted, sizeof unwanted);
+    }
+    struct icmp6_filter wanted;
+    ICMP6_FILTER_SETBLOCKALL(&wanted);
+    ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &wanted);
+    ICMP6_FILTER_SETPASS(ICMP6_DST_UNREACH, &wanted);
+    ICMP6_FILTER_SETPASS(ICMP6_PACKET_TOO_BIG, &wanted);
+    ICMP6_FILTER_SETPASS(ICMP6_TIME_EXCEEDED, &wanted);
+    return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &wanted, sizeof wanted);
+}
+
+/* A raw socket where this process may have one: it is told of unreachable targets. */
+static int make_socket(echo_socket *made) {
+    const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC, protocol = made->family == AF_INET6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+    made->ping = false;
+    made->fd = socket(made->family, SOCK_RAW | flags, protocol);
+    if (made->fd >= 0 || (errno != EPERM && errno != EACCES)) return made->fd < 0 ? -errno : 0;
+    made->ping = true;
+    made->fd = socket(made->family, SOCK_DGRAM | flags, protocol);
+    return made->fd < 0 ? -errno : 0;
+}
+
+static int prepare(const echo_socket *made) {
+    const int bytes = RECEIVE_BYTES, one = 1;
+    const bool v6 = made->family == AF_INET6;
+    const int failed = made->route ? fp_route_take(made->route, made->fd, made->family) : 0;
+    if (failed) return failed;
+    if (!made->ping && (only_echoes_and_errors(made->fd, v6) || only_our_replies(made->fd, v6, made->id))) return -errno;
+    if (setsockopt(made->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
+        setsockopt(made->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    setsockopt(made->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one); /* refused is fine: our own clock, a little late */
+    return 0;
+}
+
+static void close_socket(echo_socket *it) {
+    close(it->fd);
+    fp_route_release(it->route);
+}
+
+/* The number of the socket for this target, or -errno. */
+static int socket_for(fp_engine *engine, const fp_target *target) {
+    if (!engine->echoes) engine->echoes = calloc(1, sizeof *engine->echoes);
+    fp_echoes *all = engine->echoes;
+    if (!all) return -ENOMEM;
+    for (uint32_t i = 0; i < all->n; i++)
+        if (all->sockets[i].family == target->family && all->sockets[i].route == target->route) return (int)i;
+    if (all->n == FP_ECHO_SOCKETS) return -EMFILE;
+    echo_socket *made = &all->sockets[all->n];
+    *made = (echo_socket){.family = target->family, .route = target->route, .outbox = {FP_NONE, FP_NONE}};
+    made->id = fp_datagram_id(engine);
+    int failed = make_socket(made);
+    if (failed) return failed;
+    fp_route_hold(made->route);
+    failed = prepare(made);
+    if (!failed) failed = fp_poll_add(engine->poll, made->fd, FP_ECHO_TAGS + all->n);
+    if (failed) {
+        close_socket(made);
+        return failed;
+    }
+    fp_count(&engine->counters.connections_opened, 1);
+    return (int)all->n++;
+}
+
+void fp_echoes_close(fp_engine *engine) {
+    fp_echoes *all = engine->echoes;
+    for (uint32_t i = 0; all && i < all->n; i++) close_socket(&all->sockets[i]);
+    free(all);
+    engine->echoes = NULL;
+}
+
+/* -- requests -------------------------------------------------------------------------------------------------------------
+ */
+
+void fp_echo_ask(fp_engine *engine, fp_connection *connection) {
+    const int number = socket_for(engine, connection->target);
+    if (number < 0) {
+        fp_run_no_socket(engine, connection, -number);
+        return;
+    }
+    fp_echoes *all = engine->echoes;
+    connection->echo_socket = (uint8_t)number;
+    connection->nonce = (uint32_t)fp_datagram_id(engine) << 16 | fp_datagram_id(engine);
+    connection->phase = FP_CONNECTION_ASKING;
+    connection->began_ns = fp_engine_latency_clock(engine);
+    fp_list_append(engine, &all->sockets[number].outbox, connection);
+    all->waiting++;
+}
+
+static void leave_outbox(fp_engine *engine, fp_connection *connection) {
+    fp_list_remove(engine, &engine->echoes->sockets[connection->echo_socket].outbox, connection);
+    engine->echoes->waiting--;
+}
+
+void fp_echo_forget(fp_engine *engine, fp_connection *connection) {
+    if (connection->phase == FP_CONNECTION_ASKING) leave_outbox(engine, connection);
+}
+
+static void could_not_send(fp_engine *engine, fp_connection *connection, int error) {
+    if (error == EPERM || error == EACCES)
+        fp_run_give_up(engine, connection, FP_REASON_PERMISSION); /* this host's firewall, or a broadcast address */
+    else if (error == EAGAIN)
+        fp_run_give_up(engine, connection, FP_REASON_MEMORY);
+    else if (error == EMSGSIZE)
+        fp_run_end(engine, connection, FP_FAIL, FP_REASON_ICMP_TOO_BIG, 0, FP_RESET);
+    else
+        fp_run_refused(engine, connection, error);
+}
+
+/* What one system call carries: its first `sent` have left. */
+typedef struct batch {
+    struct mmsghdr messages[AT_ONCE];
+    struct iovec vectors[AT_ONCE];
+    struct sockaddr_in6 addresses[AT_ONCE]; /* or, shorter, of IPv4 */
+    fp_connection *connections[AT_ONCE];
+    uint32_t n;
+} batch;
+
+static void fill(fp_engine *engine, const echo_socket *it, batch *out) {
+    const bool v6 = it->family == AF_INET6;
+    out->n = 0;
+    for (uint32_t index = it->outbox.first; index != FP_NONE && out->n < AT_ONCE; index = engine->connections[index].next) {
+        fp_connection *connection = &engine->connections[index];
+        const fp_echo echo = {.id = it->id,
+                              .sequence = (uint16_t)index,
+                              .run = index,
+                              .nonce = connection->nonce,
+                              .payload = connection->target->echo_bytes};
+        uint8_t *bytes = engine->echoes->bytes[out->n];
+        out->vectors[out->n] = (struct iovec){bytes, fp_echo_request(&echo, v6, bytes)};
+        memcpy(&out->addresses[out->n], fp_target_address(connection->target), connection->target->address_len);
+        out->messages[out->n].msg_hdr = (struct msghdr){
+            .msg_name = &out->addresses[out->n],
+            .msg_namelen = connection->target->address_len,
+            .msg_iov = &out->vectors[out->n],
+            .msg_iovlen = 1,
+        };
+        out->connections[out->n++] = connection;
+    }
+}
+
+/* The kernel takes one after the other, so each left about when its turn came. */
+static void mark_sent(fp_engine *engine, const batch *them, uint32_t sent, fp_ns from_ns, fp_ns to_ns) {
+    for (uint32_t i = 0; i < sent; i++) {
+        fp_connection *connection = them->connections[i];
+        leave_outbox(engine, connection);
+        connection->began_ns = from_ns + (to_ns - from_ns) * i / sent;
+        connection->phase = FP_CONNECTION_READING;
+    }
+}
+
+static void send_some(fp_engine *engine, const echo_socket *it) {
+    batch them;
+    fill(engine, it, &them);
+    const fp_ns from_ns = fp_engine_latency_clock(engine);
+    int sent;
+    do sent = sendmmsg(it->fd, them.messages, them.n, 0);
+    while (sent < 0 && errno == EINTR);
+    const int error = errno;
+    mark_sent(engine, &them, sent < 0 ? 0 : (uint32_t)sent, from_ns, fp_engine_latency_clock(engine));
+    if (sent < 0) could_not_send(engine, them.connections[0], error);
+}
+
+/* -- replies --------------------------------------------------------------------------------------------------------------
+ */
+
+typedef union control {
+    struct cmsghdr aligned;
+    char bytes[CMSG_SPACE(sizeof(struct timespec))];
+} control;
+
+/* When the kernel saw it, by the wall's clock; 0: it does not say. */
+static fp_ns stamped_ns(struct msghdr *message) {
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
+        struct timespec at;
+        memcpy(&at, CMSG_DATA(part), sizeof at);
+        return (fp_ns)at.tv_sec * FP_NS_PER_S + (fp_ns)at.tv_nsec;
+    }
+    return 0;
+}
+
+/* From the request to the kernel's sight of the reply. A wall clock that was set meanwhile is not believed. */
+static void measure(const fp_engine *engine, fp_connection *connection, fp_ns seen_ns, fp_ns now_ns, fp_ns wall_ns) {
+    const fp_ns waited_ns = wall_ns - seen_ns, since_ns = now_ns - connection->began_ns;
+    connection->answered = true;
+    connection->first_byte_ns = now_ns;
+    if (!seen_ns || engine->config.manual_clock || seen_ns > wall_ns || waited_ns >= since_ns) return;
+    connection->measured_ns = since_ns - waited_ns;
+    connection->first_byte_ns = now_ns - waited_ns;
+}
+
+static bool is_target(const fp_target *target, const void *address) {
+    const struct sockaddr *own = fp_target_address(target);
+    if (own->sa_family == AF_INET6)
+        return memcmp(&((const struct sockaddr_in6 *)(const void *)own)->sin6_addr, address, 16) == 0;
+    return memcmp(&((const struct sockaddr_in *)(const void *)own)->sin_addr, address, 4) == 0;
+}
+
+static const void *address_in(const struct sockaddr_storage *from) {
+    if (from->ss_family == AF_INET6) return &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
+    return &((const struct sockaddr_in *)(const void *)from)->sin_addr;
+}
+
+/* The run that asked. An error that quotes no cookie names it by id and sequence alone. */
+static fp_connection *asker(const fp_engine *engine, const echo_socket *it, const fp_echo_answer *answer, const void *from) {
+    const fp_echo *echo = &answer->echo;
+    const uint32_t index = echo->payload ? echo->run : echo->sequence;
+    if (index >= engine->config.connections || (uint16_t)index != echo->sequence || (!it->ping && echo->id != it->id))
+        return NULL;
+    fp_connection *connection = &engine->connections[index];
+    if (connection->phase != FP_CONNECTION_READING || connection->target->kind != FP_TARGET_ICMP ||
+        &engine->echoes->sockets[connection->echo_socket] != it || !is_target(connection->target, from))
+        return NULL;
+    return echo->payload && echo->nonce != connection->nonce ? NULL : connection;
+}
+
+static void take(fp_engine *engine, const echo_socket *it, struct mmsghdr *message, const uint8_t *bytes, fp_ns now_ns,
+                 fp_ns wall_ns) {
+    const bool v6 = it->family == AF_INET6;
+    fp_echo_answer answer;
+    const enum fp_echo_reading reading = fp_echo_read(v6, !v6 && !it->ping, bytes, message->msg_len, &answer);
+    const void *from = reading == FP_ECHO_ERROR ? answer.to : address_in(message->msg_hdr.msg_name);
+    fp_connection *connection = reading == FP_ECHO_STRAY ? NULL : asker(engine, it, &answer, from);
+    if (!connection) {
+        fp_count(&engine->counters.stray_datagrams, 1);
+        return;
+    }
+    measure(engine, connection, stamped_ns(&message->msg_hdr), now_ns, wall_ns);
+    if (reading == FP_ECHO_ERROR)
+        fp_run_end(engine, connection, FP_FAIL, answer.reason, answer.code, FP_RESET);
+    else if (!answer.intact || answer.echo.payload != connection->target->echo_bytes)
+        fp_run_end(engine, connection, FP_FAIL, FP_REASON_REPLY_MISMATCH, answer.echo.payload, FP_RESET);
+    else
+        fp_run_end(engine, connection, FP_OK, FP_REASON_NONE, 0, FP_RESET);
+}
+
+/* How many came: fewer than AT_ONCE when there are no more. */
+static uint32_t take_some(fp_engine *engine, const echo_socket *it) {
+    struct mmsghdr messages[AT_ONCE];
+    struct iovec vectors[AT_ONCE];
+    struct sockaddr_storage from[AT_ONCE];
+    control controls[AT_ONCE];
+    for (uint32_t i = 0; i < AT_ONCE; i++) {
+        vectors[i] = (struct iovec){engine->echoes->bytes[i], sizeof engine->echoes->bytes[i]};
+        messages[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+                                              .msg_namelen = sizeof from[i],
+                                              .msg_iov = &vectors[i],
+                                              .msg_iovlen = 1,
+                                              .msg_control = &controls[i],
+                                              .msg_controllen = sizeof controls[i]};
+    }
+    int got;
+    do got = recvmmsg(it->fd, messages, AT_ONCE, 0, NULL);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0) return 0;
+    const fp_ns wall_ns = fp_clock_wall(), now_ns = fp_engine_latency_clock(engine);
+    for (int i = 0; i < got; i++) take(engine, it, &messages[i], engine->echoes->bytes[i], now_ns, wall_ns);
+    return (uint32_t)got;
+}
+
+void fp_echoes_ready(fp_engine *engine, uint32_t number) {
+    const echo_socket *it = &engine->echoes->sockets[number];
+    for (uint32_t calls = 0; calls < CALLS_PER_LOOK; calls++)
+        if (take_some(engine, it) < AT_ONCE) return;
+    fp_poll_again(engine->poll, it->fd, FP_ECHO_TAGS + number);
+}
+
+void fp_echo_look(fp_engine *engine, const fp_connection *connection) {
+    if (connection->phase == FP_CONNECTION_READING) fp_echoes_ready(engine, connection->echo_socket);
+}
+
+/* Between two batches replies are taken: near targets have answered the first by then, and their answers need the room. */
+void fp_echoes_send(fp_engine *engine) {
+    fp_echoes *all = engine->echoes;
+    if (!all || !all->waiting) return;
+    for (uint32_t number = 0; number < all->n; number++) {
+        const echo_socket *it = &all->sockets[number];
+        while (it->outbox.first != FP_NONE) {
+            send_some(engine, it);
+            if (it->outbox.first != FP_NONE) take_some(engine, it);
+        }
+    }
+}
