@@ -89,16 +89,14 @@ class Diagnostics:
         self._registrar = Registrar(
             self.catalog, self.table, self._paces.interval_s, cluster=settings.cluster, native_lane=native_lane
         )
-        self._flaps = Flaps(settings.max_probes)
+        self.flaps = Flaps(settings.max_probes)
         self.maintenance = Upkeep(lambda: self._clocks.wall_s(self._clocks.schedule_ns()))
         """Windows in which changes are not announced: those of the configuration, and those that code adds."""
-        self._builder = SnapshotBuilder(
-            settings, self.catalog, self.table, self.windows, self._flaps.flapping, self.maintenance
-        )
+        self._builder = SnapshotBuilder(settings, self.catalog, self.table, self.windows, self.flaps.flapping, self.maintenance)
         self._batch = RecordBatch(BATCH_RECORDS)
         self._changes = Changes()
         news = News(self._changes, self._clocks.wall_s)
-        self._announcer = Announcer(self.catalog, self.table.column("state"), self._flaps, self.maintenance, news)
+        self._announcer = Announcer(self.catalog, self.table.column("state"), self.flaps, self.maintenance, news)
         self._points: dict[str, InjectionPoint] = {}
         self._pending: list[Registration] = []
         self._running: Session | None = None

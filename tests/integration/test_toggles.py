@@ -99,7 +99,7 @@ async def test_what_cannot_be_is_refused_with_its_reason_and_not_audited(tmp_pat
         assert (broken.status_code, broken.json()["code"]) == (400, "invalid_body")
         large = await client.put("/toggles/log.level", content=b"x" * 100_000, headers={"if-match": "*"})
         assert (large.status_code, large.json()["code"]) == (413, "body_too_large")
-        assert diag.usage.audit_records == 0
+        assert diag.usage.audit.records == 0
 
 
 async def test_a_change_is_audited_with_its_reason_before_it_counts(tmp_path):

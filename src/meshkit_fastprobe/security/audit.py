@@ -23,6 +23,7 @@ import trio
 from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.security.audit_chain import Entry, Head, Record, canonical, decode, link
 from meshkit_fastprobe.security.audit_store import AuditStore
+from meshkit_fastprobe.telemetry.usage import AuditUse
 
 MAX_WAITING: Final = 8192
 """Records on their way to the disk; more are refused, which refuses their actions."""
@@ -76,6 +77,8 @@ class Audit:
         """Written since this was opened."""
         self.late_lost = 0
         """Notes that neither disk nor memory could take."""
+        self.failures = 0
+        """Batches that the disk refused."""
 
     async def __aenter__(self) -> Audit:
         self._token = trio.lowlevel.current_trio_token()
@@ -101,6 +104,10 @@ class Audit:
     def late(self) -> int:
         """Notes that wait for a disk that takes them."""
         return len(self._late)
+
+    @property
+    def use(self) -> AuditUse:
+        return AuditUse(self.records, self.late, self.late_lost, self.failures)
 
     async def append(self, entry: Entry) -> Record:
         """The record, once it is durable. AuditError when it is not: then the deed must not be done."""
@@ -208,6 +215,7 @@ class Audit:
             store.append(rows)
         except AuditError as failure:
             error = failure
+            self.failures += 1
             log.error("audit not written, so what it would record does not happen: %s", failure)
         assert self._token is not None
         with suppress(trio.RunFinishedError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from meshkit_fastprobe.errors import MissingExtraError
-from meshkit_fastprobe.telemetry.usage import Requests, Usage
+from meshkit_fastprobe.telemetry.usage import AuditUse, Requests, Usage
 
 if TYPE_CHECKING:  # needs the extra `server`, as does everything that is imported when the endpoints are opened
     from meshkit_fastprobe.security.audit import Audit
@@ -36,7 +36,7 @@ class Endpoints:
 
     def usage(self, decisions: Mapping[tuple[str, bool], int]) -> Usage:
         """decisions: what the gate answered."""
-        return Usage(decisions, 0 if self.audit is None else self.audit.records, self.requests)
+        return Usage(decisions, AuditUse() if self.audit is None else self.audit.use, self.requests)
 
     async def open(self, host: Any, nursery: trio.Nursery) -> None:
         """Serve in this nursery. ConfigError when that cannot be, MissingExtraError without the libraries."""

@@ -91,6 +91,7 @@ class Collector(RegistryCollector):
                 names.GROUP_DURATION, histogram_samples(names.GROUP_DURATION, labels, counts, latency_s, GROUP_EDGES)
             )
             families.put(names.GROUP_TRANSITIONS, labels, sums.transitions[row])
+            families.put(names.GROUP_FLAPPING, labels, sums.flapping[row])
 
 
 class _Families:

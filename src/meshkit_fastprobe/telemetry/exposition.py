@@ -149,6 +149,7 @@ def _group_families(sums: GroupSums) -> list[_Family]:
         (names.GROUP_RUNS, _by(names.GROUP_RUNS, _RESULT_TAILS, sums.runs)),
         (names.GROUP_DURATION, Buckets(names.GROUP_DURATION.name, GROUP_EDGES, sums.buckets, sums.latency_s)),
         (names.GROUP_TRANSITIONS, Series(_column(names.GROUP_TRANSITIONS, sums.transitions))),
+        (names.GROUP_FLAPPING, Series(_column(names.GROUP_FLAPPING, sums.flapping))),
     ]
 
 

@@ -39,6 +39,7 @@ class GroupSums(msgspec.Struct, frozen=True, eq=False):
     """Not cumulative, by GROUP_EDGES and one beyond: (rows, edges + 1)."""
     latency_s: NDArray[np.float64]
     transitions: NDArray[np.uint64]
+    flapping: NDArray[np.uint32]
 
 
 class GroupRows:
@@ -81,6 +82,7 @@ class GroupRows:
             buckets=_fold(np.add.reduceat(hist, _BUCKET_STARTS, axis=1), row_of_group, rows),
             latency_s=_fold(latency_s, row_of_group, rows),
             transitions=_fold(transitions, row_of_group, rows),
+            flapping=np.bincount(row, self._source.flaps.flapping[live], rows).astype(np.uint32),
         )
 
     def _number_new_groups(self) -> NDArray[np.intp]:

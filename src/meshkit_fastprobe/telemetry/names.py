@@ -66,6 +66,9 @@ GROUP_DURATION: Final = Metric(
 GROUP_TRANSITIONS: Final = Metric(
     "meshkit_group_transitions_total", "counter", "Changes of state, removed probes included.", GROUP_LABELS
 )
+GROUP_FLAPPING: Final = Metric(
+    "meshkit_group_flapping", "gauge", "Probes whose changes are too frequent to be announced one by one.", GROUP_LABELS
+)
 
 SKIPPED: Final = Metric(
     "meshkit_probe_skipped_total",
@@ -102,6 +105,17 @@ DECISIONS: Final = Metric(
     ("permission", "decision"),
 )
 AUDIT_RECORDS: Final = Metric("meshkit_audit_records_total", "counter", "Records that the audit has written.")
+AUDIT_LATE: Final = Metric(
+    "meshkit_audit_late_records", "gauge", "Records of what was stopped or refused that wait for a disk that takes them."
+)
+AUDIT_LOST: Final = Metric(
+    "meshkit_audit_lost_total", "counter", "Such records that neither disk nor memory could take; zero on a healthy host."
+)
+AUDIT_FAILURES: Final = Metric(
+    "meshkit_audit_failures_total",
+    "counter",
+    "Batches of records that the disk refused: what they would record did not happen.",
+)
 REQUESTS: Final = Metric(
     "meshkit_http_requests_total",
     "counter",
@@ -117,7 +131,7 @@ EXPOSITION_CACHE: Final = Metric(
 )
 
 PER_PROBE: Final = (PROBE_STATE, PROBE_SUCCESS, PROBE_RUNS, PROBE_DURATION, PROBE_TRANSITIONS)
-PER_GROUP: Final = (GROUP_PROBES, GROUP_SUCCESS, GROUP_RUNS, GROUP_DURATION, GROUP_TRANSITIONS)
+PER_GROUP: Final = (GROUP_PROBES, GROUP_SUCCESS, GROUP_RUNS, GROUP_DURATION, GROUP_TRANSITIONS, GROUP_FLAPPING)
 PROCESS: Final = (
     SKIPPED,
     DEFERRED,
@@ -129,6 +143,9 @@ PROCESS: Final = (
     BUDGET_SKIPPED,
     DECISIONS,
     AUDIT_RECORDS,
+    AUDIT_LATE,
+    AUDIT_LOST,
+    AUDIT_FAILURES,
     REQUESTS,
     REQUEST_DURATION,
     BUILD,

@@ -84,7 +84,11 @@ def _decisions(decisions: Mapping[tuple[str, bool], int]) -> Iterator[Sample]:
 
 def _usage(usage: Usage) -> Iterator[tuple[Metric, list[Sample]]]:
     yield names.DECISIONS, list(_decisions(usage.decisions))
-    yield names.AUDIT_RECORDS, [Sample(names.AUDIT_RECORDS.name, {}, usage.audit_records)]
+    audit = usage.audit
+    yield names.AUDIT_RECORDS, [_of(names.AUDIT_RECORDS, audit.records)]
+    yield names.AUDIT_LATE, [_of(names.AUDIT_LATE, audit.late)]
+    yield names.AUDIT_LOST, [_of(names.AUDIT_LOST, audit.lost)]
+    yield names.AUDIT_FAILURES, [_of(names.AUDIT_FAILURES, audit.failures)]
     yield names.REQUESTS, [_requests(asked, count) for asked, count in usage.requests.counts.items()]
     yield names.REQUEST_DURATION, list(_durations(usage.requests))
 

@@ -50,6 +50,12 @@ class TableLike(Protocol):
     def merge_sums(self, n_groups: int, out_latency_s: NDArray[Any], out_transitions: NDArray[Any]) -> None: ...
 
 
+class FlapsLike(Protocol):
+    @property
+    def flapping(self) -> NDArray[Any]:
+        """By slot: whether it changes its state too often to be told of each time."""
+
+
 class Source(Protocol):
     """Diagnostics, or in a test anything with a table and a catalog."""
 
@@ -57,6 +63,8 @@ class Source(Protocol):
     def catalog(self) -> CatalogLike: ...
     @property
     def table(self) -> TableLike: ...
+    @property
+    def flaps(self) -> FlapsLike: ...
     @property
     def dropped(self) -> int:
         """Records lost to full rings since the start."""

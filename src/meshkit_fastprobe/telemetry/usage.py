@@ -48,9 +48,18 @@ class Requests:
         self.durations.setdefault(asked.route, Durations()).take(seconds)
 
 
+class AuditUse(msgspec.Struct, frozen=True):
+    """How the audit fares: written, late (a gauge), lost, and batches that the disk refused, since it was opened."""
+
+    records: int = 0
+    late: int = 0
+    lost: int = 0
+    failures: int = 0
+
+
 class Usage(msgspec.Struct, frozen=True):
-    """decisions: how often each permission was given (True) and refused (False). audit_records: written since the start."""
+    """decisions: how often each permission was given (True) and refused (False)."""
 
     decisions: Mapping[tuple[str, bool], int]
-    audit_records: int
+    audit: AuditUse
     requests: Requests

@@ -160,6 +160,8 @@ FULL_DISK = """
             with trio.fail_after(20):
                 while not audit.late:
                     await trio.sleep(0.01)
+                assert (audit.use.late, audit.use.lost) == (1, 0)
+                assert audit.use.failures >= 2  # the record, and the note
                 subprocess.run(["mount", "-o", "remount,size=1m", str(place)], check=True)
                 while audit.late:
                     await trio.sleep(0.05)

@@ -4,10 +4,11 @@ import pytest
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.access import Permission
+from meshkit_fastprobe.aggregation.flapping import Flaps
 from meshkit_fastprobe.model import BudgetUse, Lane, ProbeOptions, Reason, Result
 from meshkit_fastprobe.probes.catalog import MAX_GROUPS, Catalog, Registration
 from meshkit_fastprobe.probes.tcp import TcpProbe
-from meshkit_fastprobe.telemetry.usage import Asked, Requests, Usage
+from meshkit_fastprobe.telemetry.usage import Asked, AuditUse, Requests, Usage
 
 
 class Host:
@@ -16,6 +17,7 @@ class Host:
     def __init__(self, capacity=4096, *, compact=False):
         self.table = Table(capacity, MAX_GROUPS, compact=compact)
         self.catalog = Catalog(capacity)
+        self.flaps = Flaps(capacity)
         self.dropped = 0
         self.syn_retransmissions = 0
         decisions = {(Permission.PROBES_READ, True): 3, (Permission.PROBES_WRITE, False): 1}
@@ -23,7 +25,7 @@ class Host:
         for seconds in (0.0001, 2.0**-12, 0.3, 64.0, 100.0):
             requests.take(Asked("/probes", "GET", "2", 200), seconds)
         requests.take(Asked("other", "POST", "1.1", 404), 0.001)
-        self.usage = Usage(decisions, 4, requests)
+        self.usage = Usage(decisions, AuditUse(records=4, late=3, lost=2, failures=1), requests)
 
     def budgets(self):
         return [BudgetUse(group='eu-1 "b"', in_flight=3, waiting=2, waited=9, skipped_saturated=1, skipped_budget=4)]

@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from meshkit_fastprobe.aggregation.flapping import BEGINS_AT
 from meshkit_fastprobe.model import Result
 from meshkit_fastprobe.telemetry import exposition, names
 from meshkit_fastprobe.telemetry.collector import Collector
@@ -137,6 +138,17 @@ def test_counters_of_a_group_do_not_fall_when_a_probe_leaves(host):
     after = rendered(host)
     assert before == {key: after[key] for key in before}
     assert not [key for key in after if ("probe", "leaves") in key]
+
+
+def test_flapping_probes_are_counted_in_their_group_until_they_rest(host):
+    for name in ("restless", "calm"):
+        host.add(name, namespace="orders")
+    slot = host.catalog["restless"].slot
+    for at_ns in range(BEGINS_AT):
+        host.flaps.changed(slot, at_ns, 10.0)
+    assert value(rendered(host), "meshkit_group_flapping", namespace="orders") == 1
+    host.flaps.forget(slot)
+    assert value(rendered(host), "meshkit_group_flapping", namespace="orders") == 0
 
 
 def test_the_process_tells_lag_skips_and_drops(host):
