@@ -1,0 +1,41 @@
+"""What no network fault may cut: the ways by which operators reach this process, and by which it records what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, cast
+
+from meshkit_fastprobe.chaos.faults.base import FaultError, FaultHost
+from meshkit_fastprobe.chaos.network.endpoints import ALL_LOOPBACK, Endpoint, parse_endpoint, too_broad
+
+PROTECTED: Final = "protected"
+"""The service that faults ask their host for: a collection of "address:port", address or network, as text."""
+
+
+def protected_endpoints(host: FaultHost) -> tuple[Endpoint, ...]:
+    """Listening on every address is protected where this host reaches itself; strangers come to its port, which is spared."""
+    try:
+        said = cast("Iterable[str]", host.service(PROTECTED))
+    except KeyError:
+        return ()
+    found: list[Endpoint] = []
+    for text in said:
+        endpoint = parse_endpoint(PROTECTED, text)
+        if endpoint.network.network_address.is_unspecified and endpoint.network.prefixlen:
+            found += [Endpoint(loopback, endpoint.port) for loopback in ALL_LOOPBACK]
+        else:
+            found.append(endpoint)
+    return tuple(found)
+
+
+def refuse_protected(host: FaultHost, targets: Iterable[Endpoint], *, broad: bool) -> tuple[int, ...]:
+    """The ports of this host that a fault has to spare; FaultError names a target that it must not have."""
+    protected = protected_endpoints(host)
+    for target in targets:
+        for endpoint in protected:
+            if target.touches(endpoint):
+                raise FaultError(f"{target} covers {endpoint}, by which this host is controlled; choose targets without it")
+        why = None if broad else too_broad(target)
+        if why is not None:
+            raise FaultError(f"{target} is {why}; write narrower targets, or broad = true if that is meant")
+    return tuple(sorted({endpoint.port for endpoint in protected if endpoint.port}))
