@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SkippedError,
         UnknownProbeError,
     )
+    from meshkit_fastprobe.experiments import Blackout, ChaosSettings, Experiment, ProxySettings, Selector, SteadyState
     from meshkit_fastprobe.model import (
         Budget,
         Budgets,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         Explanation,
         Lane,
         Maintenance,
-        Once,
         Outcome,
         Phases,
         ProbeOptions,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
         Settings,
         State,
         Transition,
-        Weekly,
     )
     from meshkit_fastprobe.probes.dns import DnsProbe
     from meshkit_fastprobe.probes.exec import ExecProbe
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.via import Via
     from meshkit_fastprobe.probes.watch import WatchProbe
     from meshkit_fastprobe.runtime import Diagnostics, load_config
+    from meshkit_fastprobe.when import Once, Weekly
 
 _HOMES = {
     "aggregation.groups": ("Group",),
@@ -75,6 +75,7 @@ _HOMES = {
         "SkippedError",
         "UnknownProbeError",
     ),
+    "experiments": ("Blackout", "ChaosSettings", "Experiment", "ProxySettings", "Selector", "SteadyState"),
     "model": (
         "Budget",
         "Budgets",
@@ -82,7 +83,6 @@ _HOMES = {
         "Explanation",
         "Lane",
         "Maintenance",
-        "Once",
         "Outcome",
         "Phases",
         "ProbeOptions",
@@ -93,7 +93,6 @@ _HOMES = {
         "Settings",
         "State",
         "Transition",
-        "Weekly",
     ),
     "probes.dns": ("DnsProbe",),
     "probes.udp": ("UdpProbe",),
@@ -111,21 +110,25 @@ _HOMES = {
     "probes.via": ("Via",),
     "probes.watch": ("WatchProbe",),
     "runtime": ("Diagnostics", "load_config"),
+    "when": ("Once", "Weekly"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
+    "Blackout",
     "Budget",
     "BudgetUse",
     "Budgets",
     "CapacityError",
+    "ChaosSettings",
     "Config",
     "ConfigError",
     "Diagnostics",
     "DnsProbe",
     "DuplicateNameError",
     "ExecProbe",
+    "Experiment",
     "Explanation",
     "FastprobeError",
     "Group",
@@ -144,17 +147,20 @@ __all__ = [
     "ProbeOptions",
     "ProbeRegistry",
     "ProbeView",
+    "ProxySettings",
     "QuorumProbe",
     "Reason",
     "RecentResult",
     "ReloadSummary",
     "Result",
     "RunReport",
+    "Selector",
     "ServerSettings",
     "Settings",
     "SkippedError",
     "Snapshot",
     "State",
+    "SteadyState",
     "TcpProbe",
     "Tls",
     "TlsProbe",

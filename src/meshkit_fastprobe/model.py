@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final, TypeAlias
 
 import msgspec
 
 from meshkit_fastprobe.access import SecuritySettings
+from meshkit_fastprobe.experiments import ChaosSettings
+from meshkit_fastprobe.when import Once, Weekly
 
 Duration: TypeAlias = float | str
 """Seconds, or a string with a unit: "250ms", "5s", "1m", "1h30m"."""
@@ -268,25 +269,6 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
     client_crl: str | None = None
 
 
-class Once(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """From `start` until just before `end`; both know their time zone."""
-
-    start: datetime
-    end: datetime
-
-
-class Weekly(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """On each of these days ("mon" ... "sun") from `at` ("02:00") on, by the clocks of the time zone, for duration_s.
-
-    Where clocks skip `at`, it begins when they would have shown it otherwise; where they show it twice, at the first time only.
-    """
-
-    days: tuple[str, ...]
-    at: str
-    duration_s: float
-    time_zone: str = "UTC"
-
-
 class Maintenance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """While it lasts, probes that meet all that is given here run and count, but their changes are not announced.
 
@@ -353,7 +335,8 @@ class BudgetUse(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one Diagnostics runs. Every bound of the product that an embedder may move stands here, with its unit in its name.
 
-    server None serves nothing. state_dir None keeps nothing on disk (and the local token in memory only).
+    server None serves nothing. chaos None knows no experiments: nothing can be injected.
+    state_dir None keeps nothing on disk (and the local token in memory only).
     engine "thread" drives native probes in a thread of their own; "inline" steps the engine inside trio, on trio's clock: for
     tests with a virtual clock. native_lane False runs the native kinds on trio: slower, same answers; so it is anyway where the
     platform has no epoll. compact_histograms: 214 bytes less a probe, for quantiles that err by up to 9 % instead of 4.4 %.
@@ -365,6 +348,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: ServerSettings | None = None
     security: SecuritySettings = SecuritySettings()
     toggles: Mapping[str, bool | str] = {}
+    chaos: ChaosSettings | None = None
     max_probes: int = 1_048_576
     max_connections: int = 4096
     max_task_runs: int = 1024

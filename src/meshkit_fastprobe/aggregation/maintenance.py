@@ -20,8 +20,9 @@ from meshkit_fastprobe.aggregation.selection import select
 from meshkit_fastprobe.config.maintenance import check_maintenance, zone
 from meshkit_fastprobe.config.shapes import MAX_MAINTENANCE, WEEKDAYS
 from meshkit_fastprobe.errors import CapacityError
-from meshkit_fastprobe.model import Maintenance, Once, Weekly
+from meshkit_fastprobe.model import Maintenance
 from meshkit_fastprobe.probes.catalog import Groups, Registration
+from meshkit_fastprobe.when import Once, Weekly
 
 _DAYS_AROUND: Final = 9
 """A week, which is how long a window may last and how far apart two may lie, and the two days that a zone may be off."""
@@ -107,6 +108,11 @@ class Upkeep:
     def _look_anew(self) -> None:
         self._holds_s = (inf, -inf)
         self.look()
+
+
+def is_within(when: Once | Weekly, now_s: float) -> bool:
+    """Whether this moment, in seconds since the epoch, lies in the window."""
+    return any(start <= now_s < end for start, end in _spans_s(when, now_s))
 
 
 def _spans_s(when: Once | Weekly, now_s: float) -> Iterator[tuple[float, float]]:

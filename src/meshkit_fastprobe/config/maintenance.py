@@ -14,7 +14,8 @@ from meshkit_fastprobe.config.places import Place, Problems, Source, shown, sugg
 from meshkit_fastprobe.config.shapes import AT_PATTERN, MAX_MAINTENANCE, WEEKDAYS, MaintenanceKeys
 from meshkit_fastprobe.config.tables import read_table
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import Maintenance, Once, Weekly
+from meshkit_fastprobe.model import Maintenance
+from meshkit_fastprobe.when import Once, Weekly
 
 MAX_ONCE: Final = timedelta(days=90)
 MIN_WEEKLY_S: Final = 1.0

@@ -13,7 +13,8 @@ from meshkit_fastprobe.access import ANYWHERE, Binding, SecuritySettings
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
-from meshkit_fastprobe.model import Budget, Budgets, Maintenance, ProbeOptions, Settings, Weekly
+from meshkit_fastprobe.model import Budget, Budgets, Maintenance, ProbeOptions, Settings
+from meshkit_fastprobe.when import Weekly
 
 REDACTED: Final = "<redacted>"
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.errors import CapacityError
-from meshkit_fastprobe.model import Maintenance, Once, Weekly
+from meshkit_fastprobe.model import Maintenance
+from meshkit_fastprobe.when import Once, Weekly
 
 
 class Watched:

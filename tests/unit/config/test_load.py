@@ -25,11 +25,12 @@ from meshkit_fastprobe.config.show import effective
 from meshkit_fastprobe.config.spec import Config
 from meshkit_fastprobe.config.toml import to_toml
 from meshkit_fastprobe.errors import MAX_ERRORS_SHOWN, ConfigError, ConfigErrors
-from meshkit_fastprobe.model import Once, ServerSettings, Settings
+from meshkit_fastprobe.model import ServerSettings, Settings
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.http import HttpProbe
 from meshkit_fastprobe.probes.http_expect import HttpExpect
 from meshkit_fastprobe.probes.tcp import TcpProbe
+from meshkit_fastprobe.when import Once
 
 DATA = Path(__file__).parents[2] / "data" / "config"
 Write = Callable[[str, str], Path]
