@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UnknownProbeError,
     )
     from meshkit_fastprobe.experiments import Blackout, ChaosSettings, Experiment, ProxySettings, Selector, SteadyState
+    from meshkit_fastprobe.loading import load_config
     from meshkit_fastprobe.model import (
         Budget,
         Budgets,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.udp import UdpProbe
     from meshkit_fastprobe.probes.via import Via
     from meshkit_fastprobe.probes.watch import WatchProbe
-    from meshkit_fastprobe.runtime import Diagnostics, load_config
+    from meshkit_fastprobe.runtime import Diagnostics
     from meshkit_fastprobe.when import Once, Weekly
 
 _HOMES = {
@@ -109,7 +110,8 @@ _HOMES = {
     "probes.tls_settings": ("Tls",),
     "probes.via": ("Via",),
     "probes.watch": ("WatchProbe",),
-    "runtime": ("Diagnostics", "load_config"),
+    "loading": ("load_config",),
+    "runtime": ("Diagnostics",),
     "when": ("Once", "Weekly"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -25,6 +25,7 @@ class Permission(StrEnum):
     CHAOS_APPROVE = "chaos.approve"
     CHAOS_STOP = "chaos.stop"
     CHAOS_HALT = "chaos.halt"
+    CHAOS_RESUME = "chaos.resume"
     AUDIT_READ = "audit.read"
     TOGGLES_READ = "toggles.read"
     TOGGLES_WRITE = "toggles.write"
@@ -39,7 +40,7 @@ ROLES: Final[dict[str, frozenset[Permission]]] = {
     "viewer": _READING,
     "operator": _OPERATING,
     "chaos-operator": _READING | _STOPPING | {Permission.PROBES_RUN, Permission.CHAOS_PREPARE, Permission.CHAOS_ACTIVATE},
-    "chaos-approver": _READING | _STOPPING | {Permission.CHAOS_APPROVE},
+    "chaos-approver": _READING | _STOPPING | {Permission.CHAOS_APPROVE, Permission.CHAOS_RESUME},
     # All but the bare `*` as a chaos target: that is granted by name, by somebody who means it.
     "admin": frozenset(Permission) - {Permission.CHAOS_ANY_TARGET},
 }

@@ -11,6 +11,8 @@ import msgspec
 
 from meshkit_fastprobe.when import Once, Weekly
 
+ID_PATTERN: Final = "[a-z0-9][a-z0-9-]{0,47}"
+"""Of experiments: their ids stand in the names of what they make in a kernel."""
 MAX_DURATION_S: Final = 86_400.0
 MAX_CONFIRM_S: Final = 300.0
 DEFAULT_RECOVERY_S: Final = 60.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -24,12 +23,12 @@ from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
 from meshkit_fastprobe.aggregation.windows import Windows
 from meshkit_fastprobe.config.diff import ReloadSummary, diff
-from meshkit_fastprobe.config.load import load
 from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.settings import check_settings, fixed_part
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.config.toggles import CALLABLE
 from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
+from meshkit_fastprobe.loading import conductor_of, load_config
 from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State
 from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
@@ -98,6 +97,8 @@ class Diagnostics:
         news = News(self._changes, self._clocks.wall_s)
         self._announcer = Announcer(self.catalog, self.table.column("state"), self.flaps, self.maintenance, news)
         self._points: dict[str, InjectionPoint] = {}
+        self.chaos = None if settings.chaos is None else conductor_of(self, self._points)
+        """Experiments, when there may be any."""
         self._pending: list[Registration] = []
         self._running: Session | None = None
         self._context: AbstractAsyncContextManager[None] | None = None
@@ -201,7 +202,9 @@ class Diagnostics:
         """
         diag = cls(config.settings)
         diag._config = config
-        diag._read_again = read_again or partial(load, config.document.path, builtin_kinds)
+        diag._read_again = read_again or partial(load_config, config.document.path)
+        if diag.chaos is not None and config.faults is not None:
+            diag.chaos.adopt(config.faults)
         diag.maintenance.configure(config.maintenance)
         diag._register_specs(config.probes)
         return diag
@@ -215,6 +218,8 @@ class Diagnostics:
         change = diff(self._specs(), config.by_name)
         stale_settings = self._config is not None and fixed_part(self._config.settings) != fixed_part(config.settings)
         self.gate.replace(config.settings.security)
+        if self.chaos is not None and config.settings.chaos is not None:
+            self.chaos.configure(config.settings.chaos)
         for name in change.removed:
             self.remove(name)
         fresh = [
@@ -332,7 +337,7 @@ class Diagnostics:
     @property
     def usage(self) -> Usage:
         """How the endpoints are used, since this was made."""
-        return self.endpoints.usage(self.gate.decisions)
+        return self.endpoints.usage(self.gate.decisions, self.chaos)
 
     def engine_stats(self) -> dict[str, int]:
         """Counters of the native engine (see engine.h); empty while not running."""
@@ -491,8 +496,3 @@ class Diagnostics:
         self._registrar.configure(registration)
         if self._running:
             self._running.reschedule(registration)
-
-
-def load_config(path: str | os.PathLike[str]) -> Config:
-    """Read a configuration file with the built-in kinds and the plug-ins it names. ConfigError says what is wrong and where."""
-    return load(path, builtin_kinds)

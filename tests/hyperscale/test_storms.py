@@ -14,7 +14,7 @@ import pytest
 import trio
 
 import meshkit_fastprobe as fp
-from meshkit_fastprobe.runtime import load_config
+from meshkit_fastprobe.loading import load_config
 from meshkit_fastprobe.scheduling.pacing import NEVER, runs_due
 
 from .conftest import LONG, addresses, descriptors, tell

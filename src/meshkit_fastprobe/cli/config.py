@@ -9,14 +9,15 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
 from meshkit_fastprobe.cli.exits import Exit
 from meshkit_fastprobe.cli.output import Form, write_document
-from meshkit_fastprobe.config.load import load
 from meshkit_fastprobe.config.schema import config_schema
 from meshkit_fastprobe.config.show import effective
 from meshkit_fastprobe.config.spec import Config
 from meshkit_fastprobe.config.toml import to_toml
 from meshkit_fastprobe.errors import ConfigError, ConfigErrors
+from meshkit_fastprobe.loading import load_config
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 
 app = typer.Typer(help="Check, describe and show configuration files.", no_args_is_help=True, rich_markup_mode=None)
@@ -49,7 +50,7 @@ def check(
 @app.command("schema")
 def schema() -> None:
     """Print the JSON Schema of configuration files, for editors."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(config_schema(builtin_kinds)), indent=2).decode())
+    typer.echo(msgspec.json.format(msgspec.json.encode(config_schema(builtin_kinds, builtin_faults)), indent=2).decode())
 
 
 @app.command("show")
@@ -59,7 +60,7 @@ def show(
     form: Annotated[ShowForm, typer.Option("-o", "--output", help="How to answer.")] = ShowForm.toml,
 ) -> None:
     """Print what a file comes to: defaults filled in, targets expanded, values of secret headers left out."""
-    document = effective(load(file, builtin_kinds), name)
+    document = effective(load_config(file), name)
     if form is ShowForm.toml:
         typer.echo(to_toml(document), nl=False)
     elif form is ShowForm.name:
@@ -71,7 +72,7 @@ def show(
 
 def _check(path: Path) -> dict[str, Any]:
     try:
-        config = load(path, builtin_kinds)
+        config = load_config(path)
     except ConfigError as error:
         errors = error.errors if isinstance(error, ConfigErrors) else (error,)
         told = [{"where": each.where, "problem": each.problem, "fix": each.fix} for each in errors]

@@ -17,7 +17,8 @@ from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.items import Item, explanation_item, probe_item
 from meshkit_fastprobe.cli.output import Form, write_document
 from meshkit_fastprobe.errors import SkippedError
-from meshkit_fastprobe.runtime import Diagnostics, load_config
+from meshkit_fastprobe.loading import load_config
+from meshkit_fastprobe.runtime import Diagnostics
 
 MAX_AT_ONCE = 256
 

@@ -13,8 +13,9 @@ import trio
 from meshkit_fastprobe.cli.logs import logging_aside
 from meshkit_fastprobe.config.spec import Config
 from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.loading import load_config
 from meshkit_fastprobe.model import ServerSettings
-from meshkit_fastprobe.runtime import Diagnostics, load_config
+from meshkit_fastprobe.runtime import Diagnostics
 
 log = logging.getLogger("meshkit_fastprobe")
 

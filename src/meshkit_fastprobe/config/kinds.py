@@ -56,16 +56,16 @@ def make_probe(place: Place, kind: type[msgspec.Struct], own: Mapping[str, Any],
     try:
         return cast("ProbeLike", kind(**own, target=target))
     except ConfigErrors as error:
-        raise ConfigErrors([_relocated(each, place, kind, at) for each in error.errors]) from None
+        raise ConfigErrors([relocated(each, place, kind, at) for each in error.errors]) from None
     except ConfigError as error:
-        raise _relocated(error, place, kind, at) from None
+        raise relocated(error, place, kind, at) from None
     except Exception as error:  # noqa: BLE001 - a plug-in's kind may raise anything
         raise ConfigError(
             str(at), f"{kind.__name__} raised {type(error).__name__}: {error}", "correct the values it was given"
         ) from None
 
 
-def _relocated(error: ConfigError, place: Place, kind: type[msgspec.Struct], at: Place) -> ConfigError:
+def relocated(error: ConfigError, place: Place, kind: type[msgspec.Struct], at: Place) -> ConfigError:
     """A kind names its fields as `Kind.field.part`; a reader of the file wants file, line and key."""
     keys = error.where.removeprefix(f"{kind.__name__}.").split(".")
     if keys == ["target"]:

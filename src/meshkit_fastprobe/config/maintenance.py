@@ -71,7 +71,7 @@ def _read_one(place: Place, raw: object, problems: Problems) -> Maintenance | No
     if len(problems) > before:
         return None
     try:
-        when = _when(place, read)
+        when = read_when(place, read)
     except ConfigError as error:
         problems.take(error)
         return None
@@ -82,7 +82,8 @@ def _read_one(place: Place, raw: object, problems: Problems) -> Maintenance | No
     return window if len(problems) == before else None
 
 
-def _when(place: Place, read: Mapping[str, Any]) -> Once | Weekly:
+def read_when(place: Place, read: Mapping[str, Any]) -> Once | Weekly:
+    """A window from its keys."""
     given = [key for key in (*_ONCE, *_WEEKLY) if key in read]
     once = given == list(_ONCE)
     if not once and given != list(_WEEKLY):
@@ -117,10 +118,15 @@ def _check(window: Maintenance, at: At, problems: Problems) -> None:
         problems.take(error)
     if not any(getattr(window, key) not in {None, ()} for key in _SCOPE):
         problems.add(at(), "it would cover every probe", 'narrow it, or write name = "*" if you mean that')
-    if isinstance(window.when, Once):
-        _check_once(window.when, at, problems)
+    check_when(window.when, at, problems)
+
+
+def check_when(when: Once | Weekly, at: At, problems: Problems) -> None:
+    """Refuse a window that cannot be."""
+    if isinstance(when, Once):
+        _check_once(when, at, problems)
     else:
-        _check_weekly(window.when, at, problems)
+        _check_weekly(when, at, problems)
 
 
 def _check_once(when: Once, at: At, problems: Problems) -> None:

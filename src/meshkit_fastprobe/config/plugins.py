@@ -1,4 +1,4 @@
-"""Plug-ins: probe kinds of others, named by the file and never looked for."""
+"""Plug-ins: kinds of probes and faults of others, named by the file and never looked for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 
 from meshkit_fastprobe.config.places import Place, Problems, shown
 from meshkit_fastprobe.config.shapes import PLUGIN_PATTERN
-from meshkit_fastprobe.config.spec import Kinds
+from meshkit_fastprobe.config.spec import Registry
 from meshkit_fastprobe.errors import ConfigError
 
 _entry = re.compile(PLUGIN_PATTERN, re.ASCII)
 
 
-def load_plugins(place: Place, entries: tuple[str, ...], kinds: Kinds, problems: Problems) -> None:
+def load_plugins(place: Place, entries: tuple[str, ...], kinds: Registry, problems: Problems) -> None:
     """Import each "package.module:factory" and call factory(kinds), which registers kinds. What it raises becomes a problem."""
     for index, entry in enumerate(entries):
         at = place.at(index)

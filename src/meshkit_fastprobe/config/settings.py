@@ -13,14 +13,17 @@ import msgspec
 from meshkit_fastprobe.access import SecuritySettings
 from meshkit_fastprobe.config.addresses import is_loopback, split_host_port
 from meshkit_fastprobe.config.budgets import check_budgets, read_budgets
+from meshkit_fastprobe.config.chaos import check_chaos, read_chaos
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
 from meshkit_fastprobe.config.options import check_text
 from meshkit_fastprobe.config.places import Place, Problems, Source, shown
 from meshkit_fastprobe.config.security import check_security, check_tls, read_security
 from meshkit_fastprobe.config.shapes import MAX_SERVER_NAMES, PREFIX_PATTERN, EngineKeys, HostKeys, ServerKeys
+from meshkit_fastprobe.config.spec import Faults
 from meshkit_fastprobe.config.tables import read_table
 from meshkit_fastprobe.config.toggles import read_toggles
 from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.experiments import ChaosSettings
 from meshkit_fastprobe.model import ServerSettings, Settings, TlsSettings
 
 COUNTS: Final = {
@@ -59,11 +62,12 @@ def check_settings(settings: Settings) -> None:
 def fixed_part(settings: Settings) -> Settings:
     """What a running host cannot change."""
     security = msgspec.structs.replace(SecuritySettings(), tokens=settings.security.tokens)
-    return msgspec.structs.replace(settings, security=security)
+    chaos = settings.chaos and ChaosSettings(proxies=settings.chaos.proxies)
+    return msgspec.structs.replace(settings, security=security, chaos=chaos)
 
 
 def read_settings(
-    place: Place, data: Mapping[str, Any], folder: Path, problems: Problems, kinds: Iterable[str] = ()
+    place: Place, data: Mapping[str, Any], folder: Path, problems: Problems, kinds: Iterable[str], faults: Faults | None
 ) -> Settings:
     """Settings from the tables of a file; relative paths begin at `folder`."""
     fields: dict[str, Any] = {"host": socket.gethostname() or "localhost", "server": None}
@@ -79,7 +83,9 @@ def read_settings(
     if "security" in data:
         fields["security"] = read_security(place.at("security"), data["security"], folder, problems)
     if "toggles" in data:
-        fields["toggles"] = read_toggles(place.at("toggles"), data["toggles"], kinds, problems)
+        fields["toggles"] = read_toggles(place.at("toggles"), data["toggles"], kinds, faults or (), problems)
+    if faults is not None:
+        fields["chaos"] = read_chaos(place.at("chaos"), data["chaos"], faults, problems)
     fields |= _engine(place.at("engine"), data.get("engine", {}), problems)
     if "budgets" in data:
         fields["budgets"] = read_budgets(place.at("budgets"), data["budgets"], problems)
@@ -130,7 +136,22 @@ def _check(settings: Settings, at: At, problems: Problems) -> None:
     if settings.server is not None:
         _check_server(settings.server, at, problems)
     check_security(settings.security, at, problems)
+    _check_chaos(settings, at, problems)
     check_budgets(settings.budgets, at, problems)
+    _check_bounds(settings, at, problems)
+    if settings.engine not in {"thread", "inline"}:
+        problems.add(at("engine"), f"{shown(settings.engine)} is not a way to run the engine", 'write "thread" or "inline"')
+
+
+def _check_chaos(settings: Settings, at: At, problems: Problems) -> None:
+    if settings.chaos is None:
+        return
+    check_chaos(settings.chaos, at, problems)
+    if settings.server is None:
+        problems.add(at("chaos.experiments"), "experiments without endpoints: nobody could stop them", "add [server]")
+
+
+def _check_bounds(settings: Settings, at: At, problems: Problems) -> None:
     for field, (lowest, highest) in COUNTS.items():
         count = getattr(settings, field)
         if not isinstance(count, int) or not lowest <= count <= highest:
@@ -141,8 +162,6 @@ def _check(settings: Settings, at: At, problems: Problems) -> None:
             bounds = f"{format_duration(lowest_s)} and {format_duration(highest_s)}"
             text = format_duration(seconds) if isinstance(seconds, int | float) else shown(seconds)
             problems.add(at(f"{key}_s"), f"{text} is not within {bounds}", "choose a time between them")
-    if settings.engine not in {"thread", "inline"}:
-        problems.add(at("engine"), f"{shown(settings.engine)} is not a way to run the engine", 'write "thread" or "inline"')
 
 
 def _check_server(server: ServerSettings, at: At, problems: Problems) -> None:

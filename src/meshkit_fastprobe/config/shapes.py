@@ -7,7 +7,7 @@ enforce them in words. A test holds the two together by trying every invalid exa
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -368,35 +368,3 @@ class MaintenanceKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[dict[str, _LabelValue], Meta(description="Probes with all of these tags.", extra_json_schema=_LABELS)]
         | UnsetType
     ) = UNSET
-
-
-class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The whole file."""
-
-    host: HostKeys | UnsetType = UNSET
-    server: ServerKeys | UnsetType = UNSET
-    security: SecurityKeys | UnsetType = UNSET
-    toggles: (
-        Annotated[
-            dict[str, Any],
-            Meta(
-                description='Ceilings: what is false here cannot be switched on; "log.level" is fixed.',
-                extra_json_schema={"additionalProperties": {"type": ["boolean", "string", "object"]}},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    engine: EngineKeys | UnsetType = UNSET
-    budgets: BudgetsKeys | UnsetType = UNSET
-    defaults: DefaultKeys | UnsetType = UNSET
-    plugins: (
-        Annotated[
-            tuple[Annotated[str, Meta(extra_json_schema={"pattern": PLUGIN_PATTERN})], ...],
-            Meta(description='"package.module:factory", called with the registry of probe kinds.', extra_json_schema=_UNIQUE),
-        ]
-        | UnsetType
-    ) = UNSET
-    maintenance: Annotated[tuple[MaintenanceKeys, ...], Meta(extra_json_schema={"maxItems": MAX_MAINTENANCE})] | UnsetType = (
-        UNSET
-    )
-    probe: tuple[dict[str, Any], ...] | UnsetType = UNSET

@@ -10,11 +10,14 @@ from typing import Any, Final
 import msgspec
 
 from meshkit_fastprobe.access import ANYWHERE, Binding, SecuritySettings
+from meshkit_fastprobe.config.chaos import COUNTS as CHAOS_COUNTS
+from meshkit_fastprobe.config.chaos import TIMES_S as CHAOS_TIMES_S
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
+from meshkit_fastprobe.experiments import Blackout, ChaosSettings, Experiment, parameters_of
 from meshkit_fastprobe.model import Budget, Budgets, Maintenance, ProbeOptions, Settings
-from meshkit_fastprobe.when import Weekly
+from meshkit_fastprobe.when import Once, Weekly
 
 REDACTED: Final = "<redacted>"
 
@@ -41,6 +44,8 @@ def _settings(settings: Settings) -> dict[str, Any]:
         tables["server"] = _without_none(msgspec.to_builtins(settings.server))
     if settings.security != SecuritySettings():
         tables["security"] = _security(settings.security)
+    if settings.chaos is not None:
+        tables["chaos"] = _chaos(settings.chaos)
     if settings.toggles:
         tables["toggles"] = dict(settings.toggles)
     tables["engine"] = {key: getattr(settings, key) for key in COUNTS}
@@ -63,6 +68,30 @@ def _binding(binding: Binding) -> dict[str, Any]:
     return {key: value for key, value in told.items() if value} | ({"deny": True} if binding.deny else {})
 
 
+def _chaos(chaos: ChaosSettings) -> dict[str, Any]:
+    told: dict[str, Any] = {key: getattr(chaos, key) for key in (*CHAOS_COUNTS, "healthy_floor", "two_person")}
+    told |= {key: format_duration(getattr(chaos, f"{key}_s")) for key in CHAOS_TIMES_S}
+    told |= {"protected": list(chaos.protected)} if chaos.protected else {}
+    told |= {"blackout": [_blackout(one) for one in chaos.blackouts]} if chaos.blackouts else {}
+    told |= {"proxy": [msgspec.structs.asdict(one) for one in chaos.proxies]} if chaos.proxies else {}
+    return told | ({"experiment": [_experiment(one) for one in chaos.experiments]} if chaos.experiments else {})
+
+
+def _experiment(experiment: Experiment) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": experiment.id, "fault": experiment.fault.kind, **_told(parameters_of(experiment.fault))}
+    told |= {"duration": format_duration(experiment.duration_s), "recovery": format_duration(experiment.recovery_s)}
+    for key in ("steady_state", "affects"):
+        selector = getattr(experiment, key)
+        if selector is not None:
+            plain = {name: value for name, value in msgspec.structs.asdict(selector).items() if value not in (None, ())}
+            told[key] = plain | ({"labels": dict(selector.labels)} if selector.labels else {})
+    return told | {key: getattr(experiment, key) for key in ("two_person", "says") if getattr(experiment, key)}
+
+
+def _blackout(blackout: Blackout) -> dict[str, Any]:
+    return {"reason": blackout.reason} | _when(blackout.when)
+
+
 def _without_none(value: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _without_none(part) if isinstance(part, Mapping) else part for key, part in value.items() if part is not None}
 
@@ -77,15 +106,18 @@ def _budget(budget: Budget) -> dict[str, Any]:
 
 
 def _window(window: Maintenance) -> dict[str, Any]:
-    when = window.when
-    told = {"reason": window.reason} | msgspec.structs.asdict(when)
-    if isinstance(when, Weekly):
-        told |= {"days": list(when.days), "duration": format_duration(told.pop("duration_s"))}
-    else:
-        told |= {"start": when.start.isoformat(), "end": when.end.isoformat()}
+    told = {"reason": window.reason} | _when(window.when)
     scope = {key: getattr(window, key) for key in ("name", "cluster", "namespace")}
     told |= {key: value for key, value in scope.items() if value is not None}
     return told | ({"labels": dict(window.labels)} if window.labels else {})
+
+
+def _when(when: Once | Weekly) -> dict[str, Any]:
+    told = msgspec.structs.asdict(when)
+    if isinstance(when, Weekly):
+        duration = format_duration(told.pop("duration_s"))
+        return told | {"days": list(when.days), "duration": duration}
+    return {"start": when.start.isoformat(), "end": when.end.isoformat()}
 
 
 def _probe(spec: ProbeSpec) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import msgspec
 
@@ -20,14 +20,19 @@ class ProbeLike(Protocol):
     def target(self) -> str: ...
 
 
-class Kinds(Protocol):
-    """A registry of probe kinds: probes.registry.ProbeRegistry."""
+class Registry(Protocol):
+    """Kinds by name: of probes (probes.registry.ProbeRegistry), or of faults (chaos.faults.registry.FaultRegistry)."""
 
     def __getitem__(self, name: str) -> type[msgspec.Struct]: ...
-    def __contains__(self, name: str) -> bool: ...
+    def __contains__(self, name: object) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
     def register(self, kind: type[msgspec.Struct]) -> None: ...
     def copy(self) -> Self: ...
+
+
+Kinds: TypeAlias = Registry
+"""Of probes."""
+Faults: TypeAlias = Registry
 
 
 class ProbeSpec(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +80,8 @@ class Config(msgspec.Struct, frozen=True, eq=False):
     """The registry with what the plug-ins of this file added."""
 
     maintenance: tuple[Maintenance, ...] = ()
+    faults: Faults | None = None
+    """The registry of faults, likewise; None when there is no [chaos]."""
 
     @property
     def by_name(self) -> dict[str, ProbeSpec]:

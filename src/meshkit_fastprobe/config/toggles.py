@@ -13,12 +13,21 @@ LOG_LEVEL: Final = "log.level"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
-def read_toggles(place: Place, raw: object, kinds: Iterable[str], problems: Problems) -> dict[str, bool | str]:
+def read_toggles(
+    place: Place, raw: object, kinds: Iterable[str], faults: Iterable[str], problems: Problems
+) -> dict[str, bool | str]:
     """Ceilings by name; `probes.exec.enabled = false` and `"probes.exec.enabled" = false` say the same."""
     if not isinstance(raw, Mapping):
         problems.add(place, f"{shown(raw)} is not a table", "write [toggles] and its keys below")
         return {}
-    known = [LOG_LEVEL, "probes.enabled", "chaos.enabled", *(f"probes.{kind}.enabled" for kind in (*kinds, CALLABLE))]
+    known = [
+        LOG_LEVEL,
+        "probes.enabled",
+        *(f"probes.{kind}.enabled" for kind in (*kinds, CALLABLE)),
+        "chaos.enabled",
+        "chaos.incident",
+        *(f"chaos.{fault}.enabled" for fault in faults),
+    ]
     ceilings: dict[str, bool | str] = {}
     for keys, value in _flat((), raw):
         name = ".".join(keys)

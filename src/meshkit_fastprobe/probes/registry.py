@@ -44,7 +44,7 @@ class ProbeRegistry:
     def __getitem__(self, name: str) -> type[msgspec.Struct]:
         return self._kinds[name]
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._kinds
 
     def __iter__(self) -> Iterator[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.security.audit_chain import Entry, Head, Record, canonical, decode, link
@@ -99,6 +100,12 @@ class Audit:
     @property
     def head(self) -> Head:
         return self._store.head if self._store is not None else Head()
+
+    @property
+    def signing_key(self) -> Ed25519PrivateKey:
+        """That of checkpoints, for what else this host vouches for."""
+        assert self._store is not None, "it is open"
+        return self._store.signing_key
 
     @property
     def late(self) -> int:

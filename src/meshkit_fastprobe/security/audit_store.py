@@ -71,6 +71,10 @@ class AuditStore:
     def key(self) -> bytes:
         return self._key
 
+    @property
+    def signing_key(self) -> Ed25519PrivateKey:
+        return self._signing_key
+
     def append(self, rows: Sequence[tuple[int, bytes, bytes]]) -> None:
         """Commit these, durably, or none of them. AuditError when the file takes no more."""
         head = Head(rows[-1][0], rows[-1][2])

@@ -21,7 +21,7 @@ from meshkit_fastprobe.security.denials import DENIED, Denials
 from meshkit_fastprobe.security.gate import Gate
 from meshkit_fastprobe.security.policy import Policy, Principal, Resource
 from meshkit_fastprobe.server.host import Host
-from meshkit_fastprobe.server.problems import AUDIT_UNAVAILABLE, FORBIDDEN, UNKNOWN_PROBE, Problem
+from meshkit_fastprobe.server.problems import AUDIT_UNAVAILABLE, FORBIDDEN, UNKNOWN_EXPERIMENT, UNKNOWN_PROBE, Problem
 
 DONE: Final = "allowed"
 AT_A_STRETCH: Final = 1024
@@ -60,6 +60,20 @@ class Authorization:
         refused = self._refused(principal, permission, name)
         seen = permission is not Permission.PROBES_READ and self._gate.allows(principal, Permission.PROBES_READ, resource)
         raise refused if seen else unknown_probe(name)
+
+    def over_fault(self, principal: Principal, permission: Permission, name: str, resource: Resource | None) -> None:
+        """One experiment, by what its fault may touch; None: there is none of this name. Problem as for a probe."""
+        if resource is None:
+            raise unknown_experiment(name)
+        if self._gate.allows(principal, permission, resource):
+            return
+        refused = self._refused(principal, permission, name)
+        seen = permission is not Permission.CHAOS_READ and self._gate.allows(principal, Permission.CHAOS_READ, resource)
+        raise refused if seen else unknown_experiment(name)
+
+    def may(self, principal: Principal, permission: Permission, resource: Resource) -> bool:
+        """The bare answer, for listings and for what goes on for long."""
+        return self._gate.policy.decide(principal, permission, resource).allowed
 
     def sight(self, principal: Principal) -> Hashable:
         """Equal for principals who are shown the same probes now."""
@@ -131,6 +145,10 @@ def unknown_probe(name: str) -> Problem:
         f"no probe is named {name[:256]!r}",
         "list them with GET /probes?name=GLOB; encode the name in the path as %XX",
     )
+
+
+def unknown_experiment(name: str) -> Problem:
+    return Problem(UNKNOWN_EXPERIMENT, f"no experiment is named {name[:256]!r}", "list them with GET /chaos/experiments")
 
 
 def _not_recorded(why: str) -> Problem:

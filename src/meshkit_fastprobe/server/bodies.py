@@ -74,14 +74,28 @@ class Bodies:
             nursery.cancel_scope.cancel()
 
 
+async def read_object(scope: Scope) -> dict[str, Any]:
+    """The body as an object of any keys. Problem likewise."""
+    body: Body | None = scope.get(BODY)
+    try:
+        return msgspec.convert(_decoded(scope, b"" if body is None else await body.read(), Any), dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Problem(INVALID_BODY, f"the body cannot be read: {error}", "send an object") from None
+
+
+def _decoded(scope: Scope, content: bytes, shape: Any) -> Any:
+    """As its media type says: MessagePack, or JSON."""
+    media = b",".join(header(scope, b"content-type")).partition(b";")[0].strip().lower()
+    decode: Any = msgspec.msgpack.decode if media.endswith(b"msgpack") else msgspec.json.decode
+    return decode(content, type=shape)
+
+
 async def read_json(scope: Scope, shape: type[T]) -> T:
     """The body as this type. Problem when there is none, or when it is another."""
     body: Body | None = scope.get(BODY)
     content = b"" if body is None else await body.read()
-    media = b",".join(header(scope, b"content-type")).partition(b";")[0].strip().lower()
-    decode: Any = msgspec.msgpack.decode if media.endswith(b"msgpack") else msgspec.json.decode
     try:
-        read: T = decode(content, type=shape)
+        read: T = _decoded(scope, content, shape)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         fields = ", ".join(field.encode_name for field in msgspec.structs.fields(shape))
         raise Problem(INVALID_BODY, f"the body cannot be read: {error}", f"send an object of: {fields}") from None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from meshkit_fastprobe.errors import MissingExtraError
-from meshkit_fastprobe.telemetry.usage import AuditUse, Requests, Usage
+from meshkit_fastprobe.telemetry.usage import AuditUse, ChaosUse, Requests, Usage
 
 if TYPE_CHECKING:  # needs the extra `server`, as does everything that is imported when the endpoints are opened
+    from meshkit_fastprobe.chaos.conductor import Conductor
     from meshkit_fastprobe.security.audit import Audit
 
 
@@ -34,9 +35,10 @@ class Endpoints:
         """Whether whoever looks for somebody to ask should look elsewhere."""
         return self._leaving is not None and self._leaving.is_set()
 
-    def usage(self, decisions: Mapping[tuple[str, bool], int]) -> Usage:
+    def usage(self, decisions: Mapping[tuple[str, bool], int], chaos: Conductor | None) -> Usage:
         """decisions: what the gate answered."""
-        return Usage(decisions, AuditUse() if self.audit is None else self.audit.use, self.requests)
+        audit = AuditUse() if self.audit is None else self.audit.use
+        return Usage(decisions, audit, self.requests, ChaosUse() if chaos is None else chaos.tally.read())
 
     async def open(self, host: Any, nursery: trio.Nursery) -> None:
         """Serve in this nursery. ConfigError when that cannot be, MissingExtraError without the libraries."""

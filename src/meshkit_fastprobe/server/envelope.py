@@ -135,8 +135,8 @@ class Envelope(Body):
     schema_version: int
     generated_at: str
     host: str
-    item: ProbeItem | ToggleItem | ReloadItem | None = None
-    items: list[ProbeItem] | list[GroupItem] | list[AuditItem] | list[ToggleItem] | msgspec.Raw | None = None
+    item: Body | None = None
+    items: list[Any] | msgspec.Raw | None = None
     explanation: ExplanationItem | None = None
     next_page_token: str | None = None
 

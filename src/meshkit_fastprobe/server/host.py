@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot
+from meshkit_fastprobe.chaos.conductor import Conductor
 from meshkit_fastprobe.config.diff import ReloadSummary
 from meshkit_fastprobe.model import Explanation, RunReport, Settings
 from meshkit_fastprobe.probes.catalog import Catalog
@@ -27,6 +28,10 @@ class Host(Source, Protocol):
     @property
     def kinds(self) -> Iterable[str]:
         """Of probes that there may be here."""
+
+    @property
+    def chaos(self) -> Conductor | None:
+        """None when no experiments are configured."""
 
     @property
     def endpoints(self) -> Endpoints: ...

@@ -64,7 +64,9 @@ def _operation(route: RouteSpec) -> dict[str, Any]:
         operation["description"] = f"Asks for {route.permission}."
     if route.body is not None:
         schema = _ref(route.body.__name__)
-        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}, MSGPACK: {"schema": schema}}}
+        content = {JSON: {"schema": schema}, MSGPACK: {"schema": schema}}
+        operation["requestBody"] = {"required": route.needs_body, "content": content}
+    if route.versioned:
         operation["parameters"].append(
             {
                 "name": "If-Match",

@@ -29,6 +29,15 @@ UNKNOWN_TOGGLE: Final = ProblemKind("unknown_toggle", 404, "No toggle has this n
 TOGGLE_REFUSED: Final = ProblemKind("toggle_refused", 409, "The toggle cannot be changed so")
 VERSION_NEEDED: Final = ProblemKind("version_needed", 428, "The change has to say what it is based on")
 VERSION_MISMATCH: Final = ProblemKind("version_mismatch", 412, "It was changed by somebody else meanwhile")
+NO_CHAOS: Final = ProblemKind("chaos_not_configured", 404, "This host knows no experiments")
+UNKNOWN_EXPERIMENT: Final = ProblemKind("unknown_experiment", 404, "No experiment has this name")
+UNKNOWN_RUN: Final = ProblemKind("unknown_run", 404, "No run has this name")
+DUPLICATE_EXPERIMENT: Final = ProblemKind("duplicate_experiment", 409, "An experiment has this name already")
+INVALID_EXPERIMENT: Final = ProblemKind("invalid_experiment", 400, "The experiment cannot be")
+CHAOS_REFUSED: Final = ProblemKind("chaos_refused", 409, "The experiment may not run now")
+CHAOS_WRONG_PHASE: Final = ProblemKind("chaos_wrong_phase", 409, "The experiment does not stand where this can be done")
+CONFIRMATION_REFUSED: Final = ProblemKind("confirmation_refused", 403, "This does not confirm the plan")
+CHAOS_UNAVAILABLE: Final = ProblemKind("chaos_unavailable", 503, "Nothing can be injected now")
 NOT_FOUND: Final = ProblemKind("not_found", 404, "There is nothing at this path")
 UNKNOWN_PROBE: Final = ProblemKind("unknown_probe", 404, "No probe has this name")
 METHOD_NOT_ALLOWED: Final = ProblemKind("method_not_allowed", 405, "This path does not take that method")
@@ -56,6 +65,15 @@ ALL: Final = (
     INVALID_PAGE_TOKEN,
     INVALID_BODY,
     BODY_TOO_LARGE,
+    NO_CHAOS,
+    UNKNOWN_EXPERIMENT,
+    UNKNOWN_RUN,
+    DUPLICATE_EXPERIMENT,
+    INVALID_EXPERIMENT,
+    CHAOS_REFUSED,
+    CHAOS_WRONG_PHASE,
+    CONFIRMATION_REFUSED,
+    CHAOS_UNAVAILABLE,
     UNKNOWN_TOGGLE,
     TOGGLE_REFUSED,
     VERSION_NEEDED,

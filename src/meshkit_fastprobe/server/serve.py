@@ -19,6 +19,7 @@ from meshkit_fastprobe.security.denials import Denials
 from meshkit_fastprobe.security.toggles import Toggles
 from meshkit_fastprobe.security.tokens import Tokens
 from meshkit_fastprobe.server.app import build_app
+from meshkit_fastprobe.server.conducting import Served
 from meshkit_fastprobe.server.connections import ConnectionLoop
 from meshkit_fastprobe.server.endpoints import Endpoints
 from meshkit_fastprobe.server.events import Events
@@ -58,9 +59,14 @@ async def serve(
     with listening(address) as (sock, bound):
         # After the bind: a second process on the same address must not take the first one's token and audit away.
         events = Events()
-        toggles = Toggles(declared(diag.kinds), diag.settings.toggles, _state_dir(diag))
+        conductor = diag.chaos
+        faults = () if conductor is None else conductor.faults
+        toggles = Toggles(declared(diag.kinds, faults), diag.settings.toggles, _state_dir(diag))
         await apply(diag, toggles)
         async with _audit_of(diag, endpoints, events) as denials, trio.open_nursery() as nursery:
+            if conductor is not None:
+                assert endpoints.audit is not None
+                await nursery.start(conductor.run, Served(diag, endpoints.audit, toggles, events))
             token = _local_token(diag)
             app = build_app(
                 diag,

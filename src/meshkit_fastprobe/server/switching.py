@@ -12,6 +12,7 @@ from meshkit_fastprobe.server.host import Host
 
 PROBES: Final = "probes.enabled"
 CHAOS: Final = "chaos.enabled"
+INCIDENT: Final = "chaos.incident"
 
 _package_log: Final = logging.getLogger("meshkit_fastprobe")
 
@@ -20,13 +21,19 @@ def of_kind(kind: str) -> str:
     return f"probes.{kind}.enabled"
 
 
-def declared(kinds: Iterable[str]) -> list[Declared]:
+def of_fault(fault: str) -> str:
+    return f"chaos.{fault}.enabled"
+
+
+def declared(kinds: Iterable[str], faults: Iterable[str] = ()) -> list[Declared]:
     """Chaos is off until somebody switches it on; everything else is on."""
     return [
         Declared(LOG_LEVEL, "info", "the least important lines that are logged", LOG_LEVELS),
         Declared(PROBES, True, "whether anything is probed"),
         *(Declared(of_kind(kind), True, f"whether probes of kind {kind} run") for kind in kinds),
-        Declared(CHAOS, False, "whether experiments may start on this host"),
+        Declared(CHAOS, False, "whether experiments may start on this host, and go on"),
+        Declared(INCIDENT, False, "on while there is an incident: no experiment starts"),
+        *(Declared(of_fault(fault), False, f"whether {fault} may be injected on this host") for fault in faults),
     ]
 
 

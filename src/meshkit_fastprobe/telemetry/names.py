@@ -125,6 +125,26 @@ REQUESTS: Final = Metric(
 REQUEST_DURATION: Final = Metric(
     "meshkit_http_request_duration_seconds", "histogram", "From the headers of a request to the end of its answer.", ("route",)
 )
+CHAOS_ACTIVE: Final = Metric(
+    "meshkit_chaos_active",
+    "gauge",
+    "Whether the fault of an experiment is, or may be, in force: 0, 1.",
+    ("experiment", "fault"),
+)
+CHAOS_REVERT_FAILED: Final = Metric(
+    "meshkit_chaos_revert_failed",
+    "gauge",
+    "1 while the fault of an experiment could not be undone; absent otherwise.",
+    ("experiment", "fault"),
+)
+CHAOS_ACTIVATIONS: Final = Metric(
+    "meshkit_chaos_activations_total", "counter", "Runs of experiments by what they came to.", ("fault", "outcome")
+)
+CHAOS_RECOVERY: Final = Metric(
+    "meshkit_chaos_recovery_seconds",
+    "histogram",
+    "From the fault undone to the first of the good runs that lasted, by affected group.",
+)
 BUILD: Final = Metric("meshkit_build_info", "info", "What is running.", ("version", "python"))
 EXPOSITION_CACHE: Final = Metric(
     "meshkit_exposition_cache_bytes", "gauge", "Memory that /metrics keeps for label texts; only /metrics itself carries this."
@@ -148,6 +168,10 @@ PROCESS: Final = (
     AUDIT_FAILURES,
     REQUESTS,
     REQUEST_DURATION,
+    CHAOS_ACTIVE,
+    CHAOS_REVERT_FAILED,
+    CHAOS_ACTIVATIONS,
+    CHAOS_RECOVERY,
     BUILD,
 )
 ALL: Final = (*PER_PROBE, *PER_GROUP, *PROCESS, EXPOSITION_CACHE)

@@ -16,7 +16,7 @@ from meshkit_fastprobe.model import BudgetUse, Reason
 from meshkit_fastprobe.telemetry import names
 from meshkit_fastprobe.telemetry.names import Metric
 from meshkit_fastprobe.telemetry.source import Source
-from meshkit_fastprobe.telemetry.usage import Asked, Requests, Usage
+from meshkit_fastprobe.telemetry.usage import Asked, ChaosUse, Requests, Usage
 
 SKIP_REASONS: Final = tuple(reason for reason in Reason if reason >= Reason.OVERLAP and reason is not Reason.DEFERRED)
 """Always shown, also at zero: a rate() needs a first point."""
@@ -37,6 +37,7 @@ def process_families(source: Source) -> Iterator[tuple[Metric, list[Sample]]]:
     yield names.SYN_RETRANSMISSIONS, [Sample(names.SYN_RETRANSMISSIONS.name, {}, source.syn_retransmissions)]
     yield from _budgets(source.budgets())
     yield from _usage(source.usage)
+    yield from _chaos(source.usage.chaos)
     yield names.BUILD, [Sample(names.BUILD.name, _build(), 1)]
 
 
@@ -102,6 +103,24 @@ def _durations(requests: Requests) -> Iterator[Sample]:
     edges = [(le, place) for place, (le, _) in enumerate(names.EDGES)]
     for route, durations in requests.durations.items():
         yield from histogram_samples(names.REQUEST_DURATION, {"route": route}, durations.counts, durations.sum_s, edges)
+
+
+def _chaos(chaos: ChaosUse) -> Iterator[tuple[Metric, list[Sample]]]:
+    edges = [(le, place) for place, (le, _) in enumerate(names.EDGES)]
+    yield (
+        names.CHAOS_ACTIVE,
+        [_of(names.CHAOS_ACTIVE, on, experiment=key, fault=fault) for (key, fault), on in chaos.active.items()],
+    )
+    yield (
+        names.CHAOS_REVERT_FAILED,
+        [_of(names.CHAOS_REVERT_FAILED, 1, experiment=key, fault=fault) for key, fault in sorted(chaos.stuck)],
+    )
+    yield (
+        names.CHAOS_ACTIVATIONS,
+        [_of(names.CHAOS_ACTIVATIONS, count, fault=fault, outcome=told) for (fault, told), count in chaos.outcomes.items()],
+    )
+    recoveries = chaos.recoveries
+    yield names.CHAOS_RECOVERY, list(histogram_samples(names.CHAOS_RECOVERY, {}, recoveries.counts, recoveries.sum_s, edges))
 
 
 def _of(metric: Metric, value: float, **labels: str) -> Sample:

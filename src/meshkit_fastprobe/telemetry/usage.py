@@ -57,9 +57,19 @@ class AuditUse(msgspec.Struct, frozen=True):
     failures: int = 0
 
 
+class ChaosUse(msgspec.Struct, frozen=True):
+    """Experiments since the start. active and stuck by (experiment, fault); outcomes by (fault, outcome)."""
+
+    active: Mapping[tuple[str, str], bool] = {}
+    stuck: frozenset[tuple[str, str]] = frozenset()
+    outcomes: Mapping[tuple[str, str], int] = {}
+    recoveries: Durations = msgspec.field(default_factory=Durations)
+
+
 class Usage(msgspec.Struct, frozen=True):
     """decisions: how often each permission was given (True) and refused (False)."""
 
     decisions: Mapping[tuple[str, bool], int]
     audit: AuditUse
     requests: Requests
+    chaos: ChaosUse = msgspec.field(default_factory=ChaosUse)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
 from meshkit_fastprobe.config.load import load
 from meshkit_fastprobe.errors import ConfigError, ConfigErrors
 from meshkit_fastprobe.probes.builtin import builtin_kinds
@@ -18,7 +19,7 @@ INVALID = sorted(DATA.glob("invalid-*.toml"))
 def test_a_broken_file_is_refused_in_the_expected_words(path: Path) -> None:
     expected = [line.removeprefix("# expect: ") for line in path.read_text().splitlines() if line.startswith("# expect: ")]
     with pytest.raises(ConfigError) as caught:
-        load(path, builtin_kinds)
+        load(path, builtin_kinds, lambda: builtin_faults)
     message = str(caught.value)
     assert expected
     assert [words for words in expected if words not in message] == []

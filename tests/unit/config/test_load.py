@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
 from meshkit_fastprobe.config import files
 from meshkit_fastprobe.config.document import parse_document
 from meshkit_fastprobe.config.files import MAX_FILE_BYTES
@@ -50,7 +51,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def _load(path: Path) -> Config:
-    return load(path, builtin_kinds)
+    return load(path, builtin_kinds, lambda: builtin_faults)
 
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("valid-*.toml")), ids=lambda path: path.stem)
@@ -354,7 +355,7 @@ documents = st.fixed_dictionaries(
 @given(documents)
 def test_any_document_is_a_config_or_a_config_error(document: dict[str, Any]) -> None:
     try:
-        config = build(parse_document("f.toml", to_toml(document)), builtin_kinds)
+        config = build(parse_document("f.toml", to_toml(document)), builtin_kinds, lambda: builtin_faults)
     except ConfigError as error:
         message = str(error)
     else:
@@ -366,7 +367,7 @@ def test_any_document_is_a_config_or_a_config_error(document: dict[str, Any]) ->
 @given(st.text(st.characters(codec="utf-8"), max_size=200) | st.text('[]{}="\n.#abc,1', max_size=60))
 def test_any_text_is_a_config_or_a_config_error(text: str) -> None:
     with contextlib.suppress(ConfigError):
-        build(parse_document("f.toml", text), builtin_kinds)
+        build(parse_document("f.toml", text), builtin_kinds, lambda: builtin_faults)
 
 
 def test_times_of_toml_without_an_offset_are_in_the_zone_of_the_window(tmp_path: Path) -> None:
@@ -375,7 +376,7 @@ def test_times_of_toml_without_an_offset_are_in_the_zone_of_the_window(tmp_path:
         '[[maintenance]]\nreason = "work"\nname = "*"\nstart = 2026-07-01T02:00:00\nend = 2026-07-01T01:00:00Z\n'
         'time_zone = "Europe/Berlin"\n'
     )
-    [window] = load(path, builtin_kinds).maintenance
+    [window] = load(path, builtin_kinds, lambda: builtin_faults).maintenance
     assert isinstance(window.when, Once)
     assert window.when.start.timestamp() == datetime(2026, 7, 1, tzinfo=UTC).timestamp()
     assert window.when.end - window.when.start.astimezone(UTC) == timedelta(hours=1)

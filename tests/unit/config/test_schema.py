@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
 from meshkit_fastprobe.config.kinds import RESERVED
 from meshkit_fastprobe.config.schema import config_schema
 from meshkit_fastprobe.config.settings import COUNTS
@@ -17,7 +18,7 @@ from meshkit_fastprobe.config.tables import fields_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 
 DATA = Path(__file__).parents[2] / "data" / "config"
-SCHEMA = config_schema(builtin_kinds)
+SCHEMA = config_schema(builtin_kinds, builtin_faults)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 BEYOND = "# beyond the schema"

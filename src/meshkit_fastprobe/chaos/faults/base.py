@@ -18,10 +18,11 @@ from typing import ClassVar, Final, Protocol, runtime_checkable
 import msgspec
 
 from meshkit_fastprobe._native.injection import InjectionPoint
+from meshkit_fastprobe.experiments import ID_PATTERN
 
 LEASE_S: Final = 3.0
 """How long a leased fault outlives the last renewal; it is renewed every third of this."""
-MARK_PATTERN: Final = "[a-z0-9][a-z0-9-]{0,47}"
+MARK_PATTERN: Final = ID_PATTERN
 """Of marks, which are ids of experiments: what every object that we make in a kernel carries in its name."""
 
 

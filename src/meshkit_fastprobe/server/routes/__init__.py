@@ -13,12 +13,33 @@ import msgspec
 
 from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.model import State
+from meshkit_fastprobe.security.policy import Resource
+from meshkit_fastprobe.server.chaos_items import (
+    ExperimentItem,
+    FaultItem,
+    HaltItem,
+    ObjectItem,
+    ReceiptItem,
+    RunItem,
+    resource_of,
+)
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, ReloadItem, ToggleItem
 from meshkit_fastprobe.server.guard import OPEN_PATHS
 from meshkit_fastprobe.server.query import Parameter
 from meshkit_fastprobe.server.reply import Answer
-from meshkit_fastprobe.server.routes import audit, configuration, description, events, groups, health, metrics, probes, toggles
+from meshkit_fastprobe.server.routes import (
+    audit,
+    chaos,
+    configuration,
+    description,
+    events,
+    groups,
+    health,
+    metrics,
+    probes,
+    toggles,
+)
 
 Handler: TypeAlias = Callable[[Context, Request], Awaitable[Answer]]
 
@@ -29,6 +50,7 @@ class Over(enum.Enum):
     HOST = "the whole host"
     PROBE = "the probe in the path"
     SOME = "anything; the handler shows what may be seen"
+    EXPERIMENT = "the experiment in the path"
 
 
 class RouteSpec(msgspec.Struct, frozen=True):
@@ -41,6 +63,9 @@ class RouteSpec(msgspec.Struct, frozen=True):
     over: Over = Over.HOST
     query: tuple[Parameter, ...] = ()
     body: type[msgspec.Struct] | None = None
+    needs_body: bool = True
+    versioned: bool = False
+    """Whether the change says by If-Match what it is based on."""
     item: type[msgspec.Struct] | None = None
     """What the envelope holds; one, or with `many` a list."""
     many: bool = False
@@ -70,6 +95,7 @@ _WINDOW: Final = Parameter(
     "window", "of the recent past; without it, since the start", {"type": "string", "enum": [*groups.WINDOWS]}
 )
 _TYPES: Final = Parameter("types", f"only these, with commas: {', '.join(events.TYPES)}")
+_EXPERIMENT: Final = Parameter("experiment", "only of this experiment")
 _AUDIT_FILTERS: Final = tuple(Parameter(name, f"only with this {name}") for name in audit.FILTERS)
 
 ROUTES: Final = (
@@ -167,9 +193,162 @@ ROUTES: Final = (
         toggles.set_toggle,
         "the switch, changed",
         body=toggles.Change,
+        versioned=True,
         item=ToggleItem,
         action=toggles.ACTION,
         says_more=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/chaos/faults",
+        Permission.CHAOS_READ,
+        chaos.list_faults,
+        "what may be injected on this host",
+        Over.SOME,
+        item=FaultItem,
+        many=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/chaos/experiments",
+        Permission.CHAOS_READ,
+        chaos.list_experiments,
+        "experiments, and where each stands",
+        Over.SOME,
+        item=ExperimentItem,
+        many=True,
+    ),
+    RouteSpec(
+        "POST",
+        "/chaos/experiments",
+        Permission.CHAOS_PREPARE,
+        chaos.add_experiment,
+        "the experiment, known until the host stops",
+        Over.SOME,
+        body=chaos.NewExperiment,
+        item=ExperimentItem,
+        action="chaos.add",
+        says_more=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/chaos/experiments/{name}",
+        Permission.CHAOS_READ,
+        chaos.show_experiment,
+        "one experiment, with its newest run",
+        Over.EXPERIMENT,
+        item=ExperimentItem,
+    ),
+    RouteSpec(
+        "POST",
+        "/chaos/experiments/{name}:prepare",
+        Permission.CHAOS_PREPARE,
+        chaos.prepare,
+        "the plan that would be carried out, and what confirms it",
+        Over.EXPERIMENT,
+        body=chaos.Why,
+        needs_body=False,
+        item=ExperimentItem,
+        action="chaos.prepare",
+        says_more=True,
+    ),
+    RouteSpec(
+        "POST",
+        "/chaos/experiments/{name}:approve",
+        Permission.CHAOS_APPROVE,
+        chaos.approve,
+        "the experiment, approved by a second person",
+        Over.EXPERIMENT,
+        body=chaos.Approved,
+        item=ExperimentItem,
+        action="chaos.approve",
+        says_more=True,
+    ),
+    RouteSpec(
+        "POST",
+        "/chaos/experiments/{name}:activate",
+        Permission.CHAOS_ACTIVATE,
+        chaos.activate,
+        "the experiment, with its fault in force",
+        Over.EXPERIMENT,
+        body=chaos.Confirmed,
+        item=ExperimentItem,
+        action="chaos.activate",
+        says_more=True,
+    ),
+    RouteSpec(
+        "POST",
+        "/chaos/experiments/{name}:stop",
+        Permission.CHAOS_STOP,
+        chaos.stop,
+        "the experiment, with its fault gone",
+        Over.EXPERIMENT,
+        body=chaos.Why,
+        needs_body=False,
+        item=ExperimentItem,
+        action="chaos.stop",
+        says_more=True,
+    ),
+    RouteSpec(
+        "POST",
+        "/chaos:halt",
+        Permission.CHAOS_HALT,
+        chaos.halt,
+        "every run, ended; nothing starts until :resume",
+        body=chaos.Why,
+        needs_body=False,
+        item=HaltItem,
+        action="chaos.halt",
+        says_more=True,
+    ),
+    RouteSpec(
+        "POST",
+        "/chaos:resume",
+        Permission.CHAOS_RESUME,
+        chaos.resume,
+        "experiments may start again",
+        body=chaos.Released,
+        item=HaltItem,
+        action="chaos.resume",
+        says_more=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/chaos/runs",
+        Permission.CHAOS_READ,
+        chaos.list_runs,
+        "runs of now and of the past, newest first",
+        Over.SOME,
+        query=(_EXPERIMENT, *_page(chaos.MAX_PAGE, chaos.DEFAULT_PAGE)),
+        item=RunItem,
+        many=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/chaos/runs/{name}",
+        Permission.CHAOS_READ,
+        chaos.show_run,
+        "one run",
+        Over.SOME,
+        item=RunItem,
+    ),
+    RouteSpec(
+        "GET",
+        "/chaos/receipts/{name}",
+        Permission.CHAOS_READ,
+        chaos.show_receipt,
+        "the signed receipt of a run that has ended",
+        Over.SOME,
+        item=ReceiptItem,
+    ),
+    RouteSpec(
+        "GET",
+        "/chaos/objects",
+        Permission.CHAOS_READ,
+        chaos.list_objects,
+        "what carries our mark, beside what the journal says",
+        item=ObjectItem,
+        many=True,
     ),
     RouteSpec(
         "GET",
@@ -209,6 +388,12 @@ assert all((route.method == "GET") is (not route.action) for route in ROUTES), (
 )
 
 
+def _experiment(context: Context, name: str) -> Resource | None:
+    conductor = context.host.chaos
+    experiment = None if conductor is None else conductor.experiments.get(name)
+    return None if experiment is None else resource_of(context.host, experiment)
+
+
 async def admit(context: Context, spec: RouteSpec, request: Request) -> None:
     """Problem when who asks may not; a change is on record when this returns."""
     if spec.permission is None:
@@ -221,5 +406,7 @@ async def admit(context: Context, spec: RouteSpec, request: Request) -> None:
             authorization.over_probe(principal, spec.permission, request.name)
         case Over.SOME:
             authorization.over_some(principal, spec.permission)
+        case Over.EXPERIMENT:
+            authorization.over_fault(principal, spec.permission, request.name, _experiment(context, request.name))
     if spec.action and not spec.says_more:
         await authorization.record(principal, spec.action, request.name or context.host.settings.host)

@@ -16,12 +16,13 @@ from meshkit_fastprobe.server.identity import header
 from meshkit_fastprobe.server.problems import TOO_MANY_READERS, Problem
 from meshkit_fastprobe.server.query import invalid
 from meshkit_fastprobe.server.reply import StreamReply
-from meshkit_fastprobe.server.telling import AUDIT, TOGGLE, TRANSITION
+from meshkit_fastprobe.server.telling import AUDIT, CHAOS, TOGGLE, TRANSITION
 
 TYPES: Final[dict[str, Permission]] = {
     TRANSITION: Permission.PROBES_READ,
     AUDIT: Permission.AUDIT_READ,
     TOGGLE: Permission.TOGGLES_READ,
+    CHAOS: Permission.CHAOS_READ,
 }
 """And what one has to hold to be told of it."""
 MEDIA_TYPE: Final = "text/event-stream"

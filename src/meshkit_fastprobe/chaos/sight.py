@@ -1,0 +1,49 @@
+"""What the probes say of an experiment's subjects: shares of what is up, now and at worst. Values in, values out."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshkit_fastprobe.aggregation.snapshot import Snapshot
+from meshkit_fastprobe.experiments import Selector
+from meshkit_fastprobe.model import State
+
+MIN_SEEN: Final = 0.5
+"""Share of the selected probes that must have something recent to say; with fewer, nobody knows."""
+
+_UP: Final = (State.HEALTHY, State.DEGRADED)
+_SEES: Final = (*_UP, State.UNHEALTHY)
+
+
+def rows_of(snapshot: Snapshot, selector: Selector) -> NDArray[np.intp]:
+    return snapshot.select(
+        name=selector.name, cluster=selector.cluster, namespace=selector.namespace, labels=dict(selector.labels)
+    )
+
+
+def share_up(snapshot: Snapshot, selector: Selector) -> float | None:
+    """The share of these probes that is healthy or degraded; None when they cannot see: none, stale, paused or never run."""
+    rows = rows_of(snapshot, selector)
+    state = snapshot.columns["state"][rows]
+    sees = np.isin(state, _SEES) & ~snapshot.columns["stale"][rows]
+    if not len(rows) or sees.sum() < MIN_SEEN * len(rows):
+        return None
+    return float(np.isin(state[sees], _UP).mean())
+
+
+def remaining_up(snapshot: Snapshot, affects: Selector) -> dict[str, float]:
+    """By "cluster/namespace": what share stays up when everything affected goes down. Only groups that are affected."""
+    rows = rows_of(snapshot, affects)
+    groups = group_names(snapshot)
+    names = groups[snapshot.columns["group"]]
+    up = np.isin(snapshot.columns["state"], _UP)
+    up[rows] = False
+    return {str(name): float(up[names == name].mean()) for name in np.unique(names[rows])}
+
+
+def group_names(snapshot: Snapshot) -> NDArray[Any]:
+    """As people say them, "cluster/namespace", by the numbers in columns["group"]."""
+    return np.array([f"{cluster}/{namespace}" for cluster, namespace, _, _ in snapshot.source.catalog.groups.tags], object)
