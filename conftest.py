@@ -8,6 +8,7 @@ from types import ModuleType
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
+from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
 from meshkit_fastprobe.config.document import parse_document
 from meshkit_fastprobe.config.load import build
 from meshkit_fastprobe.probes.builtin import builtin_kinds
@@ -18,7 +19,7 @@ def load_toml(example: Example) -> None:
     page = ModuleType("my_probes")
     vars(page).update(example.namespace)
     sys.modules["my_probes"] = page
-    build(parse_document(f"{example.path}:{example.line}", str(example.parsed)), builtin_kinds)
+    build(parse_document(f"{example.path}:{example.line}", str(example.parsed)), builtin_kinds, lambda: builtin_faults)
 
 
 pytest_collect_file = Sybil(

@@ -12,6 +12,7 @@ from joserfc import jwk
 
 import meshkit_fastprobe as fp
 from meshkit_fastprobe.access import Binding, SecuritySettings
+from meshkit_fastprobe.chaos.faults.null import Null
 from meshkit_fastprobe.security.audit_chain import Verdict
 from meshkit_fastprobe.security.audit_store import verify
 from meshkit_fastprobe.server.routes import ROUTES, Over
@@ -24,7 +25,8 @@ PROBES = {"orders-db": "orders", "orders-api": "orders", "secret-pay": "pay", "e
 
 @asynccontextmanager
 async def host(world, **changes):
-    diag = fp.Diagnostics(world.settings(**changes))
+    experiment = fp.Experiment(id="orders-db", fault=Null(), duration_s=1.0)
+    diag = fp.Diagnostics(world.settings(chaos=fp.ChaosSettings(experiments=(experiment,)), **changes))
     for name, namespace in PROBES.items():
         diag.add(fp.TcpProbe("127.0.0.1:9"), name=name, namespace=namespace, interval=3600, timeout=1)
     async with diag:
@@ -90,7 +92,7 @@ async def test_every_route_refuses_who_has_no_role(world):
         for spec in ROUTES:
             path = ("" if not spec.resource else PREFIX) + spec.path.replace("{name}", "orders-db")
             response = await ask(diag, world, spec.method, f"https://{diag.address}{path}", world.token("nobody"))
-            expected = 200 if spec.permission is None else 404 if spec.over is Over.PROBE else 403
+            expected = 200 if spec.permission is None else 404 if spec.over in {Over.PROBE, Over.EXPERIMENT} else 403
             assert response.status_code == expected, path
         records, _ = await diag.endpoints.audit.newest(None, 1000, {"actor": "user:nobody", "result": "denied"})
         refused = {record.entry.action for record in records}

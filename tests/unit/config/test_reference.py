@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from meshkit_fastprobe.config.chaos_shapes import BlackoutKeys, ChaosKeys, ExperimentKeys, ProxyKeys, SteadyStateKeys
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
 from meshkit_fastprobe.config.shapes import (
@@ -39,6 +40,11 @@ SHAPES = [
     BudgetKeys,
     MaintenanceKeys,
     ProbeKeys,
+    ChaosKeys,
+    ExperimentKeys,
+    SteadyStateKeys,
+    BlackoutKeys,
+    ProxyKeys,
 ]
 ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, re.MULTILINE)}
 

@@ -4,6 +4,16 @@ import re
 from pathlib import Path
 
 from meshkit_fastprobe.server import connections, problems, reply
+from meshkit_fastprobe.server.chaos_items import (
+    ConfirmationItem,
+    ExperimentItem,
+    FaultItem,
+    HaltItem,
+    ObjectItem,
+    PlanItem,
+    ReceiptItem,
+    RunItem,
+)
 from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, RecentItem, ReloadItem, ToggleItem
 from meshkit_fastprobe.server.filters import FILTERS
 from meshkit_fastprobe.server.routes import ROUTES
@@ -28,7 +38,8 @@ def test_every_problem_is_listed_with_its_status():
 
 
 def test_every_field_is_listed():
-    for item in (ProbeItem, RecentItem, GroupItem, AuditItem, ToggleItem, ReloadItem):
+    experiments = (ExperimentItem, RunItem, PlanItem, ConfirmationItem, FaultItem, ObjectItem, ReceiptItem, HaltItem)
+    for item in (ProbeItem, RecentItem, GroupItem, AuditItem, ToggleItem, ReloadItem, *experiments):
         for field in item.__struct_fields__:
             assert f"`{camel(field)}`" in REFERENCE, field
 
