@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from meshkit_fastprobe import __version__
-from meshkit_fastprobe.cli import control, hosting, reading, writing
+from meshkit_fastprobe.cli import chaos, control, hosting, reading, writing
 from meshkit_fastprobe.cli.exits import CliError, Exit
 
 # typer stands on click up to some version and on a copy of its own after it: take the class from where typer does.
@@ -73,6 +73,7 @@ audit.command("verify")(control.audit_verify)
 audit.command("export")(control.audit_export)
 app.add_typer(audit, name="audit")
 app.command("events")(control.events)
+app.add_typer(chaos.app, name="chaos")
 
 
 def _mount_config() -> None:

@@ -55,8 +55,8 @@ class Client:
     def get(self, path: str, params: Params) -> list[Answer]:
         return self._ask("GET", path, params)
 
-    def post(self, path: str, params: Params | None = None) -> list[Answer]:
-        return self._ask("POST", path, params or [])
+    def post(self, path: str, params: Params | None = None, body: Mapping[str, Any] | None = None) -> list[Answer]:
+        return ask_each(self.hosts, lambda url: self._one(url, "POST", path, params or [], body))
 
     def put(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> list[Answer]:
         return ask_each(self.hosts, lambda url: self._one(url, "PUT", path, [], body, headers))
@@ -213,6 +213,8 @@ def _decode(url: str, response: httpx.Response) -> Answer:
 def refused(url: str, response: httpx.Response) -> Answer:
     problem = _problem(response)
     what = str(problem.get("title") or problem.get("detail") or f"HTTP {response.status_code}")
+    if problem.get("code") in {"chaos_refused", "chaos_wrong_phase", "confirmation_refused"}:
+        return Answer(url, None, str(problem.get("detail") or what), str(problem.get("hint", "")), Exit.REFUSED)
     if response.status_code in {401, 403}:
         hint = str(problem.get("hint", "")) or "set FASTPROBE_TOKEN or --token-file to the host's <state_dir>/local-token"
         return Answer(url, None, what, hint, Exit.REFUSED)
