@@ -11,6 +11,7 @@ from typing import Protocol
 
 import trio
 
+from meshkit_fastprobe.chaos.network.protection import PROTECTED
 from meshkit_fastprobe.model import ServerSettings
 from meshkit_fastprobe.scheduling.changes import ChangeStream
 from meshkit_fastprobe.security.audit import Audit
@@ -66,6 +67,7 @@ async def serve(
         async with _audit_of(diag, endpoints, events) as denials, trio.open_nursery() as nursery:
             if conductor is not None:
                 assert endpoints.audit is not None
+                conductor.bench.services[PROTECTED] = (str(bound),) if isinstance(bound, TcpAddress) else ()
                 await nursery.start(conductor.run, Served(diag, endpoints.audit, toggles, events))
             token = _local_token(diag)
             app = build_app(
