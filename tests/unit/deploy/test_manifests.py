@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
 from meshkit_fastprobe.config.document import parse_document
 from meshkit_fastprobe.config.load import build
 from meshkit_fastprobe.probes.builtin import builtin_kinds
@@ -24,7 +25,7 @@ def test_every_file_is_yaml(path):
 
 def test_the_configuration_in_the_config_map_is_one_that_loads():
     text = objects("fastprobe.yaml")["ConfigMap"]["data"]["fastprobe.toml"]
-    config = build(parse_document("fastprobe.toml", text), builtin_kinds)
+    config = build(parse_document("fastprobe.toml", text), builtin_kinds, lambda: builtin_faults)
     assert [spec.name for spec in config.probes] == ["dns"]
 
 
