@@ -16,7 +16,7 @@ import trio
 from meshkit_fastprobe.aggregation.snapshot import Snapshot
 from meshkit_fastprobe.chaos.faults.base import LEASE_S, Effect, Fault, FaultError, FaultHost, Leased
 from meshkit_fastprobe.chaos.journal import Journal, JournalError
-from meshkit_fastprobe.chaos.measuring import MAX_LOOK_S, Observer
+from meshkit_fastprobe.chaos.measuring import Observer
 from meshkit_fastprobe.chaos.run import Move, Run
 from meshkit_fastprobe.chaos.sight import share_up
 from meshkit_fastprobe.chaos.states import FINAL, Phase, moved
@@ -128,7 +128,8 @@ class Life:
         await self._finish()
 
     async def _inject_and_hold(self) -> None:
-        self._observer.look(self._means.snapshot(), trio.current_time())  # what ran before is no sample
+        if self._watches:  # what ran before is no sample
+            self._observer.look(self._means.snapshot(), trio.current_time())
         effect = await self._applied()
         if effect is None:  # ended while it was being applied
             return
@@ -141,7 +142,8 @@ class Life:
         self.settled.set()
         with trio.move_on_after(duration_s):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch)
+                if self._watches:
+                    nursery.start_soon(self._watch)
                 nursery.start_soon(self._check)
                 if isinstance(self._fault, Leased):
                     nursery.start_soon(self._renew, self._fault.renew)
@@ -169,7 +171,7 @@ class Life:
         """Take in what the probes say; end the run when the steady state is broken, or nobody can see."""
         while True:
             snapshot = self._means.snapshot()
-            wait_s = self._observer.look(snapshot, trio.current_time()) if self._watches else MAX_LOOK_S
+            wait_s = self._observer.look(snapshot, trio.current_time())
             steady = self.experiment.steady_state
             if steady is not None:
                 share = share_up(snapshot, steady)
@@ -257,16 +259,19 @@ class Life:
             log.error("experiment %s ended, which the journal does not know yet: %s", self.run.id, error)
 
     async def _recover(self) -> bool:
+        """Whether what was hurt became well again in time, as far as anybody watches."""
+        if not self._watches:
+            return True
         with trio.move_on_after(self.experiment.recovery_s):
             while True:
                 snapshot = self._means.snapshot()
-                wait_s = self._observer.look(snapshot, trio.current_time()) if self._watches else 0.0
+                wait_s = self._observer.look(snapshot, trio.current_time())
                 steady = self.experiment.steady_state
                 share = None if steady is None else share_up(snapshot, steady)
                 holds = steady is None or (share is not None and share >= steady.healthy_ratio)
-                if holds and (not self._watches or self._observer.recovered):
+                if holds and self._observer.recovered:
                     return True
-                await trio.sleep(max(wait_s, 0.02))
+                await trio.sleep(wait_s)
         return False
 
     def _judge(self, recovered: bool) -> tuple[Phase, str]:
