@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ class Identity(NamedTuple):
 
     pid: int
     started: int
+
+
+def must_be_supported() -> None:
+    """ProcessLookupError where processes have no descriptors, so that none can be told from its successor."""
+    if not hasattr(os, "pidfd_open") or not Path("/proc/self/stat").exists():
+        raise ProcessLookupError(errno.ENOSYS, "processes can be told apart on Linux only, with /proc")
 
 
 def _stat(pid: int) -> list[str] | None:

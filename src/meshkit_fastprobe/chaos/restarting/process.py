@@ -18,7 +18,7 @@ MAX_PIDFILE_BYTES: Final = 64
 def refuse_ourselves(pid: int, what: str, *, allowed: bool) -> None:
     """FaultError when the end of this process would, or may, be our own."""
     if not allowed and pid in processes.ourselves_and_ancestors():
-        raise FaultError(f"{what} runs this experiment, or what runs it; write ourselves = true if that is meant")
+        raise FaultError(f"{what} runs this experiment, or what runs it; only a restart may mean that: ourselves = true")
 
 
 def identity_of(was: dict[str, str]) -> Identity:
@@ -48,6 +48,7 @@ class ProcessRestarter(msgspec.Struct, frozen=True):
 
     async def usable(self, host: FaultHost) -> Backing:  # noqa: ARG002 - the kernel is asked
         try:
+            processes.must_be_supported()
             identity = self._identity()
             processes.send(identity, processes.NO_SIGNAL)
             refuse_ourselves(identity.pid, self._named, allowed=self.ourselves)
@@ -57,7 +58,7 @@ class ProcessRestarter(msgspec.Struct, frozen=True):
         return Backing("process", usable=True, why=f"{self._named} is process {identity.pid}")
 
     def _identity(self) -> Identity:
-        pid = self.pid if not self.pidfile else _read(self.pidfile)
+        pid = self.pid if not self.pidfile else read_pidfile(self.pidfile)
         identity = processes.identify(pid)
         if identity is None:
             raise FaultError(f"{self._named}: there is no process {pid}")
@@ -91,7 +92,8 @@ class ProcessRestarter(msgspec.Struct, frozen=True):
         return Effect(in_force=new != old, touched=None, told=f"process {new.pid} runs")
 
 
-def _read(path: str) -> int:
+def read_pidfile(path: str) -> int:
+    """FaultError: it cannot be read, or holds anything but a number."""
     try:
         with Path(path).open("rb") as file:
             text = file.read(MAX_PIDFILE_BYTES).strip()
