@@ -311,6 +311,8 @@ class Conductor:
         except Exception:
             # A mistake of ours must not take the host's probes down; the fault is undone before conduct() ends in any way.
             log.exception("experiment %s", run.id)
+        finally:
+            life.give_up()
 
     # -- stopping ------------------------------------------------------------------------------------------------------------
 

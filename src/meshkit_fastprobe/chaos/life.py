@@ -98,6 +98,11 @@ class Life:
                 self.run = msgspec.structs.replace(self.run, stopped_by=by)
             self._ending.set()
 
+    def give_up(self) -> None:
+        """Nobody conducts it any more: whoever waits for it need not."""
+        for event in (self.settled, self.healed, self.over):
+            event.set()
+
     # -- conducting ----------------------------------------------------------------------------------------------------------
 
     async def conduct(self) -> None:
@@ -106,13 +111,7 @@ class Life:
             self.move(Phase.CANCELLED, self._why)
             return
         try:
-            await self.move_durably(Phase.INJECTING)
-        except JournalError as error:
-            # Nothing is injected. The phase says it could be, so that even a record that did reach the disk is undone.
-            self.end(Phase.ABORTED, f"the journal could not be written, so nothing was injected: {error}")
-            await self._finish()
-            return
-        try:
+            await self.move_durably(Phase.INJECTING)  # what the disk does not know of is not injected
             await self._inject_and_hold()
         except Exception as error:  # noqa: BLE001 - a fault of anybody may raise anything; it is undone like any other
             self.end(Phase.ABORTED, _told(error))
@@ -125,7 +124,7 @@ class Life:
             raise
         with trio.CancelScope(shield=True):
             await self._heal()
-        await self._finish()
+        await self._finish(patient=self.run.injected_at is not None)
 
     async def _inject_and_hold(self) -> None:
         if self._watches:  # what ran before is no sample
@@ -240,12 +239,8 @@ class Life:
                 log.debug("experiment %s: no last count: %s", self.run.id, error)
         return self.run.effect
 
-    async def _finish(self, *, patient: bool = True) -> None:
+    async def _finish(self, *, patient: bool) -> None:
         """See what was hurt become well again, then say what it was."""
-        if self.run.phase is Phase.INJECTING:  # nothing was injected
-            self.move(Phase.REVERTING, self._why)
-            self.move(Phase.RECOVERING, self._why)
-            patient = False
         if self.run.phase is not Phase.RECOVERING:
             self.over.set()
             return
@@ -288,4 +283,4 @@ def _told(error: BaseException) -> str:
     """The first cause, in one line: nurseries wrap what ends them."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error) if isinstance(error, FaultError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, FaultError | JournalError) else f"{type(error).__name__}: {error}"
