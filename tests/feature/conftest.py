@@ -53,7 +53,9 @@ class Host:
         self.state_dir = tmp_path / "state"
         self.listen = f"127.0.0.1:{free_port()}"
         self.environment = {**os.environ, "FASTPROBE_STATE_DIR": str(self.state_dir), "COLUMNS": "120", "NO_COLOR": "1"}
-        self.environment.pop("FASTPROBE_TOKEN", None)
+        self.environment["FASTPROBE_CONFIG"] = str(tmp_path / "config.toml")
+        for name in ("FASTPROBE_TOKEN", "FASTPROBE_CONTEXT"):
+            self.environment.pop(name, None)
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

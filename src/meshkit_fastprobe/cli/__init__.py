@@ -11,7 +11,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         from meshkit_fastprobe.cli.app import run
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "click", "rich", "httpx"}:
+        if error.name not in {"typer", "click", "rich"}:
             raise
         from meshkit_fastprobe.errors import MissingExtraError
 

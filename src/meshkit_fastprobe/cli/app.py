@@ -1,17 +1,19 @@
-"""The tree of commands. Each command's body imports what it needs when it runs."""
+"""The tree of commands, as a table. Only the asked verb is built, and its body imports what it needs when it runs."""
 
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import sys
 import traceback
-from typing import Annotated, Any
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
 
 from meshkit_fastprobe import __version__
-from meshkit_fastprobe.cli import chaos, control, hosting, reading, writing
 from meshkit_fastprobe.cli.exits import CliError, Exit
 
 # typer stands on click up to some version and on a copy of its own after it: take the class from where typer does.
@@ -20,17 +22,58 @@ _USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
 """What shells say of a command that Ctrl-C ended."""
 
-app = typer.Typer(
-    name="fastprobe",
-    help="Health probes for control planes: what is up, degraded or down, why, and since when.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-probes = typer.Typer(
-    help="List, show, run, pause and resume probes of a running host.", no_args_is_help=True, rich_markup_mode=None
-)
+VERBS: Final = {
+    "demo": "hosting:demo",
+    "run": "hosting:run",
+    "once": "hosting:once",
+    "status": "status:status",
+    "groups": "reading:groups",
+    "probes list": "reading:probes_list",
+    "probes show": "reading:probes_show",
+    "probes run": "writing:probes_run",
+    "probes pause": "writing:probes_pause",
+    "probes resume": "writing:probes_resume",
+    "events": "control:events",
+    "chaos faults": "chaos:faults",
+    "chaos list": "chaos:experiments",
+    "chaos show": "chaos:show",
+    "chaos prepare": "chaos:prepare",
+    "chaos approve": "chaos:approve",
+    "chaos activate": "chaos:activate",
+    "chaos stop": "chaos:stop",
+    "chaos halt": "chaos:halt",
+    "chaos resume": "chaos:resume",
+    "chaos history": "chaos:history",
+    "chaos objects": "chaos:objects",
+    "chaos receipt": "chaos:receipt",
+    "toggles list": "control:toggles_list",
+    "toggles set": "control:toggles_set",
+    "audit list": "control:audit_list",
+    "audit verify": "control:audit_verify",
+    "audit export": "control:audit_export",
+    "config check": "config:check",
+    "config schema": "config:schema",
+    "config show": "config:show",
+    "context list": "context:context_list",
+    "context use": "context:context_use",
+    "context show": "context:context_show",
+}
+"""Every verb, and the function of cli/ that is its body: module:name."""
+
+FAMILIES: Final = {
+    "probes": "List, show, run, pause and resume probes of a running host.",
+    "chaos": "Experiments: what may be injected, what runs, and how to end it.",
+    "toggles": "What is switched on at a running host.",
+    "audit": "Who did what at a host, and whether the record is whole.",
+    "config": "Check, describe and show configuration files.",
+    "context": "Sets of hosts by name, so that --host need not be written.",
+}
+
+
+ContextName = Annotated[
+    str | None,
+    typer.Option("--context", metavar="NAME", help="Ask the hosts of this context, not of the current one (see context list)."),
+]
 
 
 def _version(wanted: bool) -> None:
@@ -39,8 +82,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def fastprobe(
+def _root(
     _version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks of internal errors.", envvar="FASTPROBE_DEBUG")
@@ -50,46 +92,61 @@ def fastprobe(
         os.environ["FASTPROBE_DEBUG"] = "1"
 
 
-app.command("demo")(hosting.demo)
-app.command("run")(hosting.run)
-app.command("once")(hosting.once)
-app.command("status")(reading.status)
-app.command("groups")(reading.groups)
-probes.command("list")(reading.probes_list)
-probes.command("show")(reading.probes_show)
-probes.command("run")(writing.probes_run)
-probes.command("pause")(writing.probes_pause)
-probes.command("resume")(writing.probes_resume)
-app.add_typer(probes, name="probes")
-toggles = typer.Typer(help="What is switched on at a running host.", no_args_is_help=True, rich_markup_mode=None)
-toggles.command("list")(control.toggles_list)
-toggles.command("set")(control.toggles_set)
-app.add_typer(toggles, name="toggles")
-audit = typer.Typer(
-    help="Who did what at a host, and whether the record is whole.", no_args_is_help=True, rich_markup_mode=None
-)
-audit.command("list")(control.audit_list)
-audit.command("verify")(control.audit_verify)
-audit.command("export")(control.audit_export)
-app.add_typer(audit, name="audit")
-app.command("events")(control.events)
-app.add_typer(chaos.app, name="chaos")
+def tree(first: str | None = None) -> Any:
+    """The command with the verbs that begin with this word, or all of them: what is not asked for is not imported."""
+    root = _family("Health probes for control planes: what is up, degraded or down, why, and since when.")
+    root.callback()(_root)
+    families: dict[str, typer.Typer] = {}
+    for verb, body in VERBS.items():
+        family, _, name = verb.rpartition(" ")
+        if first not in {None, family or name}:
+            continue
+        if family and family not in families:
+            families[family] = _family(FAMILIES[family])
+            root.add_typer(families[family], name=family)
+        module, _, function = body.partition(":")
+        spoken = getattr(import_module(f"meshkit_fastprobe.cli.{module}"), function)
+        (families[family] if family else root).command(name)(_with_context(spoken))
+    return typer.main.get_command(root)
 
 
-def _mount_config() -> None:
-    """`config` needs the configuration loader: mounted only when asked for, or for the list of commands."""
-    from meshkit_fastprobe.cli.config import app as config
+def _family(does: str) -> typer.Typer:
+    return typer.Typer(
+        help=does,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
 
-    app.add_typer(config, name="config", help="Check, describe and show configuration files.")
+
+def _with_context(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Every verb that takes --host takes --context too, after it."""
+    signature = inspect.signature(body, eval_str=True)
+    if "host" not in signature.parameters:
+        return body
+
+    def in_context(*, context: str | None, **asked: Any) -> Any:
+        if context is not None:
+            os.environ["FASTPROBE_CONTEXT"] = context
+        return body(**asked)
+
+    parameters = list(signature.parameters.values())
+    at = list(signature.parameters).index("host") + 1
+    parameters.insert(at, inspect.Parameter("context", parameters[at - 1].kind, default=None, annotation=ContextName))
+    vars(in_context)["__signature__"] = signature.replace(parameters=parameters)
+    in_context.__annotations__ = {each.name: each.annotation for each in parameters}
+    in_context.__doc__ = body.__doc__
+    return in_context
 
 
 def run(arguments: list[str]) -> int:
     """One command from its arguments to its exit code; errors are a line what and a line what to do next."""
     first = next((argument for argument in arguments if not argument.startswith("-")), None)
-    if first in {None, "config"} or os.environ.get("_FASTPROBE_COMPLETE"):
-        _mount_config()
+    known = first in {verb.partition(" ")[0] for verb in VERBS} and not os.environ.get("_FASTPROBE_COMPLETE")
     try:
-        result = app(arguments, prog_name="fastprobe", standalone_mode=False)
+        result = tree(first if known else None)(arguments, prog_name="fastprobe", standalone_mode=False)
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the last place to tell it in our words
         return _ended(error)
     if result == INTERRUPTED:  # typer makes an exit of Ctrl-C

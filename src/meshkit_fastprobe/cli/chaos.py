@@ -12,19 +12,15 @@ import typer
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
-from meshkit_fastprobe.cli.reading import Hosts, Output, TokenFile, Watch, _client, _code, _items, _params, _repeat
+from meshkit_fastprobe.cli.reading import Hosts, Output, TokenFile, Watch, _client, _code, _items, _params
+from meshkit_fastprobe.cli.watching import repeat
 from meshkit_fastprobe.cli.writing import DryRun
-
-app = typer.Typer(
-    help="Experiments: what may be injected, what runs, and how to end it.", no_args_is_help=True, rich_markup_mode=None
-)
 
 Id = Annotated[str, typer.Argument(help="The experiment's id.", metavar="ID")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")]
 Ticket = Annotated[str, typer.Option("--ticket", help="The ticket it belongs to.")]
 
 
-@app.command("faults")
 def faults(host: Hosts = None, output: Output = Form.table, token_file: TokenFile = None) -> int:
     """What may be injected, and whether it is switched on."""
     client = _client(host, token_file)
@@ -33,7 +29,6 @@ def faults(host: Hosts = None, output: Output = Form.table, token_file: TokenFil
     return _code(answers, [])
 
 
-@app.command("list")
 def experiments(host: Hosts = None, output: Output = Form.table, watch: Watch = False, token_file: TokenFile = None) -> int:
     """Experiments, and where each stands. Exit 1 when a fault could not be undone."""
     client = _client(host, token_file)
@@ -44,10 +39,9 @@ def experiments(host: Hosts = None, output: Output = Form.table, watch: Watch = 
         _show(items, output, "experiment_table", key="id", several=len(client.hosts) > 1)
         return max(_code(answers, []), _stuck(items))
 
-    return _repeat(look, watch=watch)
+    return repeat(look, watch=watch)
 
 
-@app.command("show")
 def show(name: Id, host: Hosts = None, output: Output = Form.table, watch: Watch = False, token_file: TokenFile = None) -> int:
     """One experiment: its newest run step by step, and what was measured."""
     client = _client(host, token_file)
@@ -58,10 +52,9 @@ def show(name: Id, host: Hosts = None, output: Output = Form.table, watch: Watch
         _show_each(items, output)
         return max(_code(answers, []), _stuck(items))
 
-    return _repeat(look, watch=watch)
+    return repeat(look, watch=watch)
 
 
-@app.command("prepare")
 def prepare(
     name: Id,
     reason: Reason = "",
@@ -87,7 +80,6 @@ def prepare(
     return Exit.WELL
 
 
-@app.command("approve")
 def approve(
     name: Id,
     plan: Annotated[str, typer.Option("--plan", help="The id of the plan that you looked at.")],
@@ -103,7 +95,6 @@ def approve(
     return Exit.WELL
 
 
-@app.command("activate")
 def activate(
     name: Id,
     token: Annotated[str, typer.Option("--token", help="From `prepare`; without it, this prepares, shows and asks.")] = "",
@@ -133,7 +124,6 @@ def activate(
     return _stuck(items)
 
 
-@app.command("stop")
 def stop(name: Id, reason: Reason = "", host: Hosts = None, output: Output = Form.table, token_file: TokenFile = None) -> int:
     """End a run, or take back what was prepared; returns once the fault is gone."""
     client = _client(host, token_file)
@@ -142,7 +132,6 @@ def stop(name: Id, reason: Reason = "", host: Hosts = None, output: Output = For
     return _stuck(items)
 
 
-@app.command("halt")
 def halt(reason: Reason = "", host: Hosts = None, output: Output = Form.table, token_file: TokenFile = None) -> int:
     """End every run at once, and let nothing start until `chaos resume`. Asks nothing."""
     client = _client(host, token_file)
@@ -159,7 +148,6 @@ def halt(reason: Reason = "", host: Hosts = None, output: Output = Form.table, t
     return max(_code(answers, []), _stuck([run for item in items for run in item["runs"]]))
 
 
-@app.command("resume")
 def resume(
     reason: Annotated[str, typer.Option("--reason", help="Why experiments may start again; needed.")],
     host: Hosts = None,
@@ -173,7 +161,6 @@ def resume(
     return _code(answers, [])
 
 
-@app.command("history")
 def history(
     experiment: Annotated[str | None, typer.Option("--experiment", help="Only of this one.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most this many of each host.")] = 50,
@@ -188,7 +175,6 @@ def history(
     return _code(answers, [])
 
 
-@app.command("objects")
 def objects(host: Hosts = None, output: Output = Form.table, token_file: TokenFile = None) -> int:
     """What carries our mark in the kernel, beside what the journal says. Exit 1 when the two differ."""
     client = _client(host, token_file)
@@ -198,7 +184,6 @@ def objects(host: Hosts = None, output: Output = Form.table, token_file: TokenFi
     return max(_code(answers, []), Exit.UNHEALTHY if any(item["state"] != "held" for item in items) else Exit.WELL)
 
 
-@app.command("receipt")
 def receipt(
     run: Annotated[str, typer.Argument(help="The run's id; or a file, with --verify.", metavar="RUN")],
     verify: Annotated[str, typer.Option("--verify", help="Check a receipt's file against this public key (hexadecimal).")] = "",

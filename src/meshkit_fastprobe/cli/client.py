@@ -1,31 +1,27 @@
-"""Asking hosts: several at once, each answer an envelope or the reason why there is none."""
+"""Asking hosts: all of them at once, each answer an envelope or the reason why there is none."""
 
 from __future__ import annotations
 
-import os
-import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeVar
 
-import httpx
 import msgspec
 
+from meshkit_fastprobe.cli.contexts import Asked, asked
 from meshkit_fastprobe.cli.exits import CliError, Exit
-from meshkit_fastprobe.cli.places import find_token
+from meshkit_fastprobe.cli.wire import NoAnswerError, Params, Reply, Wire
 
 PREFIX: Final = "/meshkit/diagnostics/v1"
-DEFAULT_HOST: Final = "http://127.0.0.1:9464"
-MAX_AT_ONCE: Final = 16
-TIMEOUT_S: Final = 10.0
+MAX_AT_ONCE: Final = 128
+"""Hosts being asked. They wait, mostly: many dead ones among them should cost their timeout once, not one after the other."""
 PAGE_SIZE: Final = 1000
 
-Params = list[tuple[str, str | int | float | bool | None]]
+R = TypeVar("R")
 
 
 class Answer(msgspec.Struct):
@@ -46,20 +42,30 @@ class Client:
     """Every request goes to all hosts, at most MAX_AT_ONCE in flight."""
 
     def __init__(self, hosts: Sequence[str], token_file: Path | None) -> None:
-        self.hosts = [_url(host) for host in hosts] or [DEFAULT_HOST]
-        token = find_token(token_file)
-        self.headers = {"accept": "application/msgpack"} | ({"authorization": f"Bearer {token}"} if token else {})
-        self.verify = tls_context() if any(host.startswith("https:") for host in self.hosts) else False
-        """What https hosts have to show, and what we show them."""
+        whom = asked(hosts, token_file)
+        self.hosts = whom.hosts
+        token = {"authorization": f"Bearer {whom.token}"} if whom.token else {}
+        self.headers = {"accept": "application/msgpack", **token}
+        self.wire = Wire(tls_context(whom) if any(host.startswith("https:") for host in self.hosts) else None)
+        self.on_page: Callable[[int], None] | None = None
+        """Told how many items a page brought, from whichever thread."""
 
     def get(self, path: str, params: Params) -> list[Answer]:
-        return self._ask("GET", path, params)
+        return self.each_at_once(lambda url: self.one(url, "GET", path, params))
 
     def post(self, path: str, params: Params | None = None, body: Mapping[str, Any] | None = None) -> list[Answer]:
-        return ask_each(self.hosts, lambda url: self._one(url, "POST", path, params or [], body))
+        return self.each_at_once(lambda url: self.one(url, "POST", path, params or [], body))
 
     def put(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> list[Answer]:
-        return ask_each(self.hosts, lambda url: self._one(url, "PUT", path, [], body, headers))
+        return self.each_at_once(lambda url: self.one(url, "PUT", path, [], body, headers))
+
+    def get_all(self, path: str, params: Params, limit: int) -> list[Answer]:
+        """Follow page tokens until `limit` items of each host have come."""
+        return self.each_at_once(lambda url: self.pages(url, path, params, limit))
+
+    def each_at_once(self, ask: Callable[[str], R]) -> list[R]:
+        """What asking each host came to, in the order of the hosts."""
+        return ask_each(self.hosts, ask)
 
     def each(self) -> Iterator[Client]:
         """One after the other, for what depends on how a host stands."""
@@ -68,25 +74,18 @@ class Client:
             alone.hosts = [host]
             yield alone
 
-    def get_all(self, path: str, params: Params, limit: int) -> list[Answer]:
-        """Follow page tokens until `limit` items of each host have come."""
-        return ask_each(self.hosts, lambda url: self._pages(url, path, params, limit))
-
-    def those_of(self, answers: Sequence[Answer]) -> Client:
-        """One that asks only the hosts that answered: a dead one costs its timeout once."""
-        fewer = copy(self)
-        fewer.hosts = [answer.url for answer in answers if answer.envelope is not None]
-        return fewer
-
-    def _pages(self, url: str, path: str, params: Params, limit: int) -> Answer:
+    def pages(self, url: str, path: str, params: Params, limit: int) -> Answer:
+        """Of one host, following its page tokens."""
         gathered: dict[str, Any] | None = None
         token: str | None = None
         while True:
             have = len(gathered["items"]) if gathered else 0
-            page = [*params, ("page_size", str(min(PAGE_SIZE, limit - have)))] + ([("page_token", token)] if token else [])
-            answer = self._one(url, "GET", path, page)
+            page = [*params, ("page_size", min(PAGE_SIZE, limit - have))] + ([("page_token", token)] if token else [])
+            answer = self.one(url, "GET", path, page)
             if answer.envelope is None:
                 return answer
+            if self.on_page is not None:
+                self.on_page(len(answer.envelope["items"]))
             if gathered is None:
                 gathered = answer.envelope
             else:
@@ -98,10 +97,7 @@ class Client:
                     gathered["nextPageToken"] = token
                 return Answer(url, gathered)
 
-    def _ask(self, method: str, path: str, params: Params) -> list[Answer]:
-        return ask_each(self.hosts, lambda url: self._one(url, method, path, params))
-
-    def _one(
+    def one(
         self,
         url: str,
         method: str,
@@ -110,46 +106,30 @@ class Client:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
+        """One request to one host."""
         try:
-            response = httpx.request(
-                method,
-                f"{url}{PREFIX}{path}",
-                params=httpx.QueryParams(list(params)),
-                headers={**self.headers, **(headers or {})},
-                json=body,
-                verify=self.verify,
-                timeout=TIMEOUT_S,
-                trust_env=False,
-            )
-        except httpx.HTTPError as error:
-            return Answer(
-                url,
-                None,
-                why(error),
-                f"is a host running there? start one with: fastprobe demo  (asked {url})",
-                Exit.UNREACHABLE,
-            )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise CliError(f"{url!r} is not a host URL: {error}", "write http://HOST:PORT") from None
-        if response.is_success:
-            return _decode(url, response)
-        return refused(url, response)
+            reply = self.wire.ask(method, url, f"{PREFIX}{path}", params, {**self.headers, **(headers or {})}, body)
+        except NoAnswerError as error:
+            next_step = f"is a host running there? start one with: fastprobe demo  (asked {url})"
+            return Answer(url, None, str(error), next_step, Exit.UNREACHABLE)
+        if reply.is_success:
+            return _decode(url, reply)
+        return refused(url, reply)
 
 
-def tls_context() -> ssl.SSLContext:
-    """The authorities of this system, or $FASTPROBE_CA_FILE; we come with $FASTPROBE_CERT_FILE and $FASTPROBE_KEY_FILE."""
-    authority, cert = os.environ.get("FASTPROBE_CA_FILE"), os.environ.get("FASTPROBE_CERT_FILE")
+def tls_context(whom: Asked) -> ssl.SSLContext:
+    """The authorities of this system or those that are named, and the certificate we come with."""
     try:
-        context = ssl.create_default_context(cafile=authority)
-        if cert:
-            context.load_cert_chain(cert, os.environ.get("FASTPROBE_KEY_FILE"))
+        context = ssl.create_default_context(cafile=whom.ca_file or None)
+        if whom.cert_file:
+            context.load_cert_chain(whom.cert_file, whom.key_file or None)
     except OSError as error:
-        named = "FASTPROBE_CA_FILE, FASTPROBE_CERT_FILE and FASTPROBE_KEY_FILE"
-        raise CliError(f"cannot use the files for TLS: {error}", f"look at {named}") from None
+        next_step = "look at ca_file, cert_file and key_file of the context, or at FASTPROBE_CA_FILE, _CERT_FILE and _KEY_FILE"
+        raise CliError(f"cannot use the files for TLS: {error}", next_step) from None
     return context
 
 
-def ask_each(hosts: Sequence[str], ask: Callable[[str], Answer]) -> list[Answer]:
+def ask_each(hosts: Sequence[str], ask: Callable[[str], R]) -> list[R]:
     """All of them, at most MAX_AT_ONCE at a time; answers in the order of the hosts.
 
     Daemon threads: Ctrl-C does not wait for a host that says nothing.
@@ -159,7 +139,7 @@ def ask_each(hosts: Sequence[str], ask: Callable[[str], Answer]) -> list[Answer]
     left: SimpleQueue[int] = SimpleQueue()
     for at in range(len(hosts)):
         left.put(at)
-    answers: dict[int, Answer] = {}
+    answers: dict[int, R] = {}
     failures: list[Exception] = []
 
     def work() -> None:
@@ -182,52 +162,32 @@ def ask_each(hosts: Sequence[str], ask: Callable[[str], Answer]) -> list[Answer]
     return [answers[at] for at in range(len(hosts))]
 
 
-def _url(host: str) -> str:
-    """The base of every request. CliError for what is no http URL of a host: httpx would ask port 99999 at 34463."""
-    url = (host if "://" in host else f"http://{host}").rstrip("/")
+def _decode(url: str, reply: Reply) -> Answer:
     try:
-        parts = urlsplit(url)
-        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not re.search(r"[\s?#]", url)
-    except ValueError:
-        whole = False
-    if not whole:
-        raise CliError(f"--host: {host!r} is not the URL of a host", "write http://HOST:PORT")
-    return url
-
-
-def why(error: httpx.HTTPError) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {TIMEOUT_S:.0f} s"
-    if isinstance(error, httpx.ConnectError):
-        return "connection refused" if "refused" in str(error) else f"cannot connect: {error}"
-    return str(error) or type(error).__name__
-
-
-def _decode(url: str, response: httpx.Response) -> Answer:
-    try:
-        return Answer(url, msgspec.msgpack.decode(response.content, type=dict[str, Any]))
+        return Answer(url, msgspec.msgpack.decode(reply.body, type=dict[str, Any]))
     except (msgspec.DecodeError, msgspec.ValidationError):
         return Answer(url, None, "answered something that is no fastprobe payload", "is this the right port?", Exit.UNREACHABLE)
 
 
-def refused(url: str, response: httpx.Response) -> Answer:
-    problem = _problem(response)
-    what = str(problem.get("title") or problem.get("detail") or f"HTTP {response.status_code}")
+def refused(url: str, reply: Reply) -> Answer:
+    """An answer that is an error, as its problem details tell it."""
+    problem = _problem(reply)
+    what = str(problem.get("title") or problem.get("detail") or f"HTTP {reply.status}")
     if problem.get("code") in {"chaos_refused", "chaos_wrong_phase", "confirmation_refused"}:
         return Answer(url, None, str(problem.get("detail") or what), str(problem.get("hint", "")), Exit.REFUSED)
-    if response.status_code in {401, 403}:
+    if reply.status in {401, 403}:
         hint = str(problem.get("hint", "")) or "set FASTPROBE_TOKEN or --token-file to the host's <state_dir>/local-token"
         return Answer(url, None, what, hint, Exit.REFUSED)
     if problem.get("code") == "unknown_probe":
         return Answer(
             url, None, str(problem.get("detail") or what), "list them with: fastprobe probes list -o name", Exit.USAGE
         )
-    code = Exit.USAGE if response.status_code < 500 else Exit.UNREACHABLE
+    code = Exit.USAGE if reply.status < 500 else Exit.UNREACHABLE
     return Answer(url, None, str(problem.get("detail") or what), str(problem.get("hint", "")), code)
 
 
-def _problem(response: httpx.Response) -> Mapping[str, Any]:
+def _problem(reply: Reply) -> Mapping[str, Any]:
     try:
-        return msgspec.json.decode(response.content, type=dict[str, Any])
+        return msgspec.json.decode(reply.body, type=dict[str, Any])
     except (msgspec.DecodeError, msgspec.ValidationError):
         return {}

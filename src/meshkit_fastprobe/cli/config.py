@@ -20,8 +20,6 @@ from meshkit_fastprobe.errors import ConfigError, ConfigErrors
 from meshkit_fastprobe.loading import load_config
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 
-app = typer.Typer(help="Check, describe and show configuration files.", no_args_is_help=True, rich_markup_mode=None)
-
 File = Annotated[Path, typer.Argument(help="A configuration file.", metavar="FILE")]
 
 
@@ -32,7 +30,6 @@ class ShowForm(StrEnum):
     name = "name"
 
 
-@app.command("check")
 def check(
     files: Annotated[list[Path], typer.Argument(help="Configuration files.", metavar="FILE...")],
     form: Annotated[Form, typer.Option("-o", "--output", help="How to answer.")] = Form.table,
@@ -47,13 +44,11 @@ def check(
     return Exit.WELL if all(answer["ok"] for answer in answers) else Exit.USAGE
 
 
-@app.command("schema")
 def schema() -> None:
     """Print the JSON Schema of configuration files, for editors."""
     typer.echo(msgspec.json.format(msgspec.json.encode(config_schema(builtin_kinds, builtin_faults)), indent=2).decode())
 
 
-@app.command("show")
 def show(
     file: File,
     name: Annotated[str, typer.Option("--name", help="Only probes whose name matches this pattern.", metavar="GLOB")] = "*",

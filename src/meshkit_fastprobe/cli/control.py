@@ -24,8 +24,8 @@ from meshkit_fastprobe.cli.reading import (
     _code,
     _items,
     _params,
-    _repeat,
 )
+from meshkit_fastprobe.cli.watching import repeat
 from meshkit_fastprobe.cli.writing import DryRun
 
 _WORDS = {"on": True, "true": True, "off": False, "false": False}
@@ -45,7 +45,7 @@ def toggles_list(host: Hosts = None, output: Output = Form.table, watch: Watch =
         _show_toggles(_items(answers), output, several=len(client.hosts) > 1)
         return _code(answers, [])
 
-    return _repeat(look, watch=watch)
+    return repeat(look, watch=watch)
 
 
 def toggles_set(
@@ -70,7 +70,7 @@ def toggles_set(
             continue
         based_on = {"if-match": f'"{standing[name]["version"]}"'}
         answers = one.put(f"/toggles/{quote(name, safe='')}", {"value": wanted, "reason": reason}, based_on)
-        items += _items(answers, key="item")
+        items += [{**item, "_host": answers[0].host} for item in _items(answers, key="item")]
         code = max(code, _code(answers, []))
     if not dry_run:
         _show_toggles(items, output, several=len(client.hosts) > 1)

@@ -1,104 +1,132 @@
-"""Following the events of hosts: a thread each, lines in the order they come; a stream that breaks is taken up where it was."""
+"""Following the events of hosts: a thread each, told in the order they come; a stream that breaks is taken up where it was."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
-import httpx
 import msgspec
 import typer
 
-from meshkit_fastprobe.cli.client import PREFIX, Client, refused, why
+from meshkit_fastprobe.cli.client import PREFIX, Client, refused
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form
+from meshkit_fastprobe.cli.wire import NoAnswerError, Params, Reply
 
 SILENCE_S: Final = 60.0
 """The host says something every 15 s: after this it is gone."""
 AGAIN_S: Final = 2.0
+MAX_FOLLOWED: Final = 1_000
+"""Hosts, each with a thread and a connection."""
 
-Told = tuple[str, str, dict[str, Any]]
-"""host, event, data."""
+
+class Told(msgspec.Struct, frozen=True):
+    """One event of one host; event "problem": the stream broke, for the reason in its message."""
+
+    host: str
+    event: str
+    data: dict[str, Any]
 
 
-def follow(client: Client, params: Sequence[tuple[str, str]], output: Form) -> int:
+class _Known:
+    """What a stream told of itself: who its host is, and where to take it up again."""
+
+    def __init__(self, url: str) -> None:
+        self.host = url
+        self.last_id = ""
+
+
+def follow(client: Client, params: Params, output: Form) -> int:
     """Until Ctrl-C. CliError when the only host does not answer, or refuses."""
-    told: SimpleQueue[Told | CliError] = SimpleQueue()
-    for url in client.hosts:
-        Thread(target=_follow_one, args=(client, url, params, told, len(client.hosts) == 1), daemon=True).start()
+    told = listen(client, params)
+    several = len(client.hosts) > 1
+    unreachable = False
     try:
         while True:
             heard = told.get()
             if isinstance(heard, CliError):
-                raise heard
-            _write(heard, output, several=len(client.hosts) > 1)
+                if not several:
+                    raise heard
+                continue
+            unreachable = unreachable or heard.event == "problem"
+            _write(heard, output, several=several)
     except KeyboardInterrupt:
-        return Exit.WELL
+        return Exit.UNREACHABLE if unreachable and several else Exit.WELL
 
 
-def _follow_one(
-    client: Client, url: str, params: Sequence[tuple[str, str]], told: SimpleQueue[Told | CliError], alone: bool
-) -> None:
-    last_id = ""
-    first = True
+def listen(client: Client, params: Params) -> SimpleQueue[Told | CliError]:
+    """What all hosts tell from now on. A CliError ends the stream of a host that refuses, or of the only one, never reached."""
+    if len(client.hosts) > MAX_FOLLOWED:
+        raise CliError(f"{len(client.hosts):,} hosts cannot be followed at once", f"name at most {MAX_FOLLOWED:,}")
+    told: SimpleQueue[Told | CliError] = SimpleQueue()
+    alone = len(client.hosts) == 1
+    for url in client.hosts:
+        Thread(target=_follow_one, args=(client, url, params, told), kwargs={"alone": alone}, daemon=True).start()
+    return told
+
+
+def _follow_one(client: Client, url: str, params: Params, told: SimpleQueue[Told | CliError], *, alone: bool) -> None:
+    known = _Known(url)
     while True:
         try:
-            for event, at, data in _stream(client, url, params, last_id):
-                first, last_id = False, at
-                if event != "hello":
-                    told.put((url, event, data))
+            for one in _stream(client, url, params, known):
+                told.put(one)
+            problem = ""
         except CliError as error:
-            if alone:
-                told.put(error)
+            told.put(Told(known.host, "problem", {"message": error.what}))
+            told.put(error)
+            return
+        except NoAnswerError as error:
+            problem = str(error)
+            if alone and not known.last_id:
+                next_step = "is a host running there? start one with: fastprobe demo"
+                told.put(CliError(f"{url}: {problem}", next_step, Exit.UNREACHABLE))
                 return
-            told.put((url, "problem", {"message": error.what}))
-        except (httpx.HTTPError, OSError) as error:
-            problem = why(error) if isinstance(error, httpx.HTTPError) else str(error)
-            if alone and first:
-                told.put(
-                    CliError(f"{url}: {problem}", "is a host running there? start one with: fastprobe demo", Exit.UNREACHABLE)
-                )
-                return
-            told.put((url, "problem", {"message": f"{problem}; trying again"}))
+        if problem:
+            told.put(Told(known.host, "problem", {"message": f"{problem}; trying again"}))
         time.sleep(AGAIN_S)
 
 
-def _stream(
-    client: Client, url: str, params: Sequence[tuple[str, str]], last_id: str
-) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    headers = {**client.headers, "accept": "text/event-stream"} | ({"last-event-id": last_id} if last_id else {})
-    timeout = httpx.Timeout(10.0, read=SILENCE_S)
-    with (
-        httpx.Client(verify=client.verify, timeout=timeout, trust_env=False) as http,
-        http.stream("GET", f"{url}{PREFIX}/events", params=httpx.QueryParams(list(params)), headers=headers) as response,
-    ):
-        if not response.is_success:
-            response.read()
-            answer = refused(url, response)
-            raise CliError(answer.problem, answer.next_step, answer.code)
-        fields: dict[str, str] = {}
-        for line in response.iter_lines():
-            if line and not line.startswith(":"):
-                name, _, value = line.partition(": ")
-                fields[name] = value
-            elif fields:
-                yield fields["event"], fields["id"], msgspec.json.decode(fields["data"], type=dict[str, Any])
-                fields = {}
+def _stream(client: Client, url: str, params: Params, known: _Known) -> Iterator[Told]:
+    again = {"last-event-id": known.last_id} if known.last_id else {}
+    headers = {**client.headers, "accept": "text/event-stream", **again}
+    lines = client.wire.lines(url, f"{PREFIX}/events", params, headers, SILENCE_S)
+    if isinstance(lines, Reply):
+        answer = refused(url, lines)
+        raise CliError(answer.problem, answer.next_step, answer.code)
+    for fields in _events(lines):
+        data = msgspec.json.decode(fields["data"], type=dict[str, Any])
+        known.last_id = fields["id"]
+        if fields["event"] == "hello":
+            known.host = str(data.get("host", url))
+        else:
+            yield Told(known.host, fields["event"], data)
+
+
+def _events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif {"event", "id", "data"} <= fields.keys():
+            yield fields
+            fields = {}
 
 
 def _write(told: Told, output: Form, *, several: bool) -> None:
-    host, event, data = told
     if output is Form.json:
-        typer.echo(msgspec.json.encode({"event": event, "host": host, **data}))
+        typer.echo(msgspec.json.encode({"event": told.event, "host": told.host, **told.data}))
         return
-    where = f"{host}  " if several else ""
-    typer.echo(f"{where}{_line(event, data)}", err=event == "problem")
+    where = f"{told.host}  " if several else ""
+    typer.echo(f"{where}{line_of(told.event, told.data)}", err=told.event == "problem")
 
 
-def _line(event: str, data: dict[str, Any]) -> str:
+def line_of(event: str, data: dict[str, Any]) -> str:
+    """An event as a person reads it."""
     match event:
         case "transition":
             why_so = f": {data['message']}" if data.get("message") else ""

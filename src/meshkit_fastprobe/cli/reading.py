@@ -1,9 +1,9 @@
-"""Verbs that look: status, groups, probes list, probes show. All of them take several hosts."""
+"""Verbs that look: groups, probes list, probes show. All of them take several hosts; what verbs share stands here."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -12,9 +12,12 @@ import typer
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
+from meshkit_fastprobe.cli.sorting import GroupSort, ProbeSort, sort_groups, sort_probes
+from meshkit_fastprobe.cli.watching import repeat
 
 Hosts = Annotated[
-    list[str] | None, typer.Option("--host", help="Host to ask, as URL; repeatable. Default http://127.0.0.1:9464.")
+    list[str] | None,
+    typer.Option("--host", help="Host to ask, as URL; or @FILE with one a line. Repeatable. Default http://127.0.0.1:9464."),
 ]
 TokenFile = Annotated[Path | None, typer.Option("--token-file", help="File with the bearer token (or set FASTPROBE_TOKEN).")]
 Output = Annotated[Form, typer.Option("-o", "--output", help="table, wide, json, yaml or name.")]
@@ -26,29 +29,8 @@ Kind = Annotated[str | None, typer.Option("--kind", help="Only this probe kind."
 Labels = Annotated[list[str] | None, typer.Option("--label", help="k=v; repeatable, all must match.")]
 NameGlob = Annotated[str | None, typer.Option("--name", help="Only names that match this glob.")]
 
-WATCH_EVERY_S = 2.0
-STATUS_WORST = 15
-
-
-def status(
-    host: Hosts = None,
-    cluster: Cluster = None,
-    namespace: Namespace = None,
-    output: Output = Form.table,
-    watch: Watch = False,
-    token_file: TokenFile = None,
-) -> int:
-    """One row a host, and what is wrong right now, worst first. Exit 1 when something is unhealthy."""
-    client = _client(host, token_file)
-    where = _params(cluster=cluster, namespace=namespace)
-
-    def look() -> int:
-        groups = client.get("/groups", [*where, ("window", "1m")])
-        alive = client.those_of(groups)
-        bad = [alive.get_all("/probes", [*where, ("state", state)], STATUS_WORST) for state in ("unhealthy", "degraded")]
-        return _show_status(groups, bad, output)
-
-    return _repeat(look, watch=watch)
+MAX_SORTED = 100_000
+"""Probes of each host that are fetched to be sorted: the worst ones may be the last by name."""
 
 
 def groups(
@@ -56,6 +38,7 @@ def groups(
         str, typer.Option("--by", help="Tags to group by, comma separated: cluster, namespace, kind, any label.")
     ] = "cluster,namespace",
     window: Annotated[str | None, typer.Option("--window", help="1m, 5m or 1h; without it, since the start.")] = None,
+    sort: Annotated[GroupSort, typer.Option("--sort", help="Which come first: by name, or the worst.")] = GroupSort.name,
     host: Hosts = None,
     cluster: Cluster = None,
     namespace: Namespace = None,
@@ -70,20 +53,23 @@ def groups(
 
     def look() -> int:
         answers = client.get("/groups", params)
-        items = _items(answers)
+        items = sort_groups(_items(answers, rows=True), sort)
         if output in {Form.json, Form.yaml}:
-            write_document(output, {"items": items})
+            write_document(output, {"items": items} | problems_of(answers))
         elif output is Form.name:
+            tell_problems(answers)
             for item in items:
                 typer.echo("/".join(item["tags"].get(tag, "") for tag in tags))
         else:
             from meshkit_fastprobe.cli import tables
 
-            console = tables.console()
+            console = tables.console(wide=output is Form.wide)
             console.print(tables.group_table(items, tags, width=console.width, hosts=len(client.hosts) > 1))
+            if silent := _problem_rows(answers):
+                console.print(tables.problem_lines(silent))
         return _code(answers, items)
 
-    return _repeat(look, watch=watch)
+    return repeat(look, watch=watch)
 
 
 def probes_list(
@@ -94,7 +80,12 @@ def probes_list(
     kind: Kind = None,
     label: Labels = None,
     name: NameGlob = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many of each host.")] = 100,
+    sort: Annotated[
+        ProbeSort, typer.Option("--sort", help="Which come first: by name, or the worst of all hosts together.")
+    ] = ProbeSort.name,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many of each host; sorted, of all together.")
+    ] = 100,
     page_token: Annotated[str | None, typer.Option("--page-token", help="Go on where an earlier listing ended.")] = None,
     output: Output = Form.table,
     watch: Watch = False,
@@ -102,41 +93,51 @@ def probes_list(
 ) -> int:
     """Probes, filtered and paged. Exit 1 when one of them is unhealthy."""
     client = _client(host, token_file)
+    if page_token is not None and (len(client.hosts) > 1 or sort is not ProbeSort.name):
+        raise CliError(
+            "--page-token belongs to one host, and to its order by name", "leave it out, or ask for more with --limit"
+        )
     params = _params(cluster=cluster, namespace=namespace, state=state, kind=kind, name=name, page_token=page_token)
     params += [("label", one) for one in label or []]
 
     def look() -> int:
-        answers = client.get_all("/probes", params, limit)
-        items = _items(answers)
-        if output in {Form.json, Form.yaml}:
-            next_token = next(
-                (
-                    answer.envelope["nextPageToken"]
-                    for answer in answers
-                    if answer.envelope and "nextPageToken" in answer.envelope
-                ),
-                None,
-            )
-            write_document(
-                output, {"items": items} | ({"nextPageToken": next_token} if next_token and len(answers) == 1 else {})
-            )
-        elif output is Form.name:
-            for item in items:
-                typer.echo(item["name"])
-        else:
-            from meshkit_fastprobe.cli import tables
+        from meshkit_fastprobe.cli.progress import counting
 
-            console = tables.console(wide=output is Form.wide)
-            several = len(client.hosts) > 1
-            console.print(tables.probe_table(items, time.time(), width=console.width, wide=output is Form.wide, hosts=several))
-            if any(answer.envelope and "nextPageToken" in answer.envelope for answer in answers):
-                typer.echo(
-                    f"... the first {limit} of each host; see more with --limit, or narrow with --namespace, --state, --name",
-                    err=True,
-                )
+        with counting(client, "probes"):
+            answers = client.get_all("/probes", params, limit if sort is ProbeSort.name else MAX_SORTED)
+        items = _items(answers, rows=True)
+        shown = items if sort is ProbeSort.name else sort_probes(items, sort)[:limit]
+        _show_probes(answers, shown, output, more=len(shown) < len(items) or any(_next_token(one) for one in answers))
         return _code(answers, items)
 
-    return _repeat(look, watch=watch)
+    return repeat(look, watch=watch)
+
+
+def _show_probes(answers: Sequence[Any], items: list[dict[str, Any]], output: Form, *, more: bool) -> None:
+    token = _next_token(answers[0]) if len(answers) == 1 else None
+    if output in {Form.json, Form.yaml}:
+        write_document(output, {"items": items} | problems_of(answers) | ({"nextPageToken": token} if token else {}))
+        return
+    if output is Form.name:
+        tell_problems(answers)
+        for item in items:
+            typer.echo(item["name"])
+        return
+    from meshkit_fastprobe.cli import tables
+
+    wide = output is Form.wide
+    console = tables.console(wide=wide)
+    rows = items + _problem_rows(answers)
+    console.print(tables.probe_table(rows, time.time(), width=console.width, wide=wide, hosts=len(answers) > 1))
+    if more:
+        go_on = f", go on with --page-token {token}" if token else ""
+        typer.echo(
+            f"... {len(items):,} shown, there are more: --limit{go_on}, or narrow with --namespace, --state, --name", err=True
+        )
+
+
+def _next_token(answer: Any) -> str | None:
+    return answer.envelope.get("nextPageToken") if answer.envelope else None
 
 
 def probes_show(
@@ -153,14 +154,17 @@ def probes_show(
         answers = client.get(probe_path(name), [])
         items = _items(answers, key="item")
         if output in {Form.json, Form.yaml}:
-            write_document(output, items[0] if len(items) == 1 else {"items": items})
+            write_document(output, items[0] if len(client.hosts) == 1 else {"items": items} | problems_of(answers))
         elif output is Form.name:
-            typer.echo(name)
+            for _ in items[:1]:
+                typer.echo(name)
         else:
             from meshkit_fastprobe.cli import explained, tables
 
-            console = tables.console()
+            console = tables.console(wide=output is Form.wide)
             for item in items:
+                if "_host" in item:
+                    console.print(tables.title(f"on {item['_host']}"))
                 console.print(tables.probe_details(item, time.time()))
                 console.print()
                 console.print(tables.recent_table(item, time.time()))
@@ -169,65 +173,47 @@ def probes_show(
                     console.print(explained.failures_table(item["failures"], time.time()))
         return _code(answers, items)
 
-    return _repeat(look, watch=watch)
+    return repeat(look, watch=watch)
 
 
-def _show_status(groups: Sequence[Any], bad: Sequence[Sequence[Any]], output: Form) -> int:
-    codes = {answer.code for answer in groups}
-    if codes == {Exit.REFUSED} and len(groups) == 1:
-        raise CliError(groups[0].problem, groups[0].next_step, Exit.REFUSED)
-    rows = [_host_row(answer) for answer in groups]
-    worst = [item for answers in bad for item in _items(answers, raise_alone=False, several=len(groups) > 1)]
-    if output in {Form.json, Form.yaml}:
-        write_document(output, {"hosts": rows, "worst": worst})
-    elif output is Form.name:
-        for item in worst:
-            typer.echo(item["name"])
-    else:
-        from meshkit_fastprobe.cli import tables
+def _items(answers: Sequence[Any], *, key: str = "items", raise_alone: bool = True, rows: bool = False) -> list[dict[str, Any]]:
+    """All items of all hosts, each knowing its host. A failed host ends the command when it is alone, else is told on stderr.
 
-        console = tables.console()
-        console.print(tables.host_table(rows, width=console.width))
-        if worst:
-            console.print()
-            console.print(tables.probe_table(worst[:STATUS_WORST], time.time(), width=console.width, hosts=len(groups) > 1))
-    unhealthy = any(row.get("states", {}).get("unhealthy") for row in rows)
-    return _worst_code(codes, unhealthy=unhealthy)
-
-
-def _host_row(answer: Any) -> dict[str, Any]:
-    if answer.envelope is None:
-        return {"host": answer.url, "problem": answer.problem}
-    totals: dict[str, Any] = {"host": answer.host, "probes": 0, "states": {}, "stale": 0, "ratePerSecond": 0.0}
-    for item in answer.envelope["items"]:
-        totals["probes"] += item["probes"]
-        totals["stale"] += item.get("stale", 0)
-        totals["ratePerSecond"] += item.get("ratePerSecond") or 0.0
-        for state, n in item["states"].items():
-            totals["states"][state] = totals["states"].get(state, 0) + n
-    return totals
-
-
-def _items(
-    answers: Sequence[Any], *, key: str = "items", raise_alone: bool = True, several: bool | None = None
-) -> list[dict[str, Any]]:
-    """All items of all hosts, each knowing its host. A failed host is told on stderr, or ends the command when it is alone.
-
-    several: whether more hosts were asked, where these are not all the answers.
+    rows: the caller shows those that failed among its rows. raise_alone False: they have been told already.
     """
-    several = len(answers) > 1 if several is None else several
+    several = len(answers) > 1
     items: list[dict[str, Any]] = []
+    if raise_alone and not several and answers[0].envelope is None:
+        raise CliError(answers[0].problem, answers[0].next_step, answers[0].code)
+    if raise_alone and not rows:
+        tell_problems(answers)
+    for answer in answers:
+        if answer.envelope is not None:
+            found = answer.envelope[key]
+            listed = found if isinstance(found, list) else [found]
+            items += [{**item, "_host": answer.host} for item in listed] if several else listed
+    return items
+
+
+def tell_problems(answers: Sequence[Any]) -> None:
+    """Hosts without an answer, a line each, where there is no table for them."""
     for answer in answers:
         if answer.envelope is None:
-            if len(answers) == 1 and raise_alone:
-                raise CliError(answer.problem, answer.next_step, answer.code)
-            if raise_alone:
-                typer.echo(f"{answer.url}: {answer.problem}", err=True)
-            continue
-        found = answer.envelope[key]
-        listed = found if isinstance(found, list) else [found]
-        items += [{**item, "_host": answer.host} for item in listed] if several else listed
-    return items
+            typer.echo(f"{answer.url}: {answer.problem}", err=True)
+
+
+def problems_of(answers: Sequence[Any]) -> dict[str, Any]:
+    """For documents: the hosts without an answer, when there are any."""
+    found = [
+        {"host": answer.url, "problem": answer.problem, "hint": answer.next_step}
+        for answer in answers
+        if answer.envelope is None
+    ]
+    return {"problems": found} if found else {}
+
+
+def _problem_rows(answers: Sequence[Any]) -> list[dict[str, Any]]:
+    return [{"_host": answer.url, "problem": answer.problem} for answer in answers if answer.envelope is None]
 
 
 def _code(answers: Sequence[Any], items: Sequence[dict[str, Any]]) -> int:
@@ -256,29 +242,3 @@ def probe_path(name: str) -> str:
 
 def _params(**filters: str | None) -> list[tuple[str, str]]:
     return [(key, value) for key, value in filters.items() if value is not None]
-
-
-def _repeat(look: Callable[[], int], *, watch: bool) -> int:
-    """Once, or again and again on a cleared screen until interrupted."""
-    if not watch:
-        return look()
-    from meshkit_fastprobe.cli import tables
-
-    console = tables.console()
-    code = 0
-    try:
-        while True:
-            with console.screen() if console.is_terminal else _nothing():
-                while True:
-                    if console.is_terminal:
-                        console.clear()
-                    code = look()
-                    time.sleep(WATCH_EVERY_S)
-    except KeyboardInterrupt:
-        return code
-
-
-def _nothing() -> Any:
-    from contextlib import nullcontext
-
-    return nullcontext()

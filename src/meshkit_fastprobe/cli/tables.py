@@ -36,6 +36,15 @@ def state_text(state: str) -> Text:
     return Text(f"{mark} {state}", style=colour)
 
 
+def unreachable(*, cramped: bool = False) -> Text:
+    """In place of a state, of a host that gives none."""
+    return Text("!" if cramped else "! no answer", style="red")
+
+
+def title(text: str) -> Text:
+    return Text(text, style="bold")
+
+
 def _table(title: str = "") -> Table:
     return Table(
         title=title or None,
@@ -64,8 +73,9 @@ def probe_table(items: Sequence[Item], now: float, *, width: int, wide: bool = F
     if hosts:
         fixed.insert(0, ("HOST", 16, False))
     left = max(24, width - sum(size + GAP for _, size, _ in fixed) - GAP)
-    longest = max((len(item["name"]) for item in items), default=4)
-    name_width = min(longest, left * 3 // 5) if any(words.why(item) for item in items) else min(longest, left)
+    longest = max((len(item.get("name", "")) for item in items), default=4)
+    reasons = any("problem" in item or words.why(item) for item in items)
+    name_width = min(longest, left * 3 // 5) if reasons else min(longest, left)
     fixed.insert(2 if hosts else 1, ("NAME", max(4, name_width), False))
     table = _table()
     for name, size, right in fixed:
@@ -73,20 +83,30 @@ def probe_table(items: Sequence[Item], now: float, *, width: int, wide: bool = F
     table.add_column("WHY", width=max(4, left - name_width), no_wrap=True, overflow="ellipsis")
     for item in items:
         row: list[Any] = [item["_host"]] if hosts else []
-        row += [state_text(item["state"])[:1] if cramped else state_text(item["state"]), item["name"]]
-        if wide or width >= ROOMY:
-            row.append(item.get("namespace", "") or "-")
-        if wide:
-            row += [item.get("cluster", "") or "-", item["kind"], item["lane"], item["target"]]
-        row.append(words.since(item.get("since"), now))
-        if not cramped:
-            row += [words.quantile(item, "p50"), words.quantile(item, "p99")]
-        if wide:
-            runs = sum(item["runs"].values())
-            row += [words.count(runs), words.ratio(item.get("successRatio")), words.count(item.get("skipped", 0))]
-        row.append(_remarks(item))
+        if "problem" in item:
+            unknown = ["-"] * (len(table.columns) - len(row) - 2)
+            row += [unreachable(cramped=cramped), *unknown, Text(item["problem"], style="red")]
+        else:
+            row += _probe_cells(item, now, width=width, wide=wide)
         table.add_row(*row)
     return table
+
+
+def _probe_cells(item: Item, now: float, *, width: int, wide: bool) -> list[Any]:
+    """What probe_table has columns for, behind the host."""
+    cramped = width < CRAMPED and not wide
+    cells: list[Any] = [state_text(item["state"])[:1] if cramped else state_text(item["state"]), item["name"]]
+    if wide or width >= ROOMY:
+        cells.append(item.get("namespace", "") or "-")
+    if wide:
+        cells += [item.get("cluster", "") or "-", item["kind"], item["lane"], item["target"]]
+    cells.append(words.since(item.get("since"), now))
+    if not cramped:
+        cells += [words.quantile(item, "p50"), words.quantile(item, "p99")]
+    if wide:
+        runs = sum(item["runs"].values())
+        cells += [words.count(runs), words.ratio(item.get("successRatio")), words.count(item.get("skipped", 0))]
+    return [*cells, _remarks(item)]
 
 
 def _remarks(item: Item) -> str:
@@ -205,4 +225,47 @@ def host_table(rows: Sequence[Item], *, width: int) -> Table:
             told = [words.count(row["probes"]), *told, "-" if rate is None else f"{rate:,.1f}"]
         note = f"{row['stale']} stale" if row.get("stale") else ""
         table.add_row(row["host"], *told, note)
+    return table
+
+
+def problem_lines(rows: Sequence[Item]) -> Text:
+    """Hosts without an answer, a line each, below a table of many narrow columns."""
+    lines = [Text.assemble(f"{row['_host']}  ", (f"! no answer: {row['problem']}", "red")) for row in rows]
+    return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
+
+
+def hosts_line(rows: Sequence[Item]) -> Text:
+    """All hosts in one line: how many answer, and their probes by state."""
+    silent = sum("problem" in row for row in rows)
+    text = Text(f"{words.count(len(rows) - silent)} of {words.count(len(rows))} hosts answer  ", style="bold")
+    text.append(f"{words.count(sum(row.get('probes', 0) for row in rows))} probes  ")
+    for state in STATES:
+        n = sum(row.get("states", {}).get(state, 0) for row in rows)
+        if n:
+            mark, colour = words.MARKS[state]
+            text.append(f"{mark} {words.count(n)} {state}  ", style=colour)
+    text.rstrip()
+    return text
+
+
+def context_table(items: Sequence[Item], *, width: int) -> Table:
+    """One row a context; the current one is marked."""
+    table = _table()
+    table.add_column("", no_wrap=True, width=1)
+    table.add_column("NAME", no_wrap=True, overflow="ellipsis", max_width=max(8, width // 4))
+    table.add_column("HOSTS", no_wrap=True, overflow="ellipsis", max_width=max(12, width // 2))
+    table.add_column("TOKEN", no_wrap=True, overflow="ellipsis")
+    for item in items:
+        hosts = ", ".join([*item["hosts"], *([f"@{item['hostsFile']}"] if item["hostsFile"] else [])])
+        table.add_row("*" if item["current"] else "", item["name"], hosts, item["tokenFile"] or "-")
+    return table
+
+
+def facts_table(facts: Iterable[tuple[str, str]]) -> Table:
+    """Names and values, one a line."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(name, Text(value))
     return table

@@ -51,6 +51,9 @@ class Filters(msgspec.Struct, frozen=True):
         return snapshot.select(**wanted)
 
 
+EVERYTHING: Final = Filters(None, None, None, None, (), None)
+
+
 def _label(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):

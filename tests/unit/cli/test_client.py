@@ -12,6 +12,7 @@ from meshkit_fastprobe.cli.reading import probe_path
 def no_token_of_this_user(monkeypatch, tmp_path):
     monkeypatch.delenv("FASTPROBE_TOKEN", raising=False)
     monkeypatch.setenv("FASTPROBE_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("FASTPROBE_CONFIG", str(tmp_path / "config.toml"))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,19 @@ def test_hosts_are_asked_by_url(written, asked):
 
 @pytest.mark.parametrize(
     "written",
-    ["", "http://", "ftp://cp-1", "cp-1:99999", "cp-1:0", "cp-1:abc", "http://[::bad", "cp 1:9464", "cp-1/?x=1", "\n"],
+    [
+        "",
+        "http://",
+        "ftp://cp-1",
+        "cp-1:99999",
+        "cp-1:0",
+        "cp-1:abc",
+        "http://[::bad",
+        "cp 1:9464",
+        "cp-1/?x=1",
+        "\n",
+        "user@cp-1",
+    ],
 )
 def test_what_is_no_host_is_refused_before_anybody_is_asked(written):
     with pytest.raises(CliError) as refused:
@@ -81,13 +94,6 @@ def test_a_mistake_of_ours_comes_out_of_the_threads():
 
     with pytest.raises(KeyError):
         ask_each(["a", "b", "c"], ask)
-
-
-def test_hosts_that_did_not_answer_are_not_asked_again():
-    client = Client(["a:1", "b:1"], None)
-    answers = [Answer("http://a:1", None, "no answer within 10 s"), Answer("http://b:1", {"host": "b"})]
-    assert client.those_of(answers).hosts == ["http://b:1"]
-    assert client.hosts == ["http://a:1", "http://b:1"]
 
 
 @pytest.mark.parametrize(

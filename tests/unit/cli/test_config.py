@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tomllib
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from meshkit_fastprobe.cli.app import run
-from meshkit_fastprobe.cli.config import app
 
 DATA = Path(__file__).parents[2] / "data" / "config"
 GOOD = DATA / "valid-contract.toml"
 BAD = DATA / "invalid-several.toml"
 
 
-def _run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+def _run(*arguments: object) -> str:
+    """What it prints on stdout."""
+    with redirect_stdout(io.StringIO()) as told, redirect_stderr(io.StringIO()):
+        run(["config", *map(str, arguments)])
+    return told.getvalue()
 
 
 def test_check_counts_the_probes_of_a_good_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,22 +58,22 @@ def test_mistyped_commands_are_usage_errors(capsys: pytest.CaptureFixture[str], 
 
 
 def test_check_names_the_good_files_only() -> None:
-    assert _run("check", BAD, GOOD, "-o", "name").stdout == f"{GOOD}\n"
+    assert _run("check", BAD, GOOD, "-o", "name") == f"{GOOD}\n"
 
 
 def test_schema_is_json() -> None:
-    assert json.loads(_run("schema").stdout)["title"] == "fastprobe configuration"
+    assert json.loads(_run("schema"))["title"] == "fastprobe configuration"
 
 
 def test_show_prints_what_can_be_loaded_again() -> None:
-    document = tomllib.loads(_run("show", GOOD).stdout)
+    document = tomllib.loads(_run("show", GOOD))
     assert [probe["name"] for probe in document["probe"]] == ["orders", "edge:10.0.0.1:443", "edge:10.0.0.2:443"]
 
 
 def test_show_answers_in_other_forms_and_picks_probes() -> None:
-    assert _run("show", GOOD, "-o", "name", "--name", "edge:*").stdout.split() == ["edge:10.0.0.1:443", "edge:10.0.0.2:443"]
-    assert json.loads(_run("show", GOOD, "-o", "json").stdout)["host"]["name"] == "cp-1"
-    assert "name: cp-1" in _run("show", GOOD, "-o", "yaml").stdout
+    assert _run("show", GOOD, "-o", "name", "--name", "edge:*").split() == ["edge:10.0.0.1:443", "edge:10.0.0.2:443"]
+    assert json.loads(_run("show", GOOD, "-o", "json"))["host"]["name"] == "cp-1"
+    assert "name: cp-1" in _run("show", GOOD, "-o", "yaml")
 
 
 def test_show_of_a_broken_file_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

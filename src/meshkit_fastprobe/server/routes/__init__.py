@@ -169,7 +169,7 @@ ROUTES: Final = (
         groups.list_groups,
         "counts, rates and percentiles by tags",
         Over.SOME,
-        query=(_BY, _WINDOW),
+        query=(_BY, _WINDOW, _CLUSTER, _NAMESPACE, _KIND, _LABEL),
         item=GroupItem,
         many=True,
     ),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from meshkit_fastprobe.aggregation.groups import MAX_TAGS
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, envelope_reply, group_item, rfc3339
+from meshkit_fastprobe.server.filters import EVERYTHING, Filters
 from meshkit_fastprobe.server.query import invalid, word_of
 from meshkit_fastprobe.server.reply import Reply
 
@@ -18,8 +21,14 @@ async def list_groups(context: Context, request: Request) -> Reply:
     query = request.query
     by = query.one("by", _tags, DEFAULT_BY)
     window = query.one("window", word_of("window", WINDOWS), None)
+    filters = Filters.read(query)
     snapshot = context.host.snapshot()
     visible = await context.authorization.visible(request.principal, snapshot)
+    if filters != EVERYTHING:
+        # Only by what all probes of a tag set share, so that a group is counted whole or not at all.
+        chosen = np.zeros(len(snapshot), np.bool_)
+        chosen[filters.select(snapshot)] = True
+        visible = chosen if visible is None else visible & chosen
     return envelope_reply(
         request,
         Envelope(
