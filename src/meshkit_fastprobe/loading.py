@@ -37,11 +37,16 @@ def conductor_of(host: ChaosHost, points: Mapping[str, InjectionPoint], faults: 
     from meshkit_fastprobe.chaos.bench import Bench
     from meshkit_fastprobe.chaos.conductor import Conductor
     from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
+    from meshkit_fastprobe.chaos.restart_budget import FILE as RESTARTS
+    from meshkit_fastprobe.chaos.restart_budget import SERVICE as RESTART_BUDGET
+    from meshkit_fastprobe.chaos.restart_budget import RestartBudget
 
     settings = host.settings
     assert settings.chaos is not None
     state_dir = None if settings.state_dir is None else Path(settings.state_dir)
     bench = Bench(settings.host, points, state_dir)
+    kept = None if state_dir is None else state_dir / RESTARTS
+    bench.offer(RESTART_BUDGET, RestartBudget(kept, settings.chaos.max_restarts_per_hour))
     return Conductor(
         settings.chaos,
         host=settings.host,

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import trio
 
 from meshkit_fastprobe.chaos.run import Run
 from meshkit_fastprobe.chaos.states import FINAL
+from meshkit_fastprobe.chaos.threads import in_thread
 from meshkit_fastprobe.errors import FastprobeError
 
 SCHEMA_VERSION: Final = 1
@@ -36,14 +39,24 @@ _UPSERT: Final = (
 )
 
 
+T = TypeVar("T")
+
+
+class Elsewhere(Protocol):
+    """Runs what blocks."""
+
+    async def __call__(self, call: Callable[[], T]) -> T: ...
+
+
 class JournalError(FastprobeError):
     """The journal cannot be written or read; the message names the file and why. Nothing is injected without it."""
 
 
 class Journal:
-    """One process at a time. directory None: in memory."""
+    """One process at a time. directory None: in memory. elsewhere: where it is written; a test on a virtual clock stays here."""
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Path | None, elsewhere: Elsewhere = in_thread) -> None:
+        self._elsewhere = elsewhere
         self._path = None if directory is None else directory / "chaos.db"
         self._connection: sqlite3.Connection | None = None
         self._turn = trio.Lock()
@@ -59,7 +72,7 @@ class Journal:
 
     async def open(self) -> list[Run]:
         """The runs that had not ended, oldest first. JournalError when the file cannot be used."""
-        return await trio.to_thread.run_sync(self._open)
+        return await self._elsewhere(self._open)
 
     async def close(self) -> None:
         with trio.CancelScope(shield=True):
@@ -67,7 +80,7 @@ class Journal:
                 await self._write()
             connection, self._connection = self._connection, None
             if connection is not None:
-                await trio.to_thread.run_sync(connection.close)
+                await self._elsewhere(connection.close)
 
     def next_id(self, experiment: str) -> str:
         self.number += 1
@@ -121,7 +134,7 @@ class Journal:
             runs, facts = list(self._unwritten.values()), dict(self._facts)
             if not runs and not facts:
                 return
-            await trio.to_thread.run_sync(self._commit, runs, facts)
+            await self._elsewhere(partial(self._commit, runs, facts))
             for run in runs:
                 if self._unwritten.get(run.id) is run:
                     del self._unwritten[run.id]
@@ -131,7 +144,7 @@ class Journal:
 
     async def _ask(self, query: str, values: tuple[object, ...]) -> list[Any]:
         async with self._turn:
-            return await trio.to_thread.run_sync(self._select, query, values)
+            return await self._elsewhere(partial(self._select, query, values))
 
     def _open(self) -> list[Run]:
         try:

@@ -61,7 +61,7 @@ class Life:
         self._fault = fault
         self._ending = trio.Event()
         self._verdict = Phase.COMPLETED
-        self._why = "its time was over"
+        self._why = "its time was over" if fault.lasts else "it was done"
         selector = experiment.affects or experiment.steady_state
         self._observer = Observer(selector or Selector())
         self._watches = selector is not None
@@ -244,7 +244,12 @@ class Life:
         if self.run.phase is not Phase.RECOVERING:
             self.over.set()
             return
-        verdict, why = self._judge(await self._recover()) if patient else (self._verdict, self._why)
+        verdict, why = self._verdict, self._why
+        if patient:
+            recovered = await self._recover()
+            if not self._fault.lasts:  # who brings it back may have taken until now
+                self.run = msgspec.structs.replace(self.run, effect=await self._last_effect())
+            verdict, why = self._judge(recovered)
         steady = self.experiment.steady_state
         after = None if steady is None else share_up(self._means.snapshot(), steady)
         self.move(verdict, why, measures=self._observer.measures() if self._watches else (), steady_after=after)
@@ -257,14 +262,17 @@ class Life:
         """Whether what was hurt became well again in time, as far as anybody watches."""
         if not self._watches:
             return True
-        with trio.move_on_after(self.experiment.recovery_s):
+        lasts_s = 0.0 if self._fault.lasts else self.experiment.duration_s
+        with trio.move_on_after(max(lasts_s, self.experiment.recovery_s)):
             while True:
                 snapshot = self._means.snapshot()
                 wait_s = self._observer.look(snapshot, trio.current_time())
                 steady = self.experiment.steady_state
                 share = None if steady is None else share_up(snapshot, steady)
                 holds = steady is None or (share is not None and share >= steady.healthy_ratio)
-                if holds and self._observer.recovered:
+                # What is done at once may be over before a probe looked: then all have to have looked since.
+                well = self._observer.recovered and (self._fault.lasts or self._observer.looked)
+                if holds and well:
                     return True
                 await trio.sleep(wait_s)
         return False
@@ -273,6 +281,8 @@ class Life:
         if not recovered:
             return Phase.ABORTED, f"{self._why}; what was hurt was not well again {self.experiment.recovery_s:g} s later"
         effect = self.run.effect
+        if not self._fault.lasts and (effect is None or not effect.in_force):
+            return Phase.ABORTED, f"{self._why}; it was not done: {'nobody knows' if effect is None else effect.told}"
         seen = (self._watches and self._observer.hurt) or (effect is not None and bool(effect.touched))
         if self._verdict is Phase.COMPLETED and self._fault.lasts and not seen:
             return Phase.NO_EFFECT, f"{self._why}; neither a probe nor the fault itself saw any effect"

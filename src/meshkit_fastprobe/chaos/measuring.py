@@ -77,6 +77,11 @@ class Observer:
         return bool(np.isfinite(self._first_bad[self._slots]).any())
 
     @property
+    def looked(self) -> bool:
+        """Whether every probe has run since the fault was there."""
+        return bool((self._samples[self._slots] > 0).all())
+
+    @property
     def recovered(self) -> bool:
         """Whether every probe that was hurt is healthy again."""
         hurt = self._slots[np.isfinite(self._first_bad[self._slots])]
