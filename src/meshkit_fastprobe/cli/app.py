@@ -27,6 +27,7 @@ VERBS: Final = {
     "run": "hosting:run",
     "once": "hosting:once",
     "status": "status:status",
+    "top": "top:top",
     "groups": "reading:groups",
     "probes list": "reading:probes_list",
     "probes show": "reading:probes_show",

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from meshkit_fastprobe.cli import words
-from meshkit_fastprobe.cli.tables import Item, _table
+from meshkit_fastprobe.cli.tables import Item, bare_table
 
 _PHASES = {
     "injecting": ("▶", "bold red"),
@@ -152,7 +152,7 @@ def left(run: Item, now: float) -> str:
 
 
 def _moves(run: Item, now: float) -> Table:
-    table = _table()
+    table = bare_table()
     table.add_column("AGO", justify="right", no_wrap=True)
     table.add_column("STEP", no_wrap=True)
     table.add_column("WHY", overflow="fold")
@@ -162,7 +162,7 @@ def _moves(run: Item, now: float) -> Table:
 
 
 def _measures(measures: Sequence[Item]) -> Table:
-    table = _table()
+    table = bare_table()
     table.add_column("GROUP", no_wrap=True)
     for name in ("PROBES", "HURT", "SEEN IN", "WELL IN", "GIVE OR TAKE", "SAMPLES"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -180,7 +180,7 @@ def _measures(measures: Sequence[Item]) -> Table:
 
 
 def _started(hosts: bool) -> Table:
-    table = _table()
+    table = bare_table()
     if hosts:
         table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=16)
     return table

@@ -9,14 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from meshkit_fastprobe.cli import words
-from meshkit_fastprobe.cli.tables import Item, _table
+from meshkit_fastprobe.cli.tables import Item, bare_table
 
 _RESULTS = {"allowed": "green", "denied": "red"}
 
 
 def toggle_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> Table:
     """One row a switch: where it stands, who put it there and why, and what the configuration says."""
-    table = _table()
+    table = bare_table()
     if hosts:
         table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=16)
     for name in ("TOGGLE", "VALUE"):
@@ -36,7 +36,7 @@ def toggle_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> T
 
 def audit_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> Table:
     """One row a record, newest first."""
-    table = _table()
+    table = bare_table()
     if hosts:
         table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=16)
     table.add_column("RECORD", justify="right", no_wrap=True)

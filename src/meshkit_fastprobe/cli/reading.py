@@ -213,7 +213,8 @@ def problems_of(answers: Sequence[Any]) -> dict[str, Any]:
 
 
 def _problem_rows(answers: Sequence[Any]) -> list[dict[str, Any]]:
-    return [{"_host": answer.url, "problem": answer.problem} for answer in answers if answer.envelope is None]
+    silent = [answer for answer in answers if answer.envelope is None]
+    return [{"_host": answer.url.removeprefix("http://"), "problem": answer.problem} for answer in silent]
 
 
 def _code(answers: Sequence[Any], items: Sequence[dict[str, Any]]) -> int:

@@ -45,7 +45,7 @@ def title(text: str) -> Text:
     return Text(text, style="bold")
 
 
-def _table(title: str = "") -> Table:
+def bare_table(title: str = "") -> Table:
     return Table(
         title=title or None,
         title_justify="left",
@@ -68,16 +68,17 @@ def probe_table(items: Sequence[Item], now: float, *, width: int, wide: bool = F
         fixed.append(("NAMESPACE", 14, False))
     if wide:
         fixed += [("CLUSTER", 10, False), ("KIND", 8, False), ("LANE", 6, False), ("TARGET", 28, False)]
-    numbers = ["SINCE", *(() if cramped else ("P50", "P99")), *(("RUNS", "OK", "SKIPPED") if wide else ())]
+    numbers = ["SINCE", *_quantile_columns(width, wide=wide, hosts=hosts), *(("RUNS", "OK", "SKIPPED") if wide else ())]
     fixed += [(name, 7, True) for name in numbers]
     if hosts:
-        fixed.insert(0, ("HOST", 16, False))
-    left = max(24, width - sum(size + GAP for _, size, _ in fixed) - GAP)
+        longest = max((len(item["_host"]) for item in items), default=4)
+        fixed.insert(0, ("HOST", max(4, min(longest, 16, width // 5)), False))
+    left = max(18, width - sum(size + GAP for _, size, _ in fixed) - GAP)
     longest = max((len(item.get("name", "")) for item in items), default=4)
     reasons = any("problem" in item or words.why(item) for item in items)
     name_width = min(longest, left * 3 // 5) if reasons else min(longest, left)
     fixed.insert(2 if hosts else 1, ("NAME", max(4, name_width), False))
-    table = _table()
+    table = bare_table()
     for name, size, right in fixed:
         table.add_column(name, width=size, no_wrap=True, overflow="ellipsis", justify="right" if right else "left")
     table.add_column("WHY", width=max(4, left - name_width), no_wrap=True, overflow="ellipsis")
@@ -87,12 +88,19 @@ def probe_table(items: Sequence[Item], now: float, *, width: int, wide: bool = F
             unknown = ["-"] * (len(table.columns) - len(row) - 2)
             row += [unreachable(cramped=cramped), *unknown, Text(item["problem"], style="red")]
         else:
-            row += _probe_cells(item, now, width=width, wide=wide)
+            row += _probe_cells(item, now, width=width, wide=wide, hosts=hosts)
         table.add_row(*row)
     return table
 
 
-def _probe_cells(item: Item, now: float, *, width: int, wide: bool) -> list[Any]:
+def _quantile_columns(width: int, *, wide: bool, hosts: bool) -> tuple[str, ...]:
+    """As many as leave room for names and reasons."""
+    if wide or width >= (ROOMY if hosts else CRAMPED):
+        return ("P50", "P99")
+    return ("P99",) if width >= CRAMPED else ()
+
+
+def _probe_cells(item: Item, now: float, *, width: int, wide: bool, hosts: bool) -> list[Any]:
     """What probe_table has columns for, behind the host."""
     cramped = width < CRAMPED and not wide
     cells: list[Any] = [state_text(item["state"])[:1] if cramped else state_text(item["state"]), item["name"]]
@@ -101,8 +109,7 @@ def _probe_cells(item: Item, now: float, *, width: int, wide: bool) -> list[Any]
     if wide:
         cells += [item.get("cluster", "") or "-", item["kind"], item["lane"], item["target"]]
     cells.append(words.since(item.get("since"), now))
-    if not cramped:
-        cells += [words.quantile(item, "p50"), words.quantile(item, "p99")]
+    cells += [words.quantile(item, name.lower()) for name in _quantile_columns(width, wide=wide, hosts=hosts)]
     if wide:
         runs = sum(item["runs"].values())
         cells += [words.count(runs), words.ratio(item.get("successRatio")), words.count(item.get("skipped", 0))]
@@ -122,7 +129,7 @@ def group_table(items: Iterable[Item], by: Sequence[str], *, width: int, title: 
     """One row a group: its tags, how many probes are in which state, rate, success and latency."""
     states = STATES if width >= ROOMY else STATES[:3]
     quantiles = ("p50", "p90", "p99") if width >= ROOMY else ("p50", "p99")
-    table = _table(title)
+    table = bare_table(title)
     if hosts:
         table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=16)
     for tag in by:
@@ -140,7 +147,7 @@ def group_table(items: Iterable[Item], by: Sequence[str], *, width: int, title: 
         row: list[Any] = [item["_host"]] if hosts else []
         row += [item["tags"].get(tag, "") or "-" for tag in by]
         row.append(words.count(item["probes"]))
-        row += [_state_count(item["states"], state) for state in states]
+        row += [state_count(item["states"], state) for state in states]
         if width >= ROOMY:
             rate = item.get("ratePerSecond")
             row.append("-" if rate is None else f"{rate:,.1f}")
@@ -150,7 +157,7 @@ def group_table(items: Iterable[Item], by: Sequence[str], *, width: int, title: 
     return table
 
 
-def _state_count(states: Mapping[str, int], state: str) -> Text:
+def state_count(states: Mapping[str, int], state: str) -> Text:
     n = states.get(state, 0)
     return Text(words.count(n), style=words.MARKS[state][1]) if n else Text("·", style="bright_black")
 
@@ -184,7 +191,7 @@ def probe_details(item: Item, now: float) -> Table:
 
 def recent_table(item: Item, now: float) -> Table:
     """The last results of one probe, newest first."""
-    table = _table("recent results")
+    table = bare_table("recent results")
     table.add_column("AGO", justify="right")
     table.add_column("RESULT")
     table.add_column("LATENCY", justify="right")
@@ -203,7 +210,7 @@ def host_table(rows: Sequence[Item], *, width: int) -> Table:
     """One row a host: reachable or why not, and its probes by state."""
     roomy = width >= CRAMPED
     states = STATES if roomy else STATES[:2]
-    table = _table()
+    table = bare_table()
     table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=32 if roomy else 12)
     if roomy:
         table.add_column("PROBES", justify="right", no_wrap=True, min_width=6)
@@ -219,7 +226,7 @@ def host_table(rows: Sequence[Item], *, width: int) -> Table:
             unknown = ["-"] * (len(states) + (2 if roomy else 0))
             table.add_row(row["host"], *unknown, Text(row["problem"], style="red"))
             continue
-        told: list[Any] = [_state_count(row["states"], state) for state in states]
+        told: list[Any] = [state_count(row["states"], state) for state in states]
         if roomy:
             rate = row.get("ratePerSecond")
             told = [words.count(row["probes"]), *told, "-" if rate is None else f"{rate:,.1f}"]
@@ -250,7 +257,7 @@ def hosts_line(rows: Sequence[Item]) -> Text:
 
 def context_table(items: Sequence[Item], *, width: int) -> Table:
     """One row a context; the current one is marked."""
-    table = _table()
+    table = bare_table()
     table.add_column("", no_wrap=True, width=1)
     table.add_column("NAME", no_wrap=True, overflow="ellipsis", max_width=max(8, width // 4))
     table.add_column("HOSTS", no_wrap=True, overflow="ellipsis", max_width=max(12, width // 2))

@@ -83,8 +83,21 @@ HOSTS = [
     {"host": "cp-1", "probes": 10_000, "states": {"healthy": 9_990, "unhealthy": 10}, "ratePerSecond": 1_402.7, "stale": 2},
     {"host": "http://10.0.0.9:9464", "problem": "no answer within 10 s"},
 ]
+MANY = [{**one, "_host": "cp-1"} for one in ITEMS[:3]] + [{"_host": "10.0.0.9:9464", "problem": "connection refused"}]
+CONTEXTS = [
+    {
+        "name": "eu",
+        "current": True,
+        "hosts": ["https://cp-1:9464", "https://cp-2:9464"],
+        "hostsFile": "",
+        "tokenFile": "eu.token",
+    },
+    {"name": "lab", "current": False, "hosts": [], "hostsFile": "lab-hosts.txt", "tokenFile": ""},
+]
 PICTURES = {
     "probes": lambda width: tables.probe_table(ITEMS, NOW, width=width),
+    "many": lambda width: tables.probe_table(MANY, NOW, width=width, hosts=True),
+    "contexts": lambda width: tables.context_table(CONTEXTS, width=width),
     "groups": lambda width: tables.group_table(GROUPS, ("cluster", "namespace"), width=width),
     "hosts": lambda width: tables.host_table(HOSTS, width=width),
     "details": lambda width: tables.probe_details(ITEMS[1], NOW),
