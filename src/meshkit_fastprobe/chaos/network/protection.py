@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from meshkit_fastprobe.chaos.faults.base import FaultError, FaultHost
 from meshkit_fastprobe.chaos.network.endpoints import ALL_LOOPBACK, Endpoint, parse_endpoint, too_broad
+from meshkit_fastprobe.errors import ConfigError
 
 PROTECTED: Final = "protected"
 """The service that faults ask their host for: a collection of "address:port", address or network, as text."""
@@ -20,7 +21,10 @@ def protected_endpoints(host: FaultHost) -> tuple[Endpoint, ...]:
         return ()
     found: list[Endpoint] = []
     for text in said:
-        endpoint = parse_endpoint(PROTECTED, text)
+        try:
+            endpoint = parse_endpoint(PROTECTED, text)
+        except ConfigError as error:  # better no experiment than one that cuts what nobody can tell
+            raise FaultError(f"what this host protects cannot be read: {error}") from None
         if endpoint.network.network_address.is_unspecified and endpoint.network.prefixlen:
             found += [Endpoint(loopback, endpoint.port) for loopback in ALL_LOOPBACK]
         else:
