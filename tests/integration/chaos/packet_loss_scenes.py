@@ -15,7 +15,7 @@ from namespace import Host, nft, play, until
 
 from meshkit_fastprobe.chaos.faults.base import FaultError, FaultPlan
 from meshkit_fastprobe.chaos.faults.packet_loss import PacketLoss
-from meshkit_fastprobe.chaos.network import loss_table
+from meshkit_fastprobe.chaos.network import table as loss_table
 
 HOST = Host()
 TARGET = ("127.0.0.1", 9999)

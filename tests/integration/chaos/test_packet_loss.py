@@ -84,7 +84,7 @@ def test_tables_of_others_stay_and_one_that_was_left_behind_goes() -> None:
     assert told["found"] == ["left-behind"]
     assert told["before"] == told["after"]
     assert "udp dport 9999 meta l4proto @lease numgen random mod 1000000 < 1000000" in told["listed"]
-    assert "experiment mine" in told["listed"]
+    assert "packet_loss mine of meshkit-fastprobe" in told["listed"]
 
 
 def test_a_second_experiment_of_the_same_mark_is_refused_and_the_first_is_unharmed() -> None:

@@ -70,6 +70,10 @@ def text(number: int, value: str) -> bytes:
     return attribute(number, value.encode("ascii") + b"\0")
 
 
+def be16(number: int, value: int) -> bytes:
+    return attribute(number, struct.pack("!H", value))
+
+
 def be32(number: int, value: int) -> bytes:
     return attribute(number, struct.pack("!I", value))
 

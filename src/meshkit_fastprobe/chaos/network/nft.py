@@ -13,6 +13,7 @@ from meshkit_fastprobe.chaos.network.netlink import (
     Message,
     attribute,
     attributes,
+    be16,
     be32,
     be64,
     nested,
@@ -36,6 +37,7 @@ META_L4PROTO: Final = 16
 TYPE_INET_PROTO: Final = 12  # what nft calls the type of a set's keys, for those who list it
 TABLE_OWNER: Final = 0x2
 SET_TIMEOUT: Final = 0x10
+QUEUE_BYPASS: Final = 1
 COUNTING: Final = 0
 RANDOM: Final = 1
 MAX_COMMENT: Final = 127
@@ -148,19 +150,28 @@ def counted(verdict: int) -> list[bytes]:
     return [_expression("counter"), _expression("immediate", be32(1, _VERDICT_REGISTER), decided)]
 
 
+def queued(number: int, *, native: bool) -> list[bytes]:
+    """Hand packets to whoever reads this queue, and let them pass if nobody does. native: the word of nft, or of iptables."""
+    if native:
+        return [_expression("counter"), _expression("queue", be16(1, number), be16(2, 1), be16(3, QUEUE_BYPASS))]
+    information = struct.pack("=HHHxx", number, 1, QUEUE_BYPASS)  # struct xt_NFQ_info_v3, padded as iptables does
+    return [_expression("counter"), _expression("target", text(1, "NFQUEUE"), be32(2, 3), attribute(3, information))]
+
+
 # -- what the kernel tells -----------------------------------------------------------------------------------------------
 
 
-def table_told(data: bytes) -> tuple[str, int | None]:
-    """Name of a table and the port of its owner, if it has one."""
+def table_told(data: bytes) -> tuple[str, int | None, str]:
+    """Name of a table, the port of its owner, if it has one, and its comment."""
     told = attributes(data)
-    owner = told.get(7)
-    return _string(told.get(1, b"")), struct.unpack("!I", owner)[0] if owner and len(owner) == 4 else None
+    owner, said = told.get(7), told.get(6, b"")
+    port = struct.unpack("!I", owner)[0] if owner and len(owner) == 4 else None
+    return _string(told.get(1, b"")), port, _string(said[2 : 2 + said[1]]) if said[:1] == b"\0" and len(said) > 1 else ""
 
 
-def packets_dropped(rule: bytes) -> int:
-    """What a rule's counter stands at, if the rule drops and counts."""
-    packets, drops = 0, False
+def packets_touched(rule: bytes) -> int:
+    """What a rule's counter stands at, if the rule does anything but spare."""
+    packets, spares = 0, False
     for _, expression in pairs(attributes(rule).get(4, b"")):
         told = attributes(expression)
         inside = attributes(told.get(2, b""))
@@ -169,10 +180,10 @@ def packets_dropped(rule: bytes) -> int:
                 packets = int.from_bytes(inside.get(2, b""), "big")
             case "immediate":
                 verdict = attributes(attributes(inside.get(2, b"")).get(2, b""))
-                drops = int.from_bytes(verdict.get(1, b"\0\0\0\1"), "big") == DROP
+                spares = int.from_bytes(verdict.get(1, b""), "big") == ACCEPT
             case _:
                 pass
-    return packets if drops else 0
+    return 0 if spares else packets
 
 
 def has_elements(dumped: Iterable[bytes]) -> bool:

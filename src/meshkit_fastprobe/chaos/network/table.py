@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -46,36 +46,50 @@ PROTOCOLS: Final = {
 _ADDRESSES: Final = {4: (nft.IPV4, 12, 16), 6: (nft.IPV6, 8, 24)}  # family, where source and destination stand in the header
 
 
-class Loss(msgspec.Struct, frozen=True):
-    """What one table does. burst: how many packets in a row are lost, 1 for losses that know nothing of each other."""
+class Scope(msgspec.Struct, frozen=True):
+    """Which packets one table is about."""
 
     targets: tuple[Endpoint, ...]
     protocol: str
     direction: Literal["out", "in", "both"]
-    ratio: float
-    burst: int
     spared_ports: tuple[int, ...]
 
 
-def build(name: str, comment: str, loss: Loss, lease_ms: int) -> list[Message]:
-    """The whole table, for one commit."""
+class Table(NamedTuple):
+    """One that is there. owner: the port of the socket that it lives with."""
+
+    owner: int | None
+    comment: str
+
+
+def lose(ratio: float, burst: int) -> list[bytes]:
+    """What happens to packets: lost by lot, or of each cycle of packets the first `burst`.
+
+    Bursts by lot would need a set that remembers being in one, and the kernel sweeps up the elements of sets too slowly.
+    """
+    if burst == 1:
+        return [*nft.one_in(nft.RANDOM, round(ratio * ODDS), ODDS), *nft.counted(nft.DROP)]
+    return [*nft.one_in(nft.COUNTING, burst, max(burst, round(burst / ratio))), *nft.counted(nft.DROP)]
+
+
+def build(name: str, comment: str, scope: Scope, action: Sequence[bytes], lease_ms: int) -> list[Message]:
+    """The whole table, for one commit. action: the end of each rule, which decides."""
     rules = []
     for chain, hook, theirs in (("in", nft.HOOK_IN, 0), ("out", nft.HOOK_OUT, 1)):
-        if loss.direction not in {chain, "both"}:
+        if scope.direction not in {chain, "both"}:
             continue
         rules.append(nft.new_chain(name, chain, hook))
-        for port in loss.spared_ports:
+        for port in scope.spared_ports:
             ends = [_port(kind, end, port) for kind in (TCP, UDP) for end in (0, 1)]
             rules += [nft.new_rule(name, chain, [*end, *nft.counted(nft.ACCEPT)]) for end in ends]
-        for target in loss.targets:
-            for matched in _matches(target, loss.protocol, theirs):
-                lost = [*matched, *nft.protocol_in(LEASE_SET), *_odds(loss), *nft.counted(nft.DROP)]
-                rules.append(nft.new_rule(name, chain, lost))
+        for target in scope.targets:
+            for matched in _matches(target, scope.protocol, theirs):
+                rules.append(nft.new_rule(name, chain, [*matched, *nft.protocol_in(LEASE_SET), *action]))
     return [
         nft.new_table(name, comment),
         nft.new_set(name, LEASE_SET, nft.SET_TIMEOUT, LEASE_ELEMENTS),
         *rules,
-        nft.new_elements(name, LEASE_SET, PROTOCOLS[loss.protocol], lease_ms),
+        nft.new_elements(name, LEASE_SET, PROTOCOLS[scope.protocol], lease_ms),
     ]
 
 
@@ -100,32 +114,43 @@ def _port(kind: int, theirs: int, port: int) -> list[bytes]:
     return [*nft.meta_is(nft.META_L4PROTO, kind), *header]
 
 
-def _odds(loss: Loss) -> list[bytes]:
-    """By lot, or of each cycle of packets the first `burst`.
-
-    Bursts by lot would need a set that remembers being in one, and the kernel sweeps up the elements of sets too slowly.
-    """
-    if loss.burst == 1:
-        return nft.one_in(nft.RANDOM, round(loss.ratio * ODDS), ODDS)
-    return nft.one_in(nft.COUNTING, loss.burst, max(loss.burst, round(loss.burst / loss.ratio)))
-
-
 # -- tables that this process holds --------------------------------------------------------------------------------------
 
-_held: dict[str, Netfilter] = {}
+
+class Companion(Protocol):
+    """What a table needs beside it."""
+
+    def ask(self, message: bytes) -> bytes:
+        """FaultError: it does not live."""
+
+    def hang_up(self) -> None: ...
+    def disown(self) -> None:
+        """In a forked child: it is another's."""
+
+
+class Held(NamedTuple):
+    """A table of ours, and what goes with it."""
+
+    netfilter: Netfilter
+    companion: Companion | None
+
+
+_held: dict[str, Held] = {}
 
 
 def _let_go() -> None:
     """In a forked child: our copies of the sockets would keep the tables alive after we die."""
-    for netfilter in _held.values():
-        netfilter.close()
+    for held in _held.values():
+        held.netfilter.close()
+        if held.companion is not None:
+            held.companion.disown()
     _held.clear()
 
 
 os.register_at_fork(after_in_child=_let_go)
 
 
-def hold(name: str, messages: Sequence[Message]) -> None:
+def hold(name: str, messages: Sequence[Message], companion: Companion | None = None) -> None:
     """Make the table, and keep the socket that it lives and dies with. OSError: refused, nothing was made."""
     netfilter = Netfilter()
     try:
@@ -133,7 +158,7 @@ def hold(name: str, messages: Sequence[Message]) -> None:
     except BaseException:
         netfilter.close()  # whatever was made is gone with it
         raise
-    _held[name] = netfilter
+    _held[name] = Held(netfilter, companion)
 
 
 def renew(name: str, protocol: str, lease_ms: int) -> None:
@@ -141,40 +166,51 @@ def renew(name: str, protocol: str, lease_ms: int) -> None:
 
     Elements are replaced, in one commit: those that are there take a new timeout only since Linux 6.12.
     """
-    keys = PROTOCOLS[protocol]
-    _held[name].commit([nft.delete_elements(name, LEASE_SET, keys), nft.new_elements(name, LEASE_SET, keys, lease_ms)])
+    keys, held = PROTOCOLS[protocol], _held[name]
+    if held.companion is not None:
+        held.companion.ask(b"?")
+    held.netfilter.commit([nft.delete_elements(name, LEASE_SET, keys), nft.new_elements(name, LEASE_SET, keys, lease_ms)])
+
+
+def companion(name: str) -> Companion | None:
+    """What goes with a table of ours."""
+    held = _held.get(name)
+    return None if held is None else held.companion
 
 
 def release(name: str) -> None:
     """Remove the table: calm when it is gone. KernelRefusedError, EPERM: another living process owns it."""
-    netfilter = _held.pop(name, None) or Netfilter()
-    with netfilter:
+    held = _held.pop(name, None) or Held(Netfilter(), None)
+    with held.netfilter:
         try:
-            netfilter.commit([nft.delete_table(name)])
+            held.netfilter.commit([nft.delete_table(name)])
         except KernelRefusedError as error:
             if error.errno != errno.ENOENT:
                 raise
+        finally:
+            if held.companion is not None:
+                held.companion.hang_up()
 
 
-def tables() -> dict[str, int | None]:
-    """Every table here that is named as ours are, and the port of the socket that owns it."""
+def tables() -> dict[str, Table]:
+    """Every table here that is named as ours are."""
     with Netfilter() as netfilter:
-        told = (nft.table_told(answer) for answer in netfilter.dump(nft.list_tables()))
-        return {name: owner for name, owner in told if name.startswith(PREFIX)}
+        told = [nft.table_told(answer) for answer in netfilter.dump(nft.list_tables())]
+        return {name: Table(owner, comment) for name, owner, comment in told if name.startswith(PREFIX)}
 
 
 def in_force(name: str) -> tuple[bool, int]:
-    """Whether the lease of a table is running, and how many packets it has dropped. OSError: ENOENT when it is gone."""
+    """Whether the lease of a table is running, and how many packets it has touched. OSError: ENOENT when it is gone."""
     with Netfilter() as netfilter:
         leased = nft.has_elements(netfilter.dump(nft.list_elements(name, LEASE_SET)))
-        return leased, sum(nft.packets_dropped(rule) for rule in netfilter.dump(nft.list_rules(name)))
+        return leased, sum(nft.packets_touched(rule) for rule in netfilter.dump(nft.list_rules(name)))
 
 
-def rehearse() -> None:
+def rehearse(action: Sequence[bytes]) -> None:
     """Let the kernel check a table with everything that we use, and take none of it. OSError: what it lacks."""
     name = f"{PREFIX}rehearsal"
     address = nft.meta_is(nft.META_NFPROTO, nft.IPV4)
-    rule = [*address, *nft.protocol_in(LEASE_SET), *nft.one_in(nft.RANDOM, 1, ODDS), *nft.counted(nft.DROP)]
+    rule = [*address, *nft.protocol_in(LEASE_SET), *action]
     refused = nft.delete_table(f"{PREFIX}there-is-none")  # the last of the batch, so that all of it is undone
     batch = [
         nft.new_table(name, "rehearsal"),
