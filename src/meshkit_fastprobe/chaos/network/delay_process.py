@@ -1,8 +1,9 @@
 """The process that holds packets back: it reads a queue of the kernel and lets each packet go when its delay is over.
 
-It is run as a file by a fault, with its parent's number, the queue's, the delay and its jitter in microseconds. It needs nothing
-of this package, and its interpreter lock is its own. It answers each message on its standard input with `packets late_us`: how
-many it has let go, and by how much the latest of them was late. Hung up on, or when its parent dies, it lets all go and ends.
+It is run as a file by a fault, with its parent's number, the queue's, the delay and its jitter in microseconds. It needs
+nothing of this package; its interpreter lock is its own. It answers each message on its standard input with `packets
+late_us`: how many it has let go, and by how much the latest of them was late. Hung up on, or when its parent dies, it lets
+all go and ends.
 """
 
 import collections
