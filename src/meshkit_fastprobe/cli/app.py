@@ -52,9 +52,12 @@ VERBS: Final = {
     "audit list": "control:audit_list",
     "audit verify": "control:audit_verify",
     "audit export": "control:audit_export",
+    "token issue": "token:token_issue",
+    "token inspect": "token:token_inspect",
     "config check": "config:check",
     "config schema": "config:schema",
     "config show": "config:show",
+    "completion": "completion:completion",
     "context list": "context:context_list",
     "context use": "context:context_use",
     "context show": "context:context_show",
@@ -66,6 +69,7 @@ FAMILIES: Final = {
     "chaos": "Experiments: what may be injected, what runs, and how to end it.",
     "toggles": "What is switched on at a running host.",
     "audit": "Who did what at a host, and whether the record is whole.",
+    "token": "Sign tokens with a key of your own, and see what one says.",
     "config": "Check, describe and show configuration files.",
     "context": "Sets of hosts by name, so that --host need not be written.",
 }
@@ -144,8 +148,12 @@ def _with_context(body: Callable[..., Any]) -> Callable[..., Any]:
 
 def run(arguments: list[str]) -> int:
     """One command from its arguments to its exit code; errors are a line what and a line what to do next."""
+    if os.environ.get("_FASTPROBE_COMPLETE"):
+        from meshkit_fastprobe.cli.completion import tell
+
+        return tell(arguments)
     first = next((argument for argument in arguments if not argument.startswith("-")), None)
-    known = first in {verb.partition(" ")[0] for verb in VERBS} and not os.environ.get("_FASTPROBE_COMPLETE")
+    known = first in {verb.partition(" ")[0] for verb in VERBS}
     try:
         result = tree(first if known else None)(arguments, prog_name="fastprobe", standalone_mode=False)
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the last place to tell it in our words
