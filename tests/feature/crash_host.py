@@ -18,7 +18,7 @@ import trio
 import meshkit_fastprobe as fp
 from meshkit_fastprobe.chaos.faults.base import FaultError
 from meshkit_fastprobe.chaos.faults.packet_loss import PacketLoss
-from meshkit_fastprobe.chaos.network import loss_table
+from meshkit_fastprobe.chaos.network import table
 from meshkit_fastprobe.chaos.refused import ChaosRefusedError
 from meshkit_fastprobe.chaos.states import FINAL, Phase
 
@@ -100,9 +100,9 @@ class Trouble:
 
     def removed(self) -> None:
         """Somebody else takes the table away: the nearest to a namespace that is gone under a process that lives."""
-        held = loss_table._held.pop(loss_table.PREFIX + MARK, None)
+        held = table._held.pop(table.PREFIX + MARK, None)
         if held is not None:
-            held.close()
+            held.netfilter.close()
 
     def halt(self) -> None:
         self.nursery.start_soon(lambda: self.diag.chaos.halt(subject="user:bob"))
