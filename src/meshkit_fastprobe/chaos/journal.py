@@ -53,7 +53,7 @@ class JournalError(FastprobeError):
 
 
 class Journal:
-    """One process at a time. directory None: in memory. elsewhere: where it is written; a test on a virtual clock stays here."""
+    """One process at a time. directory None: in memory. elsewhere: where it is written; tests on virtual clocks stay here."""
 
     def __init__(self, directory: Path | None, elsewhere: Elsewhere = in_thread) -> None:
         self._elsewhere = elsewhere
