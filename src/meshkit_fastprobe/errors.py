@@ -81,3 +81,7 @@ class MissingExtraError(FastprobeError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{what} needs an optional part; install it with: pip install 'meshkit-fastprobe[{extra}]'")
+
+
+class FaultInjectedError(FastprobeError):
+    """What an experiment raises at an injection point: the embedder's code should treat it as its dependency's failure."""

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+
+import trio
 
 from meshkit_fastprobe._native.injection import InjectionPoint
 from meshkit_fastprobe.chaos.faults.base import FaultHost
+from meshkit_fastprobe.chaos.proxies import Proxy
+from meshkit_fastprobe.chaos.threads import in_thread
 from meshkit_fastprobe.errors import ConfigError
+from meshkit_fastprobe.experiments import ProxySettings
+
+log = logging.getLogger("meshkit_fastprobe.chaos")
 
 
 class Bench:
@@ -28,6 +37,24 @@ class Bench:
     def service(self, key: str) -> object:
         """KeyError when nobody gave it."""
         return self.services[key]
+
+
+@asynccontextmanager
+async def offered_proxies(bench: Bench, proxies: Iterable[ProxySettings]) -> AsyncIterator[None]:
+    """Open them, for faults and for the clients of what stands behind them; ProxyError when one cannot be."""
+    async with AsyncExitStack() as opened:
+        for settings in proxies:
+            proxy = Proxy(settings)
+            opened.push_async_callback(_closed, proxy)
+            await in_thread(proxy.open)
+            bench.services[f"proxy:{settings.name}"] = proxy
+            log.info("proxy %s: %s in front of %s", settings.name, proxy.address, settings.upstream)
+        yield
+
+
+async def _closed(proxy: Proxy) -> None:
+    with trio.CancelScope(shield=True):
+        await in_thread(proxy.close)
 
 
 _: type[FaultHost] = Bench

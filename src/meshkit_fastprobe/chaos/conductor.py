@@ -15,7 +15,7 @@ import msgspec
 import trio
 
 from meshkit_fastprobe.aggregation.snapshot import Snapshot
-from meshkit_fastprobe.chaos.bench import Bench
+from meshkit_fastprobe.chaos.bench import Bench, offered_proxies
 from meshkit_fastprobe.chaos.faults.base import FaultPlan
 from meshkit_fastprobe.chaos.faults.registry import FaultRegistry
 from meshkit_fastprobe.chaos.guardrails import Situation, refusals
@@ -83,6 +83,10 @@ class Conductor:
     async def run(self, around: Surroundings, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; then every fault is undone before this returns. Started once what a dead process left is undone."""
         self._around = around
+        async with offered_proxies(self.bench, self.settings.proxies):
+            await self._run(task_status)
+
+    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
         try:
             await self._open()
             async with trio.open_nursery() as nursery:

@@ -212,8 +212,6 @@ def _proxy(place: Place, raw: Mapping[str, Any], problems: Problems) -> ProxySet
 
 
 def _check_proxy(place: Place, proxy: ProxySettings, problems: Problems) -> None:
-    if proxy.protocol not in {"tcp", "udp"}:
-        problems.add(place.at("protocol"), f"{shown(proxy.protocol)} is not known", 'use "tcp" or "udp"')
     for key in ("listen", "upstream"):
         try:
             host, _ = split_host_port(str(place.at(key)), getattr(proxy, key), lowest_port=int(key == "upstream"))

@@ -1,0 +1,73 @@
+"""Calls and connections that take longer: at an injection point, or through a proxy."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from meshkit_fastprobe.chaos import passing, points
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultHost, FaultPlan
+from meshkit_fastprobe.chaos.faults.registry import fault
+from meshkit_fastprobe.chaos.lots import Delay, Distribution, check_share, delay_of
+from meshkit_fastprobe.chaos.proxies import Shape
+
+
+@fault()
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Delay a `share` of the calls at an injection point, or of the connections through a proxy, by `delay` +- `jitter`."""
+
+    kind: ClassVar[str] = "latency"
+    lasts: ClassVar[bool] = True
+    delay: float | str
+    jitter: float | str = 0.0
+    distribution: Distribution = "uniform"
+    share: float = 1.0
+    point: str = ""
+    proxy: str = ""
+    direction: Literal["up", "down", "both"] = "down"
+
+    def __post_init__(self) -> None:
+        self._drawn()
+        check_share("Latency", self.share)
+        passing.check_place("Latency", self.point, self.proxy)
+        passing.check_direction("Latency", self.direction)
+
+    def _drawn(self) -> Delay:
+        return delay_of("Latency", self.delay, self.jitter, self.distribution)
+
+    async def preflight(self, host: FaultHost) -> tuple[Backing, ...]:
+        return (points.preflight(host, self.point) if self.point else passing.preflight(host, self.proxy),)
+
+    async def plan(self, host: FaultHost, mark: str) -> FaultPlan:
+        if self.point:
+            return points.planned(host, self.kind, self.point, mark)
+        return passing.planned(host, self.kind, self.proxy, mark)
+
+    async def apply(self, host: FaultHost, plan: FaultPlan) -> None:
+        drawn = self._drawn()
+        if self.point:
+            points.arm(host, points.AtPoint(plan, self.share, drawn.draw))
+        else:
+            await passing.put(host, plan, Shape(delay=drawn, share=self.share, direction=self.direction))
+
+    async def verify(self, host: FaultHost, plan: FaultPlan) -> Effect:
+        return points.effect(host, plan) if self.point else passing.effect(host, plan)
+
+    @classmethod
+    async def revert(cls, host: FaultHost, plan: FaultPlan) -> None:
+        if "point" in plan.handle:
+            points.disarm(host, plan)
+        else:
+            await passing.take_off(host, plan)
+
+    @classmethod
+    async def is_gone(cls, host: FaultHost, plan: FaultPlan) -> bool:
+        return (points.is_gone if "point" in plan.handle else passing.is_gone)(host, plan)
+
+    @classmethod
+    async def scan(cls, host: FaultHost) -> tuple[FaultPlan, ...]:
+        return (*points.armed(host, cls.kind), *passing.shaped(host, cls.kind))
+
+
+_: type[Fault] = Latency

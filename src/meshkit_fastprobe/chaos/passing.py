@@ -1,0 +1,104 @@
+"""Faults that pass through a proxy of this process: one at a time, put on and taken off without waiting for a connection."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, FaultPlan
+from meshkit_fastprobe.chaos.proxies import Proxy, Shape
+from meshkit_fastprobe.chaos.threads import in_thread
+from meshkit_fastprobe.config.options import check_text
+from meshkit_fastprobe.config.places import shown
+from meshkit_fastprobe.errors import ConfigError
+
+BACKEND: Final = "proxy"
+DIRECTIONS: Final = ("up", "down", "both")
+
+
+def check_place(kind: str, point: str, proxy: str) -> None:
+    """Either a point or a proxy, by name."""
+    if bool(point) == bool(proxy):
+        told = "both point and proxy" if point else "neither point nor proxy"
+        raise ConfigError(f"{kind}.proxy", told, "name the one that is meant")
+    check_text(f"{kind}.{'point' if point else 'proxy'}", point or proxy)
+
+
+def check_direction(kind: str, direction: str) -> None:
+    if direction not in DIRECTIONS:
+        raise ConfigError(f"{kind}.direction", f"{shown(direction)} is not known", f"use {', '.join(DIRECTIONS)}")
+
+
+def preflight(host: FaultHost, name: str) -> Backing:
+    proxy = _proxy(host, name)
+    if proxy is None:
+        return Backing(BACKEND, usable=False, why=f"there is no proxy {name!r}; add [[chaos.proxy]]")
+    told = f"{proxy.address} in front of {proxy.settings.upstream}, {proxy.counts.connections} connections now"
+    return Backing(BACKEND, usable=True, why=told)
+
+
+def planned(host: FaultHost, kind: str, name: str, mark: str) -> FaultPlan:
+    proxy = _proxy(host, name)
+    if proxy is None:
+        raise FaultError(f"there is no proxy {name!r}; add [[chaos.proxy]], and start the host again")
+    return FaultPlan(
+        kind=kind,
+        backend=BACKEND,
+        mark=mark,
+        targets=(f"{name}: {proxy.address} to {proxy.settings.upstream}",),
+        resources=(f"proxy:{name}",),
+        handle={"proxy": name},
+        manual="end this process: the fault lives in it",
+        local=True,
+    )
+
+
+async def put(host: FaultHost, plan: FaultPlan, shape: Shape) -> None:
+    proxy = _proxy(host, plan.handle["proxy"])
+    if proxy is None:
+        raise FaultError(f"the proxy {plan.handle['proxy']!r} is gone")
+    if proxy.shape is not None:
+        raise FaultError(f"a fault of {proxy.shaped_by} passes through it already")
+    proxy.counts.touched = 0
+    _plans[plan.handle["proxy"]] = plan
+    await in_thread(partial(proxy.put, shape, plan.mark))
+
+
+def effect(host: FaultHost, plan: FaultPlan) -> Effect:
+    proxy = _proxy(host, plan.handle["proxy"])
+    if proxy is None or proxy.shaped_by != plan.mark:
+        return Effect(in_force=False, touched=None, told="the proxy does not carry it")
+    counts = proxy.counts
+    told = f"{counts.touched} pieces were touched, {counts.connections} connections are open"
+    return Effect(in_force=True, touched=counts.touched, told=told)
+
+
+async def take_off(host: FaultHost, plan: FaultPlan) -> None:
+    """Calm when another passes through it, or none."""
+    proxy = _proxy(host, plan.handle["proxy"])
+    if proxy is not None and proxy.shaped_by == plan.mark:
+        await in_thread(partial(proxy.put, None))
+        _plans.pop(plan.handle["proxy"], None)
+
+
+def is_gone(host: FaultHost, plan: FaultPlan) -> bool:
+    proxy = _proxy(host, plan.handle["proxy"])
+    return proxy is None or proxy.shaped_by != plan.mark
+
+
+def shaped(host: FaultHost, kind: str) -> tuple[FaultPlan, ...]:
+    """The faults of this kind that pass through proxies of this process."""
+    return tuple(plan for plan in _plans.values() if plan.kind == kind and not is_gone(host, plan))
+
+
+_plans: Final[dict[str, FaultPlan]] = {}
+"""By the name of the proxy."""
+
+
+def _proxy(host: FaultHost, name: str) -> Proxy | None:
+    try:
+        proxy = host.service(f"proxy:{name}")
+    except KeyError:
+        return None
+    assert isinstance(proxy, Proxy), f"the service proxy:{name} is a Proxy"
+    return proxy
