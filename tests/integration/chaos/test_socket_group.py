@@ -74,12 +74,12 @@ async def test_the_share_that_was_asked_for_is_lost_and_nothing_after(pair: tupl
 
 def test_all_may_be_lost_also_of_a_socket_that_joins_late(pair: tuple[socket.socket, socket.socket]) -> None:
     group = group_of()
-    assert group.arm(1.0) == 0
+    assert group.arm(1.0, "a") == 0
     group.add(pair[0])
     assert received(pair, 20) == 0
     group.discard(pair[0])
     assert received(pair, 20) == 20
-    group.disarm()
+    group.disarm("a")
 
 
 def test_sockets_that_were_closed_or_forgotten_are_no_trouble(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -87,10 +87,10 @@ def test_sockets_that_were_closed_or_forgotten_are_no_trouble(pair: tuple[socket
     lost = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     group.add(lost)
     lost.close()
-    assert group.arm(0.5) == 2
+    assert group.arm(0.5, "a") == 2
     pair[1].close()
     assert len(group) == 1
-    group.disarm()
+    group.disarm("a")
     del lost
     assert not group.armed
 
@@ -101,7 +101,7 @@ def test_a_socket_that_listens_is_refused_since_its_children_would_keep_the_filt
     with socket.create_server(("127.0.0.1", 0)) as listener:
         group = group_of(pair[0], listener)
         with pytest.raises(SocketGroupError, match="it listens"):
-            group.arm(1.0)
+            group.arm(1.0, "a")
     assert not group.armed
     assert received(pair, 20) == 20
 
@@ -123,10 +123,13 @@ async def test_a_filter_of_the_embedder_is_not_displaced(pair: tuple[socket.sock
 
 def test_a_group_is_hurt_by_one_experiment_at_a_time(pair: tuple[socket.socket, socket.socket]) -> None:
     group = group_of(pair[0])
-    group.arm(0.5)
+    group.arm(0.5, "a")
     with pytest.raises(SocketGroupError, match="already"):
-        group.arm(0.9)
-    group.disarm()
+        group.arm(0.9, "b")
+    group.disarm("b")
+    assert group.armed == "a", "whoever did not arm it does not disarm it"
+    group.disarm("a")
+    assert not group.armed
 
 
 async def test_a_group_that_nobody_registered_is_told() -> None:

@@ -76,7 +76,7 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
             await self.put(plan, table.lose(self.ratio, self.burst))
             return
         try:
-            _registered(host, plan).arm(self.ratio)
+            _registered(host, plan).arm(self.ratio, plan.mark)
         except SocketGroupError as error:
             raise FaultError(str(error)) from error
 
@@ -85,7 +85,11 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
             return await PacketFault.verify(self, host, plan)
         group = _registered(host, plan)
         lost = group.dropped()
-        return Effect(in_force=group.armed and len(group) > 0, touched=lost, told=f"{len(group)} sockets, {lost} packets lost")
+        return Effect(
+            in_force=group.armed == plan.mark and len(group) > 0,
+            touched=lost,
+            told=f"{len(group)} sockets, {lost} packets lost",
+        )
 
     async def renew(self, host: FaultHost, plan: FaultPlan) -> None:
         if plan.backend != SOCKETS:  # which live and die with this process
@@ -98,14 +102,14 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
             return
         group = _group(host, plan.handle.get("group", ""))
         if group is not None:
-            group.disarm()
+            group.disarm(plan.mark)
 
     @classmethod
     async def is_gone(cls, host: FaultHost, plan: FaultPlan) -> bool:
         if plan.backend != SOCKETS:
             return await super().is_gone(host, plan)
         group = _group(host, plan.handle.get("group", ""))
-        return group is None or not group.armed
+        return group is None or group.armed != plan.mark
 
     @classmethod
     def says_it_is_mine(cls, comment: str) -> bool:

@@ -62,6 +62,7 @@ class SocketGroup:
         self.name = name
         self._sockets: weakref.WeakSet[HasFileno] = weakref.WeakSet()
         self._program: bytes | None = None
+        self._mark = ""
         self._dropped_before = 0
         self._lock = threading.Lock()  # sockets are opened in any thread
 
@@ -69,8 +70,9 @@ class SocketGroup:
         return sum(1 for _ in self._open())
 
     @property
-    def armed(self) -> bool:
-        return self._program is not None
+    def armed(self) -> str:
+        """The mark it is armed with; empty: it is not."""
+        return self._mark if self._program is not None else ""
 
     def add(self, sock: HasFileno) -> None:
         """SocketGroupError, and OSError of the kernel: only while armed, and then it is not in the group."""
@@ -88,7 +90,7 @@ class SocketGroup:
             if self._program is not None:
                 _detach(sock)
 
-    def arm(self, ratio: float) -> int:
+    def arm(self, ratio: float, mark: str) -> int:
         """How many sockets are hurt now: all of them, or SocketGroupError and none."""
         with self._lock:
             if self._program is not None:
@@ -108,16 +110,16 @@ class SocketGroup:
                     raise SocketGroupError(f"a socket of {self.name!r} takes no filter: {error.strerror}") from error
                 raise
             self._dropped_before = self._dropped()
-            self._program = code
+            self._program, self._mark = code, mark
             return len(done)
 
-    def disarm(self) -> None:
-        """Calm when nothing is armed."""
+    def disarm(self, mark: str) -> None:
+        """Calm when nothing is armed, or somebody else armed it."""
         with self._lock:
-            if self._program is not None:
+            if self._program is not None and self._mark == mark:
                 for sock in self._open():
                     _detach(sock)
-            self._program = None
+                self._program = None
 
     def dropped(self) -> int:
         """Packets that the sockets which are open have dropped since arm(); those dropped for want of room among them."""
