@@ -89,4 +89,5 @@ class Watchdog:
 watchdog: Final = Watchdog()
 """Of this process, for all faults that need one."""
 
-os.register_at_fork(after_in_child=watchdog.disown)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=watchdog.disown)

@@ -167,6 +167,12 @@ async def test_a_pidfile_with_anything_else_is_refused(tmp_path: Path, content: 
         await Restart(target=f"pidfile:{file}").plan(budgeted(), "r")
 
 
+async def test_a_pidfile_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "orders.pid")
+    with pytest.raises(FaultError, match="no regular file"):
+        await Restart(target=f"pidfile:{tmp_path}/orders.pid").plan(budgeted(), "r")
+
+
 async def test_we_and_who_runs_us_are_no_targets_unless_that_is_said() -> None:
     for pid in ourselves_and_ancestors():
         with pytest.raises(FaultError, match=r"ourselves = true|not ours to signal"):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import trio
 
 from meshkit_fastprobe.chaos.faults.base import FaultError
 from meshkit_fastprobe.chaos.faults.packet_loss import PacketLoss
@@ -119,6 +120,16 @@ async def test_a_filter_of_the_embedder_is_not_displaced(pair: tuple[socket.sock
     await fault.revert(host, await fault.plan(host, "some"))
     assert received(pair, 5) == 0, "it is still theirs"
     pair[0].setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+
+
+async def test_sockets_of_trio_are_sockets(pair: tuple[socket.socket, socket.socket]) -> None:
+    receiver = trio.socket.from_stdlib_socket(pair[0].dup())
+    group = SocketGroup("orders")
+    group.add(receiver)
+    assert group.arm(1.0, "a") == 1
+    assert received(pair, 20) == 0, "it is the same socket by another descriptor"
+    group.disarm("a")
+    receiver.close()
 
 
 def test_a_group_is_hurt_by_one_experiment_at_a_time(pair: tuple[socket.socket, socket.socket]) -> None:

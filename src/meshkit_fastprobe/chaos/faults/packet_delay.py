@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from meshkit_fastprobe.chaos.faults.base import Backing, Fault, FaultError, FaultHost, FaultPlan, Leased
 from meshkit_fastprobe.chaos.faults.registry import fault
 from meshkit_fastprobe.chaos.helpers import Helper
-from meshkit_fastprobe.chaos.network import delay_process, nft
+from meshkit_fastprobe.chaos.network import nft
 from meshkit_fastprobe.chaos.network.packets import PacketFault
 from meshkit_fastprobe.chaos.threads import in_thread
 from meshkit_fastprobe.config.durations import parse_duration
@@ -26,7 +26,7 @@ MIN_DELAY_S: Final = 0.0001
 FIRST_QUEUE, LAST_QUEUE = 0x8000, 0xFFFE
 """Numbers that programs which number their queues from 0 do not come to."""
 TRIES: Final = 4
-PROGRAM: Final = Path(delay_process.__file__)
+PROGRAM: Final = Path(nft.__file__).with_name("delay_process.py")
 
 
 @fault()

@@ -6,6 +6,7 @@ socket that made a table is ours, so that the kernel takes the table away when w
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -52,8 +53,8 @@ class Message(NamedTuple):
 class KernelRefusedError(OSError):
     """The kernel refused a batch, all of it. at: which message was the first it did not like, from 0; -1: the batch as such."""
 
-    def __init__(self, errno: int, at: int) -> None:
-        super().__init__(errno, os.strerror(errno))
+    def __init__(self, number: int, at: int) -> None:
+        super().__init__(number, os.strerror(number))
         self.at = at
 
 
@@ -101,6 +102,8 @@ class Netfilter:
     """One socket. Tables made through it with the owner flag live as long as it is open, in whichever process."""
 
     def __init__(self) -> None:
+        if not hasattr(socket, "AF_NETLINK"):
+            raise OSError(errno.EPROTONOSUPPORT, "netlink is Linux's")
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
         try:
             self._socket.bind((0, 0))
@@ -150,14 +153,14 @@ class Netfilter:
         for sequence, number, body in self._answers():
             if number != ERROR or not first <= sequence <= last + 1:
                 continue  # of a batch that ran into its timeout
-            errno = -struct.unpack_from("=i", body)[0]
-            if errno:
-                errors.append((sequence - first - 1, errno))
+            failed = -struct.unpack_from("=i", body)[0]
+            if failed:
+                errors.append((sequence - first - 1, failed))
             if sequence in {first, last, last + 1}:  # the answer to the last message, or to the batch as such
                 break
         if errors:
-            at, errno = min(errors)
-            raise KernelRefusedError(errno, at)
+            at, failed = min(errors)
+            raise KernelRefusedError(failed, at)
 
     def dump(self, message: Message) -> list[bytes]:
         """Attributes of everything that is there. OSError: the kernel would not say."""
@@ -174,9 +177,9 @@ class Netfilter:
             if sequence != self._sequence:
                 continue
             if kind in {ERROR, DONE}:
-                errno = -struct.unpack_from("=i", body)[0]
-                if errno:
-                    raise OSError(errno, os.strerror(errno))
+                failed = -struct.unpack_from("=i", body)[0]
+                if failed:
+                    raise OSError(failed, os.strerror(failed))
                 break
             found.append(body[_family.size :])
         return found

@@ -23,7 +23,6 @@ MAX_INSTRUCTIONS: Final = 4096  # BPF_MAXINSNS
 _instruction = struct.Struct("=HBBI")
 _LOAD, _JUMP_IF_AT_LEAST, _RETURN = 0x20, 0x35, 0x06
 _RANDOM: Final = 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class HasFileno(Protocol):
@@ -163,6 +162,6 @@ def _check(sock: socket.socket) -> None:
     # Not by socket.getsockopt(): the kernel takes this length for a number of instructions, and would write past its buffer.
     room = ctypes.create_string_buffer(MAX_INSTRUCTIONS * _instruction.size)
     length = ctypes.c_uint(MAX_INSTRUCTIONS)
-    failed = _libc.getsockopt(sock.fileno(), socket.SOL_SOCKET, SO_ATTACH_FILTER, room, ctypes.byref(length))
+    failed = ctypes.CDLL(None).getsockopt(sock.fileno(), socket.SOL_SOCKET, SO_ATTACH_FILTER, room, ctypes.byref(length))
     if failed or length.value:
         raise SocketGroupError("it has a filter of its own, which ours would displace")

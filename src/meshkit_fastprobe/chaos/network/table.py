@@ -147,7 +147,8 @@ def _let_go() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def hold(name: str, messages: Sequence[Message], companion: Companion | None = None) -> None:

@@ -12,6 +12,7 @@ import trio
 
 from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost
 from meshkit_fastprobe.chaos.restarting.base import Restarter
+from meshkit_fastprobe.chaos.small_files import read_small_file
 from meshkit_fastprobe.errors import MissingExtraError
 
 MOUNTED: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -128,8 +129,7 @@ class PodRestarter(msgspec.Struct, frozen=True):
 
     def _token(self) -> str:
         try:
-            with Path(self.token_file).open("rb") as file:
-                token = file.read(MAX_TOKEN_BYTES).strip()
+            token = read_small_file(self.token_file, MAX_TOKEN_BYTES).strip()
         except OSError as error:
             raise FaultError(f"token_file {self.token_file}: {error.strerror}") from None
         if not token or not token.isascii() or any(byte <= 0x20 or byte == 0x7F for byte in token):

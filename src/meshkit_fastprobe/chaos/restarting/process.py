@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -11,6 +10,7 @@ from meshkit_fastprobe.chaos import processes
 from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost
 from meshkit_fastprobe.chaos.processes import MAX_PID, Identity
 from meshkit_fastprobe.chaos.restarting.base import Restarter
+from meshkit_fastprobe.chaos.small_files import read_small_file
 
 MAX_PIDFILE_BYTES: Final = 64
 
@@ -95,8 +95,7 @@ class ProcessRestarter(msgspec.Struct, frozen=True):
 def read_pidfile(path: str) -> int:
     """FaultError: it cannot be read, or holds anything but a number."""
     try:
-        with Path(path).open("rb") as file:
-            text = file.read(MAX_PIDFILE_BYTES).strip()
+        text = read_small_file(path, MAX_PIDFILE_BYTES).strip()
     except OSError as error:
         raise FaultError(f"pidfile:{path} cannot be read: {error.strerror}") from None
     if not text.isdigit() or not 0 < int(text) <= MAX_PID:
