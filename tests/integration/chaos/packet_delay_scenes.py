@@ -111,6 +111,24 @@ async def order(n: int) -> dict[str, Any]:
     return {"seen": seen}
 
 
+async def let_go(n: int) -> dict[str, Any]:
+    """Packets that are held when the fault is undone, more of them than are read at once."""
+    plan = await applied("let-go", delay="10s")
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        server.bind(TARGET)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024 * 1024)
+        for number in range(n):
+            client.sendto(str(number).encode(), TARGET)
+        began = time.monotonic()
+        await PacketDelay.revert(HOST, plan)
+        server.settimeout(20)
+        seen = [int(server.recv(16)) for _ in range(n)]
+    return {"seen": seen, "taken_s": time.monotonic() - began}
+
+
 async def stream() -> dict[str, Any]:
     """A connection over TCP, whose large segments are queued whole."""
     plan = await applied("stream", delay="5ms", direction="both")

@@ -42,6 +42,12 @@ def test_packets_keep_their_order_whatever_the_jitter() -> None:
     assert scene(SCENES, "order", 100)["seen"] == list(range(100))
 
 
+def test_what_is_held_is_let_go_when_the_fault_is_undone() -> None:
+    told = scene(SCENES, "let_go", 400)
+    assert told["seen"] == list(range(400))
+    assert told["taken_s"] < 10, "it did not take the delay"
+
+
 def test_a_stream_comes_through_whole() -> None:
     told = scene(SCENES, "stream")
     assert told["same"]
