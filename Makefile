@@ -6,7 +6,7 @@ ARGS ?=
 C_SOURCES := $(shell find native/src native/include src/meshkit_fastprobe/_native -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-c bench lint format wheel build clean
+.PHONY: help run test test-c bench lint docs format wheel build clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,6 +24,10 @@ $(VENV)/.built: $(VENV)/.installed $(C_SOURCES)
 
 $(VENV)/.lint-tools: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+$(VENV)/.docs-tools: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
 $(VENV)/.bench-tools: $(VENV)/.installed
@@ -55,6 +59,9 @@ lint: build $(VENV)/.lint-tools  ## formatting, lint, types, import layers, stub
 	@$(BIN)/python -m mypy.stubtest --concise --ignore-missing-stub --allowlist tests/typing/stubtest-allowlist.txt $$(cd src && ls meshkit_fastprobe/_native/*.pyx | sed 's/\.pyx$$//; s/\//./g')
 	@$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'native/*.c' 'native/*.h' 'benchmarks/*.c' 'benchmarks/*.h')
 	@$(MAKE) --no-print-directory -C native lint CLANG_TIDY=$(abspath $(BIN))/clang-tidy
+
+docs: $(VENV)/.docs-tools  ## the pages as a site in build/site, strictly: every link leads somewhere
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.lint-tools  ## rewrite everything in the house format
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .

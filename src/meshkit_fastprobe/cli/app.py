@@ -199,9 +199,9 @@ def _drop_output() -> None:
 
 
 def _unexpected(error: BaseException) -> int:
-    from meshkit_fastprobe.errors import ConfigError, FastprobeError, MissingExtraError
+    from meshkit_fastprobe.errors import AuditError, ConfigError, FastprobeError, MissingExtraError
 
-    if isinstance(error, ConfigError | MissingExtraError):
+    if isinstance(error, ConfigError | MissingExtraError | AuditError):
         return _say(str(error), "", Exit.USAGE)
     if isinstance(error, BaseExceptionGroup):
         known = error.subgroup(lambda one: isinstance(one, FastprobeError | CliError))

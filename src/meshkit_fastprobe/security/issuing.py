@@ -23,7 +23,7 @@ MAX_LIFETIME_S: Final = 30 * 86400.0
 
 
 def new_key(private_file: Path, jwks_file: Path) -> str:
-    """Make a key: the private half for its owner alone, the public one added to a JWKS file. Its id. Replaces no file."""
+    """Make a key: its private half for its owner alone, its public half added to a JWKS file. Returns the id of the key."""
     key = jwk.OKPKey.generate_key("Ed25519")
     kid = key.thumbprint()[:16]
     parameters = {"kid": kid, "alg": ALGORITHM, "use": "sig"}
