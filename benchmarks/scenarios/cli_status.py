@@ -18,7 +18,7 @@ SCENARIO = Scenario(
     repeats=1,
     reach=(Reach("status of 100 hosts with 100 probes each, s", "100 hosts x 100 probes", "s", 1.5),),
     notes="""\
-From the start of the process to its end, the import of Python included; the median of five. All hosts live in one other process,
-which has to answer two hundred requests with one interpreter: of the time, most is theirs.
+From the start of the process to its end, the import of Python included; the median of five. All hosts live in one other
+process, which has to answer two hundred requests with one interpreter: of the time, most is theirs.
 """,
 )
