@@ -64,6 +64,7 @@ def running(host, tmp_path):
         config.write_text(
             f'[host]\nname = "cp-1"\ncluster = "eu-1"\nstate_dir = "{host.state_dir}"\n\n'
             f'[server]\nlisten = "{host.listen}"\n\n[chaos]\n\n'
+            '[[chaos.experiment]]\nid = "rehearsal"\nfault = "null"\ntarget = "there"\nduration = "10m"\n\n'
             '[[probe]]\nname = "gone"\nkind = "tcp"\ntarget = "127.0.0.1:9"\ninterval = "200ms"\ntimeout = "100ms"\n\n'
             f'[[probe]]\nname = "there"\nkind = "tcp"\ntarget = "127.0.0.1:{server.getsockname()[1]}"\n'
             'interval = "1s"\ntimeout = "500ms"\n'
@@ -89,12 +90,15 @@ def test_it_shows_what_is_wrong_and_leaves_the_terminal_as_it_was(top):
     assert termios.tcgetattr(top.slave) == top.before
 
 
-def test_h_asks_once_and_y_halts_the_chaos_of_the_host(top, running):
-    assert top.shows("halt chaos")
+def test_chaos_in_force_is_a_banner_and_h_asks_once_to_halt_it(top, running):
+    for toggle in ("chaos.enabled", "chaos.null.enabled"):
+        assert running.ask("toggles", "set", toggle, "on").returncode == 0
+    assert running.ask("chaos", "activate", "rehearsal", "--yes").returncode == 0
+    assert top.shows("rehearsal: null on cp-1, active, ends in 9m")
     top.press("h")
     assert top.shows("halt ALL chaos on cp-1")
     top.press("y")
-    assert top.shows("all chaos is halted")
+    assert top.shows("all chaos is halted; 1 runs were ended")
     assert '"chaos.halt"' in running.ask("audit", "list", "-o", "json").stdout
 
 

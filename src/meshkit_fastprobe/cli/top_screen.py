@@ -187,10 +187,11 @@ def _foot(view: View) -> Text:
         )
     if view.mode is Mode.FILTERING:
         return Text(f" /{view.filter}▏ enter keeps it, esc clears it ", style="reverse")
+    if view.message:  # until the next key
+        return Text(f" {view.message}", style="bold yellow")
     kept = f"  filter: {view.filter} (esc clears)" if view.filter else ""
     text = Text.assemble((" q", "bold"), " quit  ", ("/", "bold"), " filter  ", ("s", "bold"), f" sort: {view.sort}  ")
-    text.append("h", style="bold red").append(" halt chaos  ").append(kept).append(f"  {view.message}", style="bold yellow")
-    return text
+    return text.append("h", style="bold red").append(" halt chaos  ").append(kept)
 
 
 def sparkline(values: Iterable[float | None], width: int) -> Text:
