@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import socket
 import struct
@@ -41,10 +42,14 @@ class Top:
     def shows(self, text: str) -> bool:
         """Within our patience."""
         deadline_s = time.monotonic() + PATIENCE_S
-        while text not in self.written and time.monotonic() < deadline_s:
+        while text not in self.plain() and time.monotonic() < deadline_s:
             if select.select([self.master], [], [], 0.1)[0]:
                 self.written += os.read(self.master, 65536).decode("utf-8", "replace")
-        return text in self.written
+        return text in self.plain()
+
+    def plain(self) -> str:
+        """Without what is bold or reversed, which NO_COLOR leaves."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.written)
 
     def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())
