@@ -184,13 +184,18 @@ def release(name: str) -> None:
     held = _held.pop(name, None) or Held(Netfilter(), None)
     with held.netfilter:
         try:
-            held.netfilter.commit([nft.delete_table(name)])
-        except KernelRefusedError as error:
-            if error.errno != errno.ENOENT:
-                raise
-        finally:
             if held.companion is not None:
-                held.companion.hang_up()
+                held.companion.hang_up()  # first: with the table the kernel would drop what the companion still holds
+        finally:
+            _delete(held.netfilter, name)
+
+
+def _delete(netfilter: Netfilter, name: str) -> None:
+    try:
+        netfilter.commit([nft.delete_table(name)])
+    except KernelRefusedError as error:
+        if error.errno != errno.ENOENT:
+            raise
 
 
 def tables() -> dict[str, Table]:
