@@ -1,5 +1,5 @@
 /* target_server - what the network scenarios probe: accepts every connection on any 127/8 address, answers every HTTP request
- * 200.
+ * 200, and over UDP, on the port of the same number, every question of DNS with one address.
  *
  * Prints {"port": N} once it listens; serves until stdin ends; then prints what it saw, so that a contender's count of checks
  * can be held against the number of connections that really came. Listens on 0.0.0.0 bound to the loopback device: reachable as
@@ -28,7 +28,7 @@ static const char END_OF_REQUEST[] = "\r\n\r\n";
 /* How many bytes of END_OF_REQUEST have been matched; a request may come in pieces. */
 static uint8_t matched[MAX_FDS];
 
-static uint64_t accepted, requests, closed, resets;
+static uint64_t accepted, requests, closed, resets, questions;
 
 static int listen_on_loopback(uint16_t *port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -93,6 +93,46 @@ static void serve(int fd) {
     }
 }
 
+/* -- dns -------------------------------------------------------------------------------------------------------------- */
+
+static int bind_datagrams(uint16_t port) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_ANY)};
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) ||
+        setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one) || bind(fd, (struct sockaddr *)&address, sizeof address)) {
+        perror("target_server: bind datagrams on lo");
+        exit(1);
+    }
+    return fd;
+}
+
+/* The question as it came, and one A record that points at its name. The sender's copy of our address, in the control message
+ * that came along, goes back with it: the answer leaves from where the question went. */
+static void answer_all(int fd) {
+    static const char RECORD[] = "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1";
+    for (;;) {
+        char bytes[512 + sizeof RECORD], control[CMSG_SPACE(sizeof(struct in_pktinfo))];
+        struct sockaddr_in from;
+        struct iovec part = {bytes, 512};
+        struct msghdr message = {.msg_name = &from,
+                                 .msg_namelen = sizeof from,
+                                 .msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control,
+                                 .msg_controllen = sizeof control};
+        ssize_t n = recvmsg(fd, &message, 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return;
+        if (n < 12) continue;
+        questions++;
+        bytes[2] |= (char)0x80;
+        bytes[7] = 1;
+        memcpy(bytes + n, RECORD, sizeof RECORD - 1);
+        part.iov_len = (size_t)n + sizeof RECORD - 1;
+        sendmsg(fd, &message, 0);
+    }
+}
+
 int main(void) {
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -100,9 +140,11 @@ int main(void) {
     setrlimit(RLIMIT_NOFILE, &limit);
 
     uint16_t port;
-    int listener = listen_on_loopback(&port), epoll = epoll_create1(EPOLL_CLOEXEC);
+    int listener = listen_on_loopback(&port), datagrams = bind_datagrams(port), epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, ready[256];
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
+    event.data.fd = datagrams;
+    epoll_ctl(epoll, EPOLL_CTL_ADD, datagrams, &event);
     event.data.fd = STDIN_FILENO;
     epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event);
     printf("{\"port\": %u}\n", port);
@@ -115,13 +157,16 @@ int main(void) {
             int fd = ready[i].data.fd;
             if (fd == listener)
                 accept_all(epoll, listener);
+            else if (fd == datagrams)
+                answer_all(fd);
             else if (fd != STDIN_FILENO)
                 serve(fd);
             else
                 serving = false;
         }
     }
-    printf("{\"accepted\": %" PRIu64 ", \"requests\": %" PRIu64 ", \"closed\": %" PRIu64 ", \"resets\": %" PRIu64 "}\n",
-           accepted, requests, closed, resets);
+    printf("{\"accepted\": %" PRIu64 ", \"requests\": %" PRIu64 ", \"closed\": %" PRIu64 ", \"resets\": %" PRIu64
+           ", \"questions\": %" PRIu64 "}\n",
+           accepted, requests, closed, resets, questions);
     return 0;
 }

@@ -12,7 +12,9 @@ from benchmarks.measure import Meter, rss_bytes
 from benchmarks.shared.checks import figures
 
 
-async def run_diagnostics(workload: dict[str, Any], probes: Iterator[fp.TcpProbe | fp.HttpProbe]) -> dict[str, Any]:
+async def run_diagnostics(
+    workload: dict[str, Any], probes: Iterator[fp.TcpProbe | fp.HttpProbe | fp.DnsProbe | fp.IcmpProbe]
+) -> dict[str, Any]:
     diag = fp.Diagnostics(
         fp.Settings(host="bench", first_run_window_s=workload.get("first_run_window_s", workload["warmup_s"] / 2))
     )

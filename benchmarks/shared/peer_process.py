@@ -35,10 +35,19 @@ def cpu_s(pid: int) -> float:
 
 def connections_opened() -> int:
     """Active opens of this network namespace since it began: the kernel's own count of connects."""
+    return _counted("Tcp:", "ActiveOpens")
+
+
+def echo_replies() -> int:
+    """ICMP echo replies that this network namespace has received, likewise."""
+    return _counted("Icmp:", "InEchoReps")
+
+
+def _counted(protocol: str, name: str) -> int:
     names, values = (
-        line.split() for line in Path("/proc/net/snmp").read_text(encoding="ascii").splitlines() if line.startswith("Tcp:")
+        line.split() for line in Path("/proc/net/snmp").read_text(encoding="ascii").splitlines() if line.startswith(protocol)
     )
-    return int(values[names.index("ActiveOpens")])
+    return int(values[names.index(name)])
 
 
 @contextmanager

@@ -146,6 +146,7 @@ class Proxy:
             async with trio.open_nursery() as nursery:
                 while True:
                     client, _ = await sock.accept()
+                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self.counts.accepted += 1
                     nursery.start_soon(self._carry, client)
 
@@ -348,8 +349,18 @@ async def _connected(upstream: str) -> trio.socket.SocketType | None:
     """None when the dependency does not take it."""
     host, port = split_host_port("proxy.upstream", upstream, lowest_port=1)
     with trio.move_on_after(CONNECT_S), suppress(OSError):
-        stream = await trio.open_tcp_stream(host, port)
-        return stream.socket
+        for family, kind, protocol, _, address in await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            end = trio.socket.socket(family, kind, protocol)
+            try:
+                await end.connect(address)
+            except OSError:
+                end.close()
+                continue
+            except BaseException:
+                end.close()
+                raise
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return end
     return None
 
 

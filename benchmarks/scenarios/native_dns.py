@@ -1,0 +1,31 @@
+"""A DNS check over UDP, question to verdict."""
+
+from benchmarks.scenario import Metric, Reach, Scenario
+
+COMMON = {"interval_s": 1.0, "timeout_s": 0.9, "warmup_s": 3.0, "seconds": 6.0}
+
+SCENARIO = Scenario(
+    title="DNS checks",
+    ours="fastprobe_dns",
+    contenders=("fastprobe_dns", "uvloop_dns"),
+    workloads={
+        "10,000/s": {"targets": 10_000, **COMMON},
+        "4,000/s": {"targets": 4_000, **COMMON},
+    },
+    metrics={
+        "cpu_us_per_check": Metric("CPU", "µs a check"),
+        "delivered": Metric("delivered", "of the checks asked for", more_is_better=True),
+        "core": Metric("of one core", "", more_is_better=None),
+        "p99_ms": Metric("latency p99 as measured", "ms"),
+        "failed": Metric("failed", "", more_is_better=None),
+    },
+    reach=(
+        Reach("DNS against an asyncio client on uvloop, 10,000/s", "10,000/s", "cpu_us_per_check", 0.15, against="uvloop_dns"),
+        Reach("DNS against an asyncio client on uvloop, 4,000/s", "4,000/s", "cpu_us_per_check", 0.15, against="uvloop_dns"),
+    ),
+    needs_target=True,
+    notes="""\
+Both ask each check from a random port, so that nobody else can answer; we pass over what is not the answer, read every record
+and look for the expected address, the client looks at the id. Who cannot keep the pace does what one core allows.
+""",
+)
