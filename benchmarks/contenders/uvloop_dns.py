@@ -1,4 +1,4 @@
-"""asyncio on uvloop: a datagram endpoint a check, for a random port each; the id and nothing else of the answer is looked at."""
+"""asyncio on uvloop: a datagram endpoint a check, for a random port each; the id alone of the answer is looked at."""
 
 import asyncio
 import secrets

@@ -25,6 +25,9 @@ def as_fault(experiment: Experiment) -> Fault:
 async def planned_fault(experiment: Experiment, host: FaultHost) -> FaultPlan:
     """What it would touch, as of now. ChaosRefusedError when there is nothing, or no way."""
     fault = as_fault(experiment)
+    if not fault.lasts and experiment.steady_state is None and experiment.affects is None:
+        what = f"{experiment.id} names no probes: nobody would see whether what it ends comes back"
+        raise ChaosRefusedError(Refusal.GUARDED, what, "add steady_state or affects")
     try:
         backings = await fault.preflight(host)
         if any(backing.usable for backing in backings):
