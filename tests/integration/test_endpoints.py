@@ -54,11 +54,12 @@ async def test_the_token_file_is_0600_and_its_token_opens(tmp_path):
             assert (await client.get(f"{PREFIX}/probes")).status_code == 200
 
 
-async def test_nothing_but_liveness_and_readiness_answers_without_the_token(tmp_path):
+async def test_nothing_but_liveness_readiness_and_the_page_answers_without_the_token(tmp_path):
     async with diagnostics(tmp_path) as diag, client_of(diag, token="") as client:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).status_code == 200
-        for path in ("/", "/metrics", f"{PREFIX}/probes", f"{PREFIX}/groups", "/nothing/here"):
+        assert (await client.get("/")).headers["content-type"].startswith("text/html")  # which holds nothing of this host
+        for path in ("/metrics", f"{PREFIX}/probes", f"{PREFIX}/groups", "/dashboard/", "/nothing/here"):
             response = await client.get(path)
             assert response.status_code == 401, path
             assert response.headers["www-authenticate"].startswith("Bearer")

@@ -21,6 +21,7 @@ from meshkit_fastprobe.server.accesses import ROUTE, Accesses
 from meshkit_fastprobe.server.authorization import Authorization
 from meshkit_fastprobe.server.bodies import Bodies
 from meshkit_fastprobe.server.context import Context, Request
+from meshkit_fastprobe.server.dashboard import Page
 from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Guard
 from meshkit_fastprobe.server.host import Host
@@ -51,7 +52,8 @@ def build_app(
 ) -> Starlette:
     """The endpoints of one Diagnostics. It must be called on the thread of that Diagnostics: it reads the table.
 
-    identities: what proves who asks; nobody else is let in but to /livez and /readyz. denials: where refusals are written down.
+    identities: what proves who asks; nobody else is let in but to /livez, /readyz and the files of the page. denials: where
+    refusals are written down.
     events: what /events tells; somebody has to run it. toggles: by default the built-in ones, in memory.
     hosts: Host headers that are answered; None for all (a unix socket, or a proxy that checks them).
     """
@@ -65,6 +67,7 @@ def build_app(
         toggles=toggles or Toggles(declared(diag.kinds), {}, None),
         per_probe_metrics=per_probe_metrics,
         description=partial(openapi, prefix),
+        page=Page(prefix),
     )
     # Starlette asks for its own Response class where any ASGI callable does.
     problems: dict[Any, Any] = {HTTPException: _routing_problem, Exception: _internal}
@@ -73,7 +76,7 @@ def build_app(
         middleware=[
             Middleware(Accesses, requests=diag.endpoints.requests),
             Middleware(Bodies),
-            Middleware(Guard, identities=identities, gate=diag.gate, denials=denials, hosts=hosts),
+            Middleware(Guard, identities=identities, gate=diag.gate, denials=denials, hosts=hosts, page=context.page.paths),
         ],
         exception_handlers=problems,
     )

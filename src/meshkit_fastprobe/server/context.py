@@ -9,6 +9,7 @@ import msgspec
 from meshkit_fastprobe.security.policy import Principal
 from meshkit_fastprobe.security.toggles import Toggles
 from meshkit_fastprobe.server.authorization import Authorization
+from meshkit_fastprobe.server.dashboard import Page
 from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import PRINCIPAL
 from meshkit_fastprobe.server.host import Host
@@ -28,6 +29,7 @@ class Context(msgspec.Struct, frozen=True):
     per_probe_metrics: bool
     description: Callable[[], bytes]
     """The OpenAPI document."""
+    page: Page
 
 
 class Request(msgspec.Struct, frozen=True):

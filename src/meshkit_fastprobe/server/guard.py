@@ -1,5 +1,6 @@
 """The first thing a request meets: is it for this host, who asks, and not too often? Only liveness and readiness skip it.
 
+The files of the page, which hold nothing of any host, skip the second question: a browser has no token before there is a page.
 Names are checked before anything else: a page in a browser whose own name was made to point at this host sends that name.
 """
 
@@ -24,14 +25,26 @@ PRINCIPAL: Final = "meshkit_fastprobe.principal"
 
 
 class Guard:
-    """hosts: the Host headers that are answered, without port; None for all (a unix socket, or a proxy that checks them)."""
+    """hosts: the Host headers that are answered, without port; None for all (a unix socket, or a proxy that checks them).
 
-    def __init__(self, app: Answer, identities: Identities, gate: Gate, denials: Denials, hosts: frozenset[str] | None) -> None:
+    page: the paths of the page's files, which may be read by anybody.
+    """
+
+    def __init__(
+        self,
+        app: Answer,
+        identities: Identities,
+        gate: Gate,
+        denials: Denials,
+        hosts: frozenset[str] | None,
+        page: frozenset[str] = frozenset(),
+    ) -> None:
         self._app = app
         self._identities = identities
         self._gate = gate
         self._denials = denials
         self._hosts = hosts
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -39,7 +52,10 @@ class Guard:
             return
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
             try:
-                scope[PRINCIPAL] = self._admit(scope)
+                if scope["path"] in self._page and scope["method"] in {"GET", "HEAD"}:
+                    self._check_names(scope)
+                else:
+                    scope[PRINCIPAL] = self._admit(scope)
             except Problem as problem:
                 await problem.reply()(scope, receive, send)
                 return

@@ -45,7 +45,7 @@ class Reply(msgspec.Struct, frozen=True):
                 await _patiently(send, {"type": "http.response.body", "body": b""})
             return
         body, headers = self.body, self.headers
-        if len(body) >= COMPRESSED_FROM and b"gzip" in b",".join(_values(scope, b"accept-encoding")):
+        if len(body) >= COMPRESSED_FROM and "content-encoding" not in headers and accepts_gzip(scope):
             body = await trio.to_thread.run_sync(partial(gzip.compress, body, COMPRESSION, mtime=0))
             headers = {**headers, "content-encoding": "gzip"}
         length = {"content-length": str(len(body))}
@@ -114,6 +114,10 @@ async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
+
+
+def accepts_gzip(scope: Scope) -> bool:
+    return b"gzip" in b",".join(_values(scope, b"accept-encoding"))
 
 
 def _has(scope: Scope, etag: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 import meshkit_fastprobe as fp
 from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.server import envelope
+from meshkit_fastprobe.server.dashboard import FILES
 from meshkit_fastprobe.server.routes import ROUTES
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -224,15 +225,15 @@ def test_another_method_is_405_with_those_that_are_allowed(client, fleet, method
         assert client.problem(method, path)["code"] == "method_not_allowed"
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard", "/meshkit/diagnostics/v1", "snapshot", "/metrics/", "/probes", "groups/"])
+@pytest.mark.parametrize("path", ["/dashboard", "/meshkit/diagnostics/v1", "snapshot", "/metrics/", "/probes", "groups/"])
 def test_other_paths_are_404_problems(client, path):
     assert client.problem("GET", path)["code"] == "not_found"
 
 
 def test_no_route_answers_without_the_token(client, fleet):
     for route in ROUTES:
-        path = route.path.replace("{name}", "pg-0").removeprefix("/" if route.resource else "")
-        response = client(route.method, path, authorization="")
+        path = route.path.replace("{name}", "main.js" if route.path.startswith(FILES) else "pg-0")
+        response = client(route.method, path.removeprefix("/" if route.resource else ""), authorization="")
         assert response.status_code == (401 if route.permission else response.status_code)
         assert (response.status_code in {200, 503}) == (route.permission is None)
 

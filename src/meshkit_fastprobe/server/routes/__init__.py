@@ -1,6 +1,7 @@
 """All routes in one table: path, method, the permission it asks for, and who answers.
 
-No route is reached another way, and only a route without a permission is open: /livez and /readyz. No GET changes anything.
+No route is reached another way, and only a route without a permission is open: /livez, /readyz and the files of the page. No
+GET changes anything.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from meshkit_fastprobe.server.chaos_items import (
     resource_of,
 )
 from meshkit_fastprobe.server.context import Context, Request
+from meshkit_fastprobe.server.dashboard import FILES, ROOT
 from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, ReloadItem, ToggleItem
 from meshkit_fastprobe.server.guard import OPEN_PATHS
 from meshkit_fastprobe.server.query import Parameter
@@ -32,6 +34,7 @@ from meshkit_fastprobe.server.routes import (
     audit,
     chaos,
     configuration,
+    dashboard,
     description,
     events,
     groups,
@@ -101,6 +104,10 @@ _AUDIT_FILTERS: Final = tuple(Parameter(name, f"only with this {name}") for name
 ROUTES: Final = (
     RouteSpec("GET", "/livez", None, health.livez, "whether the process answers", media="text/plain", resource=False),
     RouteSpec("GET", "/readyz", None, health.readyz, "whether probes are being run", media="text/plain", resource=False),
+    RouteSpec("GET", ROOT, None, dashboard.show_page, "the page for people", media="text/html", resource=False),
+    RouteSpec(
+        "GET", FILES + "{name}", None, dashboard.show_file, "a file of the page", media="text/javascript", resource=False
+    ),
     RouteSpec(
         "GET",
         "/metrics",
@@ -380,7 +387,7 @@ ROUTES: Final = (
     ),
 )
 
-assert {route.path for route in ROUTES if route.permission is None} == OPEN_PATHS, (
+assert {route.path for route in ROUTES if route.permission is None} == OPEN_PATHS | {ROOT, FILES + "{name}"}, (
     "open is what the guard lets through, no more"
 )
 assert all((route.method == "GET") is (not route.action) for route in ROUTES), (

@@ -1,0 +1,229 @@
+// Experiments: what there is, what would be hurt, the confirmation, and what runs now.
+
+import { ask, field, problem } from "./ask.js";
+import { confirm, planOf } from "./confirm.js";
+import { h, put } from "./dom.js";
+import { link } from "./route.js";
+import { age, latency, moment, share } from "./words.js";
+
+/** Phases in which something is, or is about to be, hurt. */
+export const LIVE = new Set(["armed", "injecting", "active", "reverting", "recovering", "revert_failed"]);
+const HISTORY = 30;
+
+/** Experiments and faults as the host tells them, into the store; why not, where it does not. */
+export async function loadChaos(api, store) {
+  try {
+    const answer = await api.get("/chaos/experiments");
+    store.experiments = answer.items;
+    store.host ||= answer.host;
+    store.chaosError = null;
+  } catch (error) {
+    store.experiments = [];
+    store.chaosError = error;
+  }
+  store.touch("experiments");
+}
+
+/** What runs now, on every page, with the time that its lease has left. */
+export function banner(api, store) {
+  const element = h("div", { class: "banner", role: "status", hidden: true });
+  const update = () => {
+    const live = (store.experiments ?? []).filter((one) => LIVE.has(one.phase));
+    element.hidden = live.length === 0;
+    put(
+      element,
+      live.map((one) =>
+        h(
+          "p",
+          {},
+          h("strong", {}, "⚠ Chaos: "),
+          h("a", { href: link("chaos") }, `${one.id} (${one.fault})`),
+          ` ${one.phase} `,
+          countdown(one),
+          h("button", { onclick: () => stop(api, store, one.id) }, "Stop it"),
+        ),
+      ),
+    );
+    tick(element, api);
+  };
+  return { element, update, tick: () => tick(element, api) };
+}
+
+function countdown(experiment) {
+  return experiment.run?.endsAt ? h("span", { class: "countdown", "data-ends": experiment.run.endsAt, role: "timer" }) : null;
+}
+
+/** Write what is left of each lease. */
+function tick(element, api) {
+  for (const one of element.querySelectorAll("[data-ends]")) {
+    const left = Date.parse(one.dataset.ends) - api.now();
+    put(one, left > 0 ? `ends in ${age(left + 999)}` : "its time is over");
+  }
+}
+
+async function stop(api, store, id) {
+  const title = `Stop ${id}?`;
+  const content = h("p", {}, "Its fault is undone now.");
+  await ask({ title, content, yes: "Stop", harm: true, act: () => api.post(`/chaos/experiments/${encodeURIComponent(id)}:stop`) });
+  await loadChaos(api, store);
+}
+
+export function open({ api, store }) {
+  const experiments = h("section", { class: "panel" });
+  const faults = h("section", { class: "panel" });
+  const history = h("section", { class: "panel" });
+  const resume = h("button", { onclick: () => resumeAll(api) }, "Resume after a halt …");
+  const element = h("div", {}, h("h1", {}, "Chaos"), experiments, faults, history, h("div", { class: "buttons start" }, resume));
+
+  async function load() {
+    await loadChaos(api, store);
+    if (store.chaosError) return;
+    const [catalogue, runs] = await Promise.allSettled([api.get("/chaos/faults"), api.get(`/chaos/runs?page_size=${HISTORY}`)]);
+    showFaults(faults, catalogue);
+    showHistory(history, runs);
+  }
+
+  function show() {
+    const error = store.chaosError;
+    faults.hidden = history.hidden = resume.hidden = Boolean(error);
+    if (error) {
+      const none = error.status === 404;
+      put(
+        experiments,
+        h("h2", {}, none ? "Not available on this host" : "Not to be seen"),
+        h("p", { class: none ? "" : "failure" }, problem(error)),
+      );
+      return;
+    }
+    const known = store.experiments ?? [];
+    put(
+      experiments,
+      h("h2", {}, "Experiments"),
+      known.length ? null : h("p", { class: "quiet" }, "None: they stand as [[chaos.experiment]] in the configuration."),
+      known.map((one) => experimentCard(api, store, one, load)),
+    );
+    tick(experiments, api);
+  }
+
+  show();
+  load();
+  return {
+    element,
+    update: (topics) => {
+      if (topics.has("experiments")) show();
+      if (topics.has("chaos")) load();
+    },
+    tick: () => tick(experiments, api),
+  };
+}
+
+function experimentCard(api, store, one, load) {
+  const live = LIVE.has(one.phase);
+  const path = `/chaos/experiments/${encodeURIComponent(one.id)}`;
+  const failure = h("p", { class: "failure", role: "alert" });
+  const act = async (action) => {
+    put(failure);
+    try {
+      await action();
+    } catch (error) {
+      put(failure, problem(error));
+      return;
+    }
+    load();
+  };
+  const prepare = h("button", { class: "main", onclick: () => act(() => confirm(api, store, path)) }, "Prepare …");
+  const approve = h("button", { onclick: () => act(() => approvePlan(api, path, one)) }, "Approve …");
+  const end = h("button", { class: "harm", onclick: () => stop(api, store, one.id).then(load) }, "Stop");
+  return h(
+    "article",
+    { class: `experiment ${live ? "live" : ""}` },
+    h("h3", {}, one.id, h("span", { class: `phase ${one.phase}` }, one.phase.replaceAll("_", " ")), live ? countdown(one) : null),
+    one.says ? h("p", {}, one.says) : null,
+    h("p", { class: "quiet" }, `${one.fault} for ${latency(one.durationSeconds)}`, where(one), one.twoPerson ? ", by two persons" : ""),
+    h("code", {}, Object.entries(one.parameters).map(([key, value]) => `${key} = ${JSON.stringify(value)}`).join(", ")),
+    one.run?.why ? h("p", {}, one.run.why) : null,
+    live || one.run?.effect ? effect(one.run) : null,
+    failure,
+    h(
+      "div",
+      { class: "buttons start" },
+      live ? end : prepare,
+      one.phase === "awaiting_approval" ? approve : null,
+    ),
+  );
+}
+
+function where(one) {
+  const place = [one.cluster, one.namespace].filter(Boolean).join("/");
+  return place ? ` in ${place}` : "";
+}
+
+function effect(run) {
+  if (!run.effect) return null;
+  const touched = run.effect.touched === undefined ? "" : `, touched ${run.effect.touched}`;
+  return h("p", {}, `${run.effect.inForce ? "In force" : "Not in force"}: ${run.effect.told}${touched}`);
+}
+
+function approvePlan(api, path, one) {
+  const act = () => api.post(`${path}:approve`, { planId: one.run.plan.id });
+  return ask({ title: `Approve ${one.id}?`, content: planOf(one), yes: "Approve this plan", harm: true, act });
+}
+
+async function resumeAll(api) {
+  const reason = h("input", { name: "reason", maxlength: "500", required: true });
+  await ask({
+    title: "May experiments start again?",
+    content: [h("p", {}, "After a halt nothing starts until somebody says why it may."), field("Reason", reason)],
+    yes: "Resume",
+    ready: () => reason.value.trim() !== "",
+    act: () => api.post("/chaos:resume", { reason: reason.value.trim() }),
+  });
+}
+
+function showFaults(element, { value, reason }) {
+  const rows = (value?.items ?? []).map((one) =>
+    h(
+      "tr",
+      {},
+      h("td", {}, h("code", {}, one.kind)),
+      h("td", {}, one.enabled ? "● on" : "○ off"),
+      h("td", {}, one.says),
+      h("td", {}, one.keys.map((key) => [h("code", {}, one.needs.includes(key) ? `${key} *` : key), " "])),
+    ),
+  );
+  const head = h("tr", {}, ["fault", "switch", "what it does", "keys (* needed)"].map((text) => h("th", {}, text)));
+  put(
+    element,
+    h("h2", {}, "Catalogue"),
+    reason ? h("p", { class: "failure" }, problem(reason)) : null,
+    h("div", { class: "wide" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows))),
+    h("p", { class: "quiet" }, "Switched on and off under ", h("a", { href: link("toggles") }, "Toggles"), "."),
+  );
+}
+
+function showHistory(element, { value, reason }) {
+  const measured = (run, name) => run.measures?.map((one) => one[name]).filter((one) => one !== undefined) ?? [];
+  const most = (values) => (values.length ? latency(Math.max(...values)) : "–");
+  const rows = (value?.items ?? []).map((run) =>
+    h(
+      "tr",
+      {},
+      h("td", {}, run.injectedAt ? moment(run.injectedAt) : "–"),
+      h("td", {}, run.experiment),
+      h("td", {}, h("span", { class: `phase ${run.phase}` }, run.phase.replaceAll("_", " "))),
+      h("td", {}, run.activatedBy ?? run.requestedBy),
+      h("td", { class: "number" }, most(measured(run, "detectionSeconds"))),
+      h("td", { class: "number" }, most(measured(run, "recoverySeconds"))),
+      h("td", {}, run.why ?? "", run.steadyAfter === undefined ? "" : ` ${share(run.steadyAfter)} up after`),
+    ),
+  );
+  const names = ["injected", "experiment", "ended as", "by", "detected in", "recovered in", "why"];
+  put(
+    element,
+    h("h2", {}, "Runs"),
+    reason ? h("p", { class: "failure" }, problem(reason)) : null,
+    rows.length
+      ? h("div", { class: "wide" }, h("table", {}, h("thead", {}, h("tr", {}, names.map((text) => h("th", {}, text)))), h("tbody", {}, rows)))
+      : h("p", { class: "quiet" }, "None yet."),
+  );
+}
