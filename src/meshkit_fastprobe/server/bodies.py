@@ -16,6 +16,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 MAX_BYTES: Final = 64 * 1024
 PATIENCE_S: Final = 10.0
 """For a body to arrive that a route waits for."""
+LINGER_S: Final = 1.0
+"""For a body that nobody asked for to come to its end, before the answer is given."""
 BODY: Final = "meshkit_fastprobe.body"
 """Where the scope of a request holds its Body."""
 
@@ -40,6 +42,10 @@ class Body:
             self._parts += part
         if not message.get("more_body", False):
             self._whole.set()
+
+    async def heard_out(self) -> None:
+        """Until its end has come, or its visitor has gone."""
+        await self._whole.wait()
 
     async def read(self) -> bytes:
         """The whole of it. Problem when it is too large or does not arrive."""
@@ -68,9 +74,17 @@ class Bodies:
             await body.gone.wait()
             return {"type": "http.disconnect"}
 
+        async def send_once_heard(message: Message) -> None:
+            # An answer that comes before the end of the body ends the connection, and the reset of what is still on its way may
+            # reach the visitor before the answer does.
+            if message["type"] == "http.response.start":
+                with trio.move_on_after(LINGER_S):
+                    await body.heard_out()
+            await send(message)
+
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_take_all, receive, body)
-            await self._app(scope, receive_no_body, send)
+            await self._app(scope, receive_no_body, send_once_heard)
             nursery.cancel_scope.cancel()
 
 
