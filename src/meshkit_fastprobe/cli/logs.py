@@ -27,7 +27,7 @@ class WaitingHandler(QueueHandler):
 
     def __init__(self, kept: int = KEPT) -> None:
         self.lines: Queue[logging.LogRecord | None] = Queue(kept)
-        self.dropped = 0
+        self.dropped = 0  # since the start: who tells of it remembers how much was told
         super().__init__(self.lines)
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -58,12 +58,14 @@ def logging_aside(descriptor: int = 2, kept: int = KEPT) -> Iterator[WaitingHand
 def _write(waiting: WaitingHandler, descriptor: int) -> None:
     """Past sys.stderr: a thread that is stuck in there at the end of the process would take its lock along, and abort it."""
     formatter = logging.Formatter(FORMAT)
+    told = 0
     with suppress(OSError):  # nobody is there to be told that nobody is there
         while (record := waiting.lines.get()) is not None:
             _write_line(descriptor, formatter.format(record))
-            dropped, waiting.dropped = waiting.dropped, 0
-            if dropped:
-                _write_line(descriptor, f"{dropped} lines of the log were dropped: nobody took them")
+            dropped = waiting.dropped
+            if dropped > told:
+                _write_line(descriptor, f"{dropped - told} lines of the log were dropped: nobody took them")
+            told = dropped
 
 
 def _write_line(descriptor: int, text: str) -> None:
