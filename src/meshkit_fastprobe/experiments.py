@@ -88,8 +88,9 @@ class ChaosSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How far experiments of a host may go. Nothing starts before the toggles `chaos.enabled` and `chaos.KIND.enabled` are on.
 
     healthy_floor: the share of each group that stays healthy if everything that an experiment affects goes down; below it,
-    the experiment is refused. protected: globs of targets, resources and probes that may never be hurt. confirm_s: how long a
-    confirmation is good. cooldown_s: between two runs of one experiment, or on one resource.
+    the experiment is refused. max_concurrent_per_group: experiments at once that concern one cluster and namespace. protected:
+    globs of targets, resources and probes that may never be hurt; an address among them is also kept out of what networks
+    cover. confirm_s: how long a confirmation is good. cooldown_s: between two runs of one experiment, or on one resource.
     """
 
     experiments: tuple[Experiment, ...] = ()
@@ -99,6 +100,7 @@ class ChaosSettings(msgspec.Struct, frozen=True, kw_only=True):
     healthy_floor: float = 0.5
     max_duration_s: float = 600.0
     max_concurrent: int = 1
+    max_concurrent_per_group: int = 1
     max_restarts_per_hour: int = 6
     cooldown_s: float = 30.0
     confirm_s: float = 60.0

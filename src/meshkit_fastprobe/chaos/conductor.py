@@ -23,7 +23,7 @@ from meshkit_fastprobe.chaos.journal import Journal, JournalError
 from meshkit_fastprobe.chaos.judging import as_fault, planned_fault, situation
 from meshkit_fastprobe.chaos.life import Life
 from meshkit_fastprobe.chaos.reconciling import reconciled, sweep, undone
-from meshkit_fastprobe.chaos.refused import ChaosRefusedError, Refusal
+from meshkit_fastprobe.chaos.refused import ChaosRefusedError, Refusal, guarded
 from meshkit_fastprobe.chaos.run import Move, Plan, Run, plan_of
 from meshkit_fastprobe.chaos.states import FINAL, HARMFUL, LIVE, WAITING, Phase
 from meshkit_fastprobe.chaos.surroundings import Auditor, Prepared, Surroundings
@@ -202,8 +202,13 @@ class Conductor:
             raise ChaosRefusedError(Refusal.GUARDED, f"there are {MAX_EXPERIMENTS} experiments, which is the bound")
         self.experiments[experiment.id] = experiment
 
-    async def prepare(self, experiment_id: str, *, subject: str, reason: str = "", ticket: str = "") -> Prepared:
-        """Freeze what would be hurt, judge it, and hand out the confirmation. Changes nothing out there."""
+    async def prepare(
+        self, experiment_id: str, *, subject: str, standing: str = "", reason: str = "", ticket: str = ""
+    ) -> Prepared:
+        """Freeze what would be hurt, judge it, and hand out the confirmation. Changes nothing out there.
+
+        standing: the roles of the subject, as text: with other roles than these the confirmation is worth nothing.
+        """
         experiment = self.experiment(experiment_id)
         self._must_run()
         before = self._lives.get(experiment_id)
@@ -223,13 +228,14 @@ class Conductor:
             reason=reason,
             ticket=ticket,
             remaining=dict(now.remaining),
+            groups=now.groups,
             steady_before=now.up,
         )
         life = Life(self, experiment, as_fault(experiment), run)
         if why_not:
             life.move(Phase.REJECTED, "; ".join(why_not))
             self._note(life.run, subject, "chaos.prepare", result="refused")
-            raise _guarded(experiment_id, why_not)
+            raise guarded(experiment_id, why_not)
         await self._on_record(run, subject, "chaos.prepare", reason=reason, ticket=ticket, detail=f"plan {plan.id}")
         if before is not None and before.run.phase in WAITING:
             before.move(Phase.CANCELLED, f"prepared again as {run.id}")
@@ -241,7 +247,7 @@ class Conductor:
         except JournalError as error:
             life.move(Phase.CANCELLED, str(error))
             raise ChaosRefusedError(Refusal.UNAVAILABLE, str(error)) from None
-        token = self._confirmations.issue(plan=plan.id, run=run.id, subject=subject, lasts_s=lasts_s)
+        token = self._confirmations.issue(plan=plan.id, run=run.id, subject=subject, standing=standing, lasts_s=lasts_s)
         return Prepared(life.run, token, lasts_s)
 
     async def approve(self, experiment_id: str, plan_id: str, *, subject: str, reason: str = "") -> Run:
@@ -262,6 +268,7 @@ class Conductor:
         token: str,
         *,
         subject: str,
+        standing: str = "",
         reason: str = "",
         ticket: str = "",
         still_allowed: Callable[[], bool] = lambda: True,
@@ -274,7 +281,7 @@ class Conductor:
         self._must_run()
         life = self._waiting(experiment_id, *WAITING)
         run = life.run
-        self._confirmed(self._confirmations.check, token, run, subject)
+        self._confirmed(self._confirmations.check, token, run, subject, standing)
         if run.plan.two_person and run.approved_by is None:
             raise ChaosRefusedError(Refusal.CONFIRMATION, f"{run.id} waits for a second person", "fastprobe chaos approve")
         plan = await self._plan(life.experiment)
@@ -283,11 +290,11 @@ class Conductor:
             why_not = ["what it would hurt has changed since it was prepared: look at the new plan", *why_not]
         # From here to ARMED nothing else has a turn: of many who redeem at once, one gets through.
         life = self._waiting(experiment_id, *WAITING)
-        self._confirmed(self._confirmations.redeem, token, run, subject)
+        self._confirmed(self._confirmations.redeem, token, run, subject, standing)
         if why_not:
             life.move(Phase.REJECTED, "; ".join(why_not))
             self._note(life.run, subject, "chaos.activate", result="refused")
-            raise _guarded(experiment_id, why_not)
+            raise guarded(experiment_id, why_not)
         self._allowed[run.id] = still_allowed
         life.move(Phase.ARMED, activated_by=subject, reason=reason or run.reason, ticket=ticket or run.ticket)
         assert self._nursery is not None
@@ -450,9 +457,9 @@ class Conductor:
             )
         return life
 
-    def _confirmed(self, how: Callable[..., Any], token: str, run: Run, subject: str) -> None:
+    def _confirmed(self, how: Callable[..., Any], token: str, run: Run, subject: str, standing: str) -> None:
         try:
-            how(token, plan=run.plan.id, run=run.id, subject=subject)
+            how(token, plan=run.plan.id, run=run.id, subject=subject, standing=standing)
         except ConfirmationRefusedError as error:
             raise ChaosRefusedError(Refusal.CONFIRMATION, str(error), "prepare it again, and confirm what is shown") from None
 
@@ -479,12 +486,6 @@ class Conductor:
         self._audit.note(
             Entry(actor=subject, action=action, scope=run.id, result=result, reason=reason, detail=detail or run.why)
         )
-
-
-def _guarded(experiment_id: str, why_not: list[str]) -> ChaosRefusedError:
-    return ChaosRefusedError(
-        Refusal.GUARDED, f"{experiment_id} may not run: {'; '.join(why_not)}", "nothing was injected", tuple(why_not)
-    )
 
 
 def _fields(run: Run) -> Mapping[str, object]:

@@ -17,7 +17,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """A host as it is now.
 
     live: runs whose fault is in force or about to be. ended: seconds since the last run ended, by experiment and by resource.
-    up: the share of the steady state's probes that is up; None: they cannot see.
+    up: the share of the steady state's probes that is up; None: they cannot see. groups: whom it concerns, "cluster/namespace".
     """
 
     now_s: float
@@ -31,6 +31,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     ended: Mapping[str, float]
     up: float | None
     remaining: Mapping[str, float]
+    groups: tuple[str, ...] = ()
     hurt_probes: tuple[str, ...] = ()
 
 
@@ -72,6 +73,10 @@ def _limits(settings: ChaosSettings, experiment: Experiment, plan: FaultPlan, no
     if len(now.live) >= settings.max_concurrent:
         names = ", ".join(run.id for run in now.live[:3])
         yield f"{len(now.live)} experiments run already ({names}), which is the bound; wait, or stop one"
+    for group in now.groups:
+        there = [run.id for run in now.live if group in run.groups]
+        if len(there) >= settings.max_concurrent_per_group:
+            yield f"{group} bears {len(there)} already ({', '.join(there[:3])}), the bound of a group; wait, or stop one"
     for run in now.live:
         shared = sorted(set(run.plan.fault.resources) & set(plan.resources))
         if shared:

@@ -13,7 +13,7 @@ from meshkit_fastprobe.chaos.faults.base import Backing, Fault, FaultError, Faul
 from meshkit_fastprobe.chaos.guardrails import Situation
 from meshkit_fastprobe.chaos.refused import ChaosRefusedError, Refusal
 from meshkit_fastprobe.chaos.run import Run
-from meshkit_fastprobe.chaos.sight import remaining_up, rows_of, share_up
+from meshkit_fastprobe.chaos.sight import groups_of, remaining_up, rows_of, share_up
 from meshkit_fastprobe.experiments import Experiment
 
 
@@ -64,6 +64,7 @@ def situation(
         ended={key: now - at for key, at in ended.items()},
         up=None if steady is None else share_up(snapshot, steady),
         remaining={} if affects is None else remaining_up(snapshot, affects),
+        groups=groups_of(snapshot, experiment),
         hurt_probes=hurt,
     )
 

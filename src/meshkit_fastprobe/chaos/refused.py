@@ -25,3 +25,9 @@ class ChaosRefusedError(FastprobeError):
         self.fix = fix
         self.reasons = reasons or (what,)
         super().__init__(what)
+
+
+def guarded(experiment_id: str, why_not: list[str]) -> ChaosRefusedError:
+    """Of what the guardrails say."""
+    what = f"{experiment_id} may not run: {'; '.join(why_not)}"
+    return ChaosRefusedError(Refusal.GUARDED, what, "nothing was injected", tuple(why_not))

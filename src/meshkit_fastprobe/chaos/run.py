@@ -88,6 +88,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect | None = None
     measures: tuple[Measure, ...] = ()
     remaining: dict[str, float] = {}
+    groups: tuple[str, ...] = ()
+    """Whom it concerns: "cluster/namespace"."""
     steady_before: float | None = None
     steady_after: float | None = None
 

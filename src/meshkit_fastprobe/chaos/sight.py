@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshkit_fastprobe.aggregation.snapshot import Snapshot
-from meshkit_fastprobe.experiments import Selector
+from meshkit_fastprobe.experiments import Experiment, Selector
 from meshkit_fastprobe.model import State
 
 MIN_SEEN: Final = 0.5
@@ -42,6 +42,15 @@ def remaining_up(snapshot: Snapshot, affects: Selector) -> dict[str, float]:
     up = np.isin(snapshot.columns["state"], _UP)
     up[rows] = False
     return {str(name): float(up[names == name].mean()) for name in np.unique(names[rows])}
+
+
+def groups_of(snapshot: Snapshot, experiment: Experiment) -> tuple[str, ...]:
+    """Whom it concerns: the groups of the probes it may hurt, or, when it does not say, of those it is judged by."""
+    selector = experiment.affects or experiment.steady_state
+    if selector is None:
+        return ()
+    numbers = np.unique(snapshot.columns["group"][rows_of(snapshot, selector)])
+    return tuple(sorted({str(name) for name in group_names(snapshot)[numbers]}))
 
 
 def group_names(snapshot: Snapshot) -> NDArray[Any]:

@@ -58,7 +58,11 @@ TIMES_S: Final = {
     "confirm": (1.0, MAX_CONFIRM_S),
 }
 """Keys of [chaos] in seconds; the field of ChaosSettings has _s at its end."""
-COUNTS: Final = {"max_concurrent": (1, MAX_CONCURRENT), "max_restarts_per_hour": (0, MAX_RESTARTS)}
+COUNTS: Final = {
+    "max_concurrent": (1, MAX_CONCURRENT),
+    "max_concurrent_per_group": (1, MAX_CONCURRENT),
+    "max_restarts_per_hour": (0, MAX_RESTARTS),
+}
 
 _id = re.compile(ID_PATTERN)
 _SELECTORS: Final = {"steady_state": (SteadyState, SteadyStateKeys), "affects": (Selector, SelectorKeys)}

@@ -144,6 +144,9 @@ class ChaosKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = UNSET
     max_duration: Annotated[Span, _duration("The longest that an experiment may last, 100ms to 1d.")] | UnsetType = UNSET
     max_concurrent: Annotated[int, _number("Experiments at once.", 1, MAX_CONCURRENT)] | UnsetType = UNSET
+    max_concurrent_per_group: (
+        Annotated[int, _number("Experiments at once that concern one cluster and namespace.", 1, MAX_CONCURRENT)] | UnsetType
+    ) = UNSET
     max_restarts_per_hour: Annotated[int, _number("Restarts of nodes within an hour.", 0, MAX_RESTARTS)] | UnsetType = UNSET
     cooldown: Annotated[Span, _duration("Rest between two runs on the same thing, up to 1d.")] | UnsetType = UNSET
     confirm: Annotated[Span, _duration("How long a confirmation is good, 1s to 5m.")] | UnsetType = UNSET

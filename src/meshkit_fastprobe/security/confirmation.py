@@ -1,8 +1,8 @@
 """The second yes: a token that says exactly what was shown, good once, soon, here, and for who asked.
 
-It is an HMAC over the id of the plan, the principal, the host, the boot, a number that is never used twice, and the time. The
-key is made at the start of the process and never leaves it, so a restart takes back every token there is. Times are monotonic:
-setting the clock gives nobody more of it.
+It is an HMAC over the id of the plan, the principal, its standing (what roles it had), the host, the boot, a number that is
+never used twice, and the time. The key is made at the start of the process and never leaves it, so a restart takes back every
+token there is. Times are monotonic: setting the clock gives nobody more of it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class _Said(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     plan: str
     run: str
     subject: str
+    standing: str
     host: str
     boot: str
     jti: str
@@ -49,19 +50,23 @@ class Confirmations:
         self._now_ns = now_ns
         self._used: dict[str, int] = {}
 
-    def issue(self, *, plan: str, run: str, subject: str, lasts_s: float) -> str:
+    def issue(self, *, plan: str, run: str, subject: str, standing: str = "", lasts_s: float) -> str:
         now_ns = self._now_ns()
-        said = _Said(plan, run, subject, self._host, self._boot, secrets.token_hex(16), now_ns, now_ns + int(lasts_s * 1e9))
+        said = _Said(
+            plan, run, subject, standing, self._host, self._boot, secrets.token_hex(16), now_ns, now_ns + int(lasts_s * 1e9)
+        )
         content = msgspec.json.encode(said)
         return base64.urlsafe_b64encode(self._mac(content) + content).decode().rstrip("=")
 
-    def check(self, token: str, *, plan: str, run: str, subject: str) -> str:
+    def check(self, token: str, *, plan: str, run: str, subject: str, standing: str = "") -> str:
         """What marks the token as used, for `redeem`. ConfirmationRefusedError says what does not fit."""
         said = self._read(token)
         if said.boot != self._boot or said.host != self._host:
             raise ConfirmationRefusedError("the confirmation is of another host, or of before a restart")
         if said.subject != subject:
             raise ConfirmationRefusedError("the confirmation was given to somebody else")
+        if said.standing != standing:
+            raise ConfirmationRefusedError("your roles have changed since it was prepared")
         if said.run != run or said.plan != plan:
             raise ConfirmationRefusedError("the confirmation is of another plan")
         if self._now_ns() >= said.expires_ns:
@@ -70,9 +75,9 @@ class Confirmations:
             raise ConfirmationRefusedError("the confirmation was used already")
         return said.jti
 
-    def redeem(self, token: str, *, plan: str, run: str, subject: str) -> None:
+    def redeem(self, token: str, *, plan: str, run: str, subject: str, standing: str = "") -> None:
         """Check it, and use it up: of any number who try at once, one gets through."""
-        jti = self.check(token, plan=plan, run=run, subject=subject)
+        jti = self.check(token, plan=plan, run=run, subject=subject, standing=standing)
         now_ns = self._now_ns()
         self._used = {used: until_ns for used, until_ns in self._used.items() if until_ns > now_ns}
         self._used[jti] = self._read(token).expires_ns

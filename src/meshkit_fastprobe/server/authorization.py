@@ -5,6 +5,7 @@ What somebody may not read does not exist for them: the answer is the same as fo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable
 from typing import Final
 
@@ -74,6 +75,10 @@ class Authorization:
     def may(self, principal: Principal, permission: Permission, resource: Resource) -> bool:
         """The bare answer, for listings and for what goes on for long."""
         return self._gate.policy.decide(principal, permission, resource).allowed
+
+    def standing(self, principal: Principal) -> str:
+        """What it may do now, as text that changes with any of its bindings: part of what a confirmation of chaos says."""
+        return hashlib.sha256(repr(self._gate.policy.bindings_of(principal)).encode()).hexdigest()
 
     def sight(self, principal: Principal) -> Hashable:
         """Equal for principals who are shown the same probes now."""

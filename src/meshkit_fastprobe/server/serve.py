@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trio
 
-from meshkit_fastprobe.chaos.network.protection import PROTECTED
+from meshkit_fastprobe.chaos.network.protection import PROTECTED, endpoints_among
 from meshkit_fastprobe.model import ServerSettings
 from meshkit_fastprobe.scheduling.changes import ChangeStream
 from meshkit_fastprobe.security.audit import Audit
@@ -67,7 +67,8 @@ async def serve(
         async with _audit_of(diag, endpoints, events) as denials, trio.open_nursery() as nursery:
             if conductor is not None:
                 assert endpoints.audit is not None
-                conductor.bench.services[PROTECTED] = (str(bound),) if isinstance(bound, TcpAddress) else ()
+                ours = (str(bound),) if isinstance(bound, TcpAddress) else ()
+                conductor.bench.services[PROTECTED] = (*ours, *endpoints_among(conductor.settings.protected))
                 await nursery.start(conductor.run, Served(diag, endpoints.audit, toggles, events))
             token = _local_token(diag)
             app = build_app(

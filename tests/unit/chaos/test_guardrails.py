@@ -87,6 +87,17 @@ def test_another_run_may_not_work_on_the_same_resource_however_many_may_run():
     assert "works on null:db already: one fault a resource" in reason
 
 
+def test_a_group_bears_only_so_many_at_once():
+    elsewhere = msgspec.structs.replace(PLAN, resources=("null:other",))
+    there = msgspec.structs.replace(OTHER, groups=("eu/orders",))
+    situation = msgspec.structs.replace(WELL, live=(there,), groups=("eu/orders", "eu/pay"))
+    [reason] = refusals(ChaosSettings(max_concurrent=2), EXPERIMENT, elsewhere, situation)
+    assert "eu/orders bears 1 already (b-1)" in reason
+    assert refusals(ChaosSettings(max_concurrent=2, max_concurrent_per_group=2), EXPERIMENT, elsewhere, situation) == []
+    apart = msgspec.structs.replace(situation, groups=("eu/pay",))
+    assert refusals(ChaosSettings(max_concurrent=2), EXPERIMENT, elsewhere, apart) == []
+
+
 @pytest.mark.parametrize("glob", ["db", "null:*", "d?", "*"])
 def test_what_is_protected_is_never_hurt(glob):
     [reason] = told(ChaosSettings(protected=(glob,)))

@@ -17,7 +17,7 @@ from meshkit_fastprobe.chaos.faults.packet_loss import PacketLoss
 from meshkit_fastprobe.chaos.network.endpoints import parse_endpoints
 from meshkit_fastprobe.chaos.network.netlink import attribute, attributes, pairs
 from meshkit_fastprobe.chaos.network.nft import has_elements, packets_touched, table_told
-from meshkit_fastprobe.chaos.network.protection import refuse_protected
+from meshkit_fastprobe.chaos.network.protection import endpoints_among, refuse_protected
 from meshkit_fastprobe.errors import ConfigError
 
 
@@ -111,3 +111,16 @@ def test_attributes_are_read_back_as_they_were_written(written: list[tuple[int, 
     data = b"".join(attribute(number, value) for number, value in written)
     assert list(pairs(data)) == written
     assert attributes(data) == dict(written)
+
+
+def test_an_address_among_the_protected_globs_is_kept_out_of_every_network_that_covers_it():
+    assert endpoints_among(["10.0.0.7:2379", "10.9.0.0/16", "pay-*", "[::1]:443"]) == (
+        "10.0.0.7:2379",
+        "10.9.0.0/16",
+        "[::1]:443",
+    )
+    host = Host(protected=list(endpoints_among(["*:2379", "10.9.0.7"])))
+    for text in ("10.0.0.0/24", "10.0.0.7:2379", "[2001:db8::7]:2379", "10.9.0.0/24:80"):
+        with pytest.raises(FaultError, match="by which this host is controlled"):
+            refuse_protected(host, parse_endpoints("targets", [text]), broad=False)
+    refuse_protected(host, parse_endpoints("targets", ["10.0.0.0/24:5432"]), broad=False)

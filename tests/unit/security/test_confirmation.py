@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from meshkit_fastprobe.security.confirmation import ConfirmationRefusedError, Confirmations
 
-SAID = {"plan": "p" * 64, "run": "a-1", "subject": "user:anna"}
+SAID = {"plan": "p" * 64, "run": "a-1", "subject": "user:anna", "standing": "chaos-operator"}
 
 
 class Clock:
@@ -34,7 +34,12 @@ def test_what_was_issued_is_redeemed_once():
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"plan": "q" * 64}, "another plan"), ({"run": "a-2"}, "another plan"), ({"subject": "user:bob"}, "somebody else")],
+    [
+        ({"plan": "q" * 64}, "another plan"),
+        ({"run": "a-2"}, "another plan"),
+        ({"subject": "user:bob"}, "somebody else"),
+        ({"standing": "admin"}, "roles have changed"),
+    ],
 )
 def test_it_confirms_nothing_else(changes, words):
     confirmations, token = issued()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, cast
 
 from meshkit_fastprobe.chaos.faults.base import FaultError, FaultHost
@@ -11,6 +12,19 @@ from meshkit_fastprobe.errors import ConfigError
 
 PROTECTED: Final = "protected"
 """The service that faults ask their host for: a collection of "address:port", address or network, as text."""
+
+
+def endpoints_among(globs: Iterable[str]) -> tuple[str, ...]:
+    """Those entries of [chaos] protected that are addresses, networks or `*:PORT`, for the service.
+
+    As globs they only fit the words of a target; here a network that holds the address of etcd covers etcd.
+    """
+    found: list[str] = []
+    for glob in globs:
+        texts = [f"0.0.0.0/0{glob[1:]}", f"[::/0]{glob[1:]}"] if glob.startswith("*:") else [glob]
+        with suppress(ConfigError):  # any other glob: guardrails.py compares it with words
+            found += [str(parse_endpoint(PROTECTED, text)) for text in texts]
+    return tuple(found)
 
 
 def protected_endpoints(host: FaultHost) -> tuple[Endpoint, ...]:

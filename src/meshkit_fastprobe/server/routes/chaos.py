@@ -218,7 +218,13 @@ async def prepare(context: Context, request: Request) -> Reply:
         resource = resource_of(context.host, experiment)
         context.authorization.over_fault(request.principal, Permission.CHAOS_ANY_TARGET, experiment.id, resource)
     with _told():
-        prepared = await chaos.prepare(request.name, subject=request.principal.subject, reason=why.reason, ticket=why.ticket)
+        prepared = await chaos.prepare(
+            request.name,
+            subject=request.principal.subject,
+            standing=context.authorization.standing(request.principal),
+            reason=why.reason,
+            ticket=why.ticket,
+        )
     confirmation = ConfirmationItem(token=prepared.token, plan_id=prepared.run.plan.id, expires_seconds=prepared.lasts_s)
     return _one(context, request, experiment, confirmation, await as_fault(experiment).preflight(chaos.bench))
 
@@ -245,6 +251,7 @@ async def activate(context: Context, request: Request) -> Reply:
             request.name,
             body.token,
             subject=principal.subject,
+            standing=context.authorization.standing(principal),
             reason=body.reason,
             ticket=body.ticket,
             still_allowed=lambda: may(principal, Permission.CHAOS_ACTIVATE, resource),
