@@ -10,6 +10,8 @@ import logging
 import time
 from typing import Final
 
+import msgspec
+
 from meshkit_fastprobe.security.policy import Principal
 from meshkit_fastprobe.server.guard import PRINCIPAL
 from meshkit_fastprobe.server.peer import PEER
@@ -18,13 +20,23 @@ from meshkit_fastprobe.telemetry.usage import OTHER, Asked, Requests
 
 ROUTE: Final = "meshkit_fastprobe.route"
 """Where the scope of a request holds the path of the table that it went to."""
+OUTCOME: Final = "meshkit_fastprobe.outcome"
+"""Where the scope of a call that tells its status elsewhere than HTTP does holds its Outcome."""
 MAX_PATH: Final = 256
 GONE: Final = 499
 """Counted for a visitor who went before there was an answer, as nginx does."""
-_LINE: Final = "%(principal)s at %(peer)s: %(method)s %(path)r -> %(status)d in %(seconds).3f s (HTTP/%(protocol)s)"
+_LINE: Final = "%(principal)s at %(peer)s: %(method)s %(path)r -> %(status)d in %(seconds).3f s (%(protocol)s)"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 log = logging.getLogger("meshkit_fastprobe.access")
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """status: as HTTP would say it. reads: nothing was changed by it."""
+
+    status: int
+    protocol: str
+    reads: bool
 
 
 class Accesses:
@@ -54,16 +66,17 @@ class Accesses:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
-        asked = Asked(scope.get(ROUTE, OTHER), method, scope["http_version"], status)
+        outcome: Outcome = scope.get(OUTCOME) or Outcome(status, scope["http_version"], method in {"GET", "HEAD"})
+        asked = Asked(scope.get(ROUTE, OTHER), method, outcome.protocol, outcome.status)
         self._requests.take(asked, seconds)
-        level = logging.DEBUG if method in {"GET", "HEAD"} and status < 400 else logging.INFO
+        level = logging.DEBUG if outcome.reads and asked.status < 400 else logging.INFO
         if not log.isEnabledFor(level):
             return
         principal: Principal | None = scope.get(PRINCIPAL)
         told = {
             "method": method,
             "path": scope["path"][:MAX_PATH],
-            "status": status,
+            "status": asked.status,
             "protocol": asked.protocol,
             "seconds": round(seconds, 6),
             "principal": "nobody" if principal is None else principal.subject,

@@ -1,10 +1,9 @@
-"""One ASGI app from the table of routes: guard, then route, then handler; every error becomes a problem."""
+"""One ASGI app from the table of routes: guard, then route, then handler; every error becomes a problem. And gRPC beside it."""
 
 from __future__ import annotations
 
 import logging
-import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,15 +22,18 @@ from meshkit_fastprobe.server.bodies import Bodies
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.dashboard import Page
 from meshkit_fastprobe.server.events import Events
-from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Guard
+from meshkit_fastprobe.server.grpc.calls import Calls
+from meshkit_fastprobe.server.grpc.method import Method
+from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Admission, Guard
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
 from meshkit_fastprobe.server.listings import Listings
 from meshkit_fastprobe.server.openapi import openapi
-from meshkit_fastprobe.server.problems import INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
+from meshkit_fastprobe.server.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from meshkit_fastprobe.server.reply import Answer
 from meshkit_fastprobe.server.routes import ROUTES, RouteSpec, admit
 from meshkit_fastprobe.server.switching import declared
+from meshkit_fastprobe.server.unexpected import our_fault
 from meshkit_fastprobe.telemetry.exposition import Exposition
 
 DEFAULT_PREFIX = "/meshkit/diagnostics/v1"
@@ -69,14 +71,16 @@ def build_app(
         description=partial(openapi, prefix),
         page=Page(prefix),
     )
+    admission = Admission(identities, diag.gate, denials, hosts)
     # Starlette asks for its own Response class where any ASGI callable does.
     problems: dict[Any, Any] = {HTTPException: _routing_problem, Exception: _internal}
     app = Starlette(
         routes=[_route(context, spec, prefix) for spec in ROUTES],
         middleware=[
             Middleware(Accesses, requests=diag.endpoints.requests),
+            Middleware(Calls, context=context, admission=admission, methods=_methods),
             Middleware(Bodies),
-            Middleware(Guard, identities=identities, gate=diag.gate, denials=denials, hosts=hosts, page=context.page.paths),
+            Middleware(Guard, admission=admission, page=context.page.paths),
         ],
         exception_handlers=problems,
     )
@@ -99,21 +103,19 @@ def _endpoint(context: Context, spec: RouteSpec) -> Callable[[StarletteRequest],
         except Problem as problem:
             return problem.reply()
         except Exception as error:  # noqa: BLE001 - the reader gets an id, the log the rest
-            return _our_fault(f"{spec.method} {spec.path}", error).reply()
+            return our_fault(f"{spec.method} {spec.path}", error).reply()
 
     return endpoint
 
 
+def _methods() -> Mapping[str, Method]:
+    from meshkit_fastprobe.server.grpc.methods import all_methods
+
+    return all_methods()
+
+
 def _log_denial(entry: Entry) -> None:
     log.warning("%s was refused %s %s", entry.actor, entry.action, entry.scope)
-
-
-def _our_fault(where: str, error: Exception) -> Problem:
-    """Logged in full under an id; the reader gets the id alone."""
-    error_id = secrets.token_hex(8)
-    log.error("error %s in %s", error_id, where, exc_info=error)
-    hint = f"the log of this host has it under {error_id}"
-    return Problem(INTERNAL, "an unexpected error; it has been logged", hint, instance=f"urn:meshkit:error:{error_id}")
 
 
 async def _routing_problem(_request: StarletteRequest, error: Exception) -> Answer:
@@ -127,4 +129,4 @@ async def _routing_problem(_request: StarletteRequest, error: Exception) -> Answ
 
 
 async def _internal(_request: StarletteRequest, error: Exception) -> Answer:
-    return _our_fault("the app", error).reply()
+    return our_fault("the app", error).reply()

@@ -119,6 +119,11 @@ class Events:
         """Behind the last event."""
         return Position(self.epoch, self._next)
 
+    @property
+    def closed(self) -> bool:
+        """The host is leaving."""
+        return self._closed
+
     def put(self, type_: str, permission: Permission, resource: Resource, data: Any, *, kind: str = "") -> None:
         """data: what json can hold."""
         seq = self._next + 1

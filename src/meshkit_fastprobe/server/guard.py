@@ -24,45 +24,21 @@ PRINCIPAL: Final = "meshkit_fastprobe.principal"
 """Where the scope of a request holds who asks."""
 
 
-class Guard:
-    """hosts: the Host headers that are answered, without port; None for all (a unix socket, or a proxy that checks them).
+class Admission:
+    """Who is let in, whatever the protocol.
 
-    page: the paths of the page's files, which may be read by anybody.
+    hosts: the Host headers that are answered, without port; None for all (a unix socket, or a proxy that checks them).
     """
 
-    def __init__(
-        self,
-        app: Answer,
-        identities: Identities,
-        gate: Gate,
-        denials: Denials,
-        hosts: frozenset[str] | None,
-        page: frozenset[str] = frozenset(),
-    ) -> None:
-        self._app = app
+    def __init__(self, identities: Identities, gate: Gate, denials: Denials, hosts: frozenset[str] | None) -> None:
         self._identities = identities
         self._gate = gate
         self._denials = denials
         self._hosts = hosts
-        self._page = page
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            try:
-                if scope["path"] in self._page and scope["method"] in {"GET", "HEAD"}:
-                    self._check_names(scope)
-                else:
-                    scope[PRINCIPAL] = self._admit(scope)
-            except Problem as problem:
-                await problem.reply()(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _admit(self, scope: Scope) -> Principal:
-        self._check_names(scope)
+    def admit(self, scope: Scope) -> Principal:
+        """Who asks. Problem when nobody is proven to, or asks too often, or asks another host."""
+        self.check_names(scope)
         try:
             principal = self._identities.identify(scope)
         except Problem as problem:
@@ -82,7 +58,7 @@ class Guard:
             )
         return principal
 
-    def _check_names(self, scope: Scope) -> None:
+    def check_names(self, scope: Scope) -> None:
         if self._hosts is None:
             return
         known = "ask for one of: " + ", ".join(sorted(self._hosts))
@@ -92,6 +68,30 @@ class Guard:
         for origin in header(scope, b"origin"):
             if _name(origin.rpartition(b"//")[2]) not in self._hosts:
                 raise Problem(ORIGIN_REFUSED, "the request comes from a page of another site", known)
+
+
+class Guard:
+    """page: the paths of the page's files, which may be read by anybody."""
+
+    def __init__(self, app: Answer, admission: Admission, page: frozenset[str] = frozenset()) -> None:
+        self._app = app
+        self._admission = admission
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            try:
+                if scope["path"] in self._page and scope["method"] in {"GET", "HEAD"}:
+                    self._admission.check_names(scope)
+                else:
+                    scope[PRINCIPAL] = self._admission.admit(scope)
+            except Problem as problem:
+                await problem.reply()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _name(value: bytes) -> str:

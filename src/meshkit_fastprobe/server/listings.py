@@ -49,6 +49,10 @@ class Listings:
                 self._pages[key] = reply
             return reply
 
+    def recent(self) -> Snapshot:
+        """One that is as fresh as pages are."""
+        return self._current()
+
     def _fresh(self, key: Hashable) -> Reply | None:
         return self._pages.get(key) if self._is_current() else None
 

@@ -48,6 +48,7 @@ INVALID_CONFIGURATION: Final = ProblemKind("invalid_configuration", 409, "The co
 TOO_MANY_READERS: Final = ProblemKind("too_many_readers", 503, "Too many follow the events of this host")
 NOT_READY: Final = ProblemKind("not_ready", 503, "Probes are not being run yet, or no longer")
 RUN_SKIPPED: Final = ProblemKind("run_skipped", 503, "The run did not happen")
+GRPC_REFUSED: Final = ProblemKind("grpc_refused", 415, "This cannot be answered as gRPC")
 INTERNAL: Final = ProblemKind("internal", 500, "Something went wrong on our side")
 
 ALL: Final = (
@@ -82,6 +83,7 @@ ALL: Final = (
     TOO_MANY_READERS,
     NOT_READY,
     RUN_SKIPPED,
+    GRPC_REFUSED,
     INTERNAL,
 )
 

@@ -41,16 +41,16 @@ class Reply(msgspec.Struct, frozen=True):
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         etag = self.headers.get("etag")
         if etag is not None and self.status == 200 and _has(scope, etag):
-            if await _patiently(send, _start(304, self.media_type, self.headers)):
-                await _patiently(send, {"type": "http.response.body", "body": b""})
+            if await patiently(send, _start(304, self.media_type, self.headers)):
+                await patiently(send, {"type": "http.response.body", "body": b""})
             return
         body, headers = self.body, self.headers
         if len(body) >= COMPRESSED_FROM and "content-encoding" not in headers and accepts_gzip(scope):
             body = await trio.to_thread.run_sync(partial(gzip.compress, body, COMPRESSION, mtime=0))
             headers = {**headers, "content-encoding": "gzip"}
         length = {"content-length": str(len(body))}
-        if await _patiently(send, _start(self.status, self.media_type, {**length, **headers})):
-            await _patiently(send, {"type": "http.response.body", "body": body})
+        if await patiently(send, _start(self.status, self.media_type, {**length, **headers})):
+            await patiently(send, {"type": "http.response.body", "body": body})
 
 
 class PagedReply(msgspec.Struct, frozen=True):
@@ -60,10 +60,10 @@ class PagedReply(msgspec.Struct, frozen=True):
     pages: Iterable[bytes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not await _patiently(send, _start(200, self.media_type, {})):
+        if not await patiently(send, _start(200, self.media_type, {})):
             return
         if scope["method"] == "HEAD" or await self._send_pages(receive, send):
-            await _patiently(send, {"type": "http.response.body", "body": b""})
+            await patiently(send, {"type": "http.response.body", "body": b""})
 
     async def _send_pages(self, receive: Receive, send: Send) -> bool:
         """False when the reader went or was given up: the answer must not be ended then, or it would look whole."""
@@ -75,7 +75,7 @@ class PagedReply(msgspec.Struct, frozen=True):
             for page in self.pages:
                 if not page:
                     await trio.lowlevel.checkpoint()
-                elif not await _patiently(send, {"type": "http.response.body", "body": page, "more_body": True}):
+                elif not await patiently(send, {"type": "http.response.body", "body": page, "more_body": True}):
                     break
             else:
                 whole = True
@@ -90,10 +90,10 @@ class StreamReply(msgspec.Struct, frozen=True):
     texts: AsyncGenerator[bytes, None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not await _patiently(send, _start(200, self.media_type, {})):
+        if not await patiently(send, _start(200, self.media_type, {})):
             return
         if scope["method"] == "HEAD" or await self._send_texts(receive, send):
-            await _patiently(send, {"type": "http.response.body", "body": b""})
+            await patiently(send, {"type": "http.response.body", "body": b""})
 
     async def _send_texts(self, receive: Receive, send: Send) -> bool:
         whole = False
@@ -102,7 +102,7 @@ class StreamReply(msgspec.Struct, frozen=True):
             async for text in texts:
                 if not text:
                     await trio.lowlevel.checkpoint()
-                elif not await _patiently(send, {"type": "http.response.body", "body": text, "more_body": True}):
+                elif not await patiently(send, {"type": "http.response.body", "body": text, "more_body": True}):
                     break
             else:
                 whole = True
@@ -138,7 +138,8 @@ def _start(status: int, media_type: str, headers: Mapping[str, str]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": pairs}
 
 
-async def _patiently(send: Send, message: Message) -> bool:
+async def patiently(send: Send, message: Message) -> bool:
+    """False when the reader took nothing for so long that it is given up."""
     with trio.move_on_after(SEND_PATIENCE_S) as patience:
         await send(message)
     if patience.cancelled_caught:

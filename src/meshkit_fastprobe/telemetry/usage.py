@@ -16,7 +16,7 @@ OTHER: Final = "other"
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What requests are counted by. protocol: "1.1", "2" or "3"."""
+    """What requests are counted by. protocol: "1.1", "2", "3" or "grpc"."""
 
     route: str
     method: str

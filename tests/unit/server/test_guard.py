@@ -9,7 +9,7 @@ import trio
 from meshkit_fastprobe.access import SecuritySettings
 from meshkit_fastprobe.security.denials import Denials
 from meshkit_fastprobe.security.gate import Gate
-from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Guard
+from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Admission, Guard
 from meshkit_fastprobe.server.identity import Identities
 from meshkit_fastprobe.server.peer import NOBODY, PEER, Peer
 from meshkit_fastprobe.server.reply import Reply
@@ -33,7 +33,7 @@ def ask(path="/metrics", *headers, token="secret", hosts=LOOPBACK_HOSTS, kind="h
         "path": path,
         "headers": [(name.encode(), value.encode()) for name, value in headers],
     }
-    guard = Guard(Reply(200, "text/plain", b"in"), Identities(token), gate, Denials(denied.append), hosts)
+    guard = Guard(Reply(200, "text/plain", b"in"), Admission(Identities(token), gate, Denials(denied.append), hosts))
 
     async def from_peer():
         PEER.set(peer)

@@ -16,6 +16,7 @@ from meshkit_fastprobe.server.chaos_items import (
 )
 from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, RecentItem, ReloadItem, ToggleItem
 from meshkit_fastprobe.server.filters import FILTERS
+from meshkit_fastprobe.server.grpc.resources import PATHS
 from meshkit_fastprobe.server.routes import ROUTES
 from meshkit_fastprobe.server.routes.probes import DEFAULT_PAGE, MAX_PAGE
 
@@ -30,6 +31,12 @@ def camel(name):
 def test_every_route_is_listed_with_its_permission():
     listed = re.findall(r"^\| `(GET|POST|PUT) (?:PREFIX)?(\S+)` \| `?([\w.]+)`? \|", REFERENCE, re.MULTILINE)
     assert listed == [(route.method, route.path, route.permission or "none") for route in ROUTES]
+
+
+def test_every_method_of_grpc_is_listed_with_its_route():
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "grpc.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \| `(\w+) PREFIX(\S+)` \|", page, re.MULTILINE)
+    assert listed == [(name, *route) for name, route in PATHS.items()]
 
 
 def test_every_problem_is_listed_with_its_status():
