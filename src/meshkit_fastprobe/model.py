@@ -287,7 +287,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the endpoints listen. Without TLS only loopback addresses and unix sockets are accepted.
 
     hosts: names this host is asked by, beside its address and those of its certificate. per_probe_metrics False leaves the
-    per-probe series out of /metrics unless a scrape asks for them (?per_probe=true).
+    per-probe series out of /metrics unless a scrape asks for them (?per_probe=true). http3: on the same port number; None means
+    where there is TLS and the extra is installed.
     """
 
     listen: str = "127.0.0.1:9464"
@@ -296,6 +297,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     max_connections: int = 2048
     per_probe_metrics: bool = True
+    http3: bool | None = None
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

@@ -192,6 +192,9 @@ class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         | UnsetType
     ) = UNSET
     per_probe_metrics: Annotated[bool, Meta(description="Whether /metrics holds a series for each probe.")] | UnsetType = UNSET
+    http3: (
+        Annotated[bool, Meta(description="HTTP/3 on the same port; by default where there is tls and the extra.")] | UnsetType
+    ) = UNSET
 
 
 _Glob = Annotated[str, _text("A glob of the values it holds for.", least=1)]

@@ -122,7 +122,8 @@ async def _take_all(receive: Receive, body: Body) -> None:
 
 
 def _is_announced(scope: Scope) -> bool:
-    return any(
+    """HTTP/2 and 3 need no header for a body to come."""
+    return scope["http_version"] not in {"1.0", "1.1"} or any(
         name.lower() == b"transfer-encoding" or (name.lower() == b"content-length" and value != b"0")
         for name, value in scope["headers"]
     )

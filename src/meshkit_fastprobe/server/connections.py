@@ -39,6 +39,9 @@ MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_STREAMS: Final = 32
 """HTTP/2 requests at once on a connection."""
 
+ALT_SVC_S: Final = 3600
+"""How long visitors may remember that there is HTTP/3 (RFC 7838)."""
+
 _BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 1\r\n\r\n"
 
 log = logging.getLogger("meshkit_fastprobe.server")
@@ -106,10 +109,14 @@ class Connection(TCPServer):
 class ConnectionLoop:
     """Accepts connections to an ASGI app and keeps their number bounded; one that fails takes nobody along."""
 
-    def __init__(self, app: Any, tls: Tls | None = None, *, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(
+        self, app: Any, tls: Tls | None = None, *, max_connections: int = MAX_CONNECTIONS, http3_port: int | None = None
+    ) -> None:
         self._tls = tls
         self._app = ASGIWrapper(app)
         self._config = hypercorn_config()
+        if http3_port is not None:
+            self._config.alt_svc_headers = [f'h3=":{http3_port}"; ma={ALT_SVC_S}']
         self._context = WorkerContext(None)
         self._max_connections = max_connections
         self._empty = trio.Event()

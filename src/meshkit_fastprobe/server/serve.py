@@ -21,7 +21,6 @@ from meshkit_fastprobe.security.toggles import Toggles
 from meshkit_fastprobe.security.tokens import Tokens
 from meshkit_fastprobe.server.app import build_app
 from meshkit_fastprobe.server.conducting import Served
-from meshkit_fastprobe.server.connections import ConnectionLoop
 from meshkit_fastprobe.server.endpoints import Endpoints
 from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS
@@ -32,6 +31,7 @@ from meshkit_fastprobe.server.local_token import rotate_token
 from meshkit_fastprobe.server.switching import apply, declared
 from meshkit_fastprobe.server.telling import tell_head, tell_transitions
 from meshkit_fastprobe.server.tls import Tls, read_tls
+from meshkit_fastprobe.server.transports import carry, http3_socket
 
 log = logging.getLogger("meshkit_fastprobe.server")
 
@@ -57,7 +57,7 @@ async def serve(
     tls = None if settings.tls is None else read_tls(settings.tls)
     wanted = diag.settings.security.tokens
     tokens = None if wanted is None else Tokens(wanted)
-    with listening(address) as (sock, bound):
+    with listening(address) as (sock, bound), http3_socket(settings, bound) as udp:
         # After the bind: a second process on the same address must not take the first one's token and audit away.
         events = Events()
         conductor = diag.chaos
@@ -85,9 +85,9 @@ async def serve(
             nursery.start_soon(tell_transitions, diag, diag.changes(), events)
             nursery.start_soon(_close_on_leaving, events, leaving)
             endpoints.local_token = token
-            log.info("listening on %s", bound)
+            log.info("listening on %s%s", bound, " (HTTP/3 too)" if udp else "")
             task_status.started(str(bound))
-            await ConnectionLoop(app, tls, max_connections=settings.max_connections).run(sock, leaving)
+            await carry(app, settings, tls, sock, udp, leaving)
             nursery.cancel_scope.cancel()
 
 
