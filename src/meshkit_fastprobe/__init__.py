@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from meshkit_fastprobe.probes.via import Via
     from meshkit_fastprobe.probes.watch import WatchProbe
     from meshkit_fastprobe.runtime import Diagnostics
+    from meshkit_fastprobe.server.control import ControlEndpoint
     from meshkit_fastprobe.when import Once, Weekly
 
 _HOMES = {
@@ -113,6 +114,7 @@ _HOMES = {
     "probes.via": ("Via",),
     "probes.watch": ("WatchProbe",),
     "loading": ("load_config",),
+    "server.control": ("ControlEndpoint",),
     "runtime": ("Diagnostics",),
     "when": ("Once", "Weekly"),
 }
@@ -128,6 +130,7 @@ __all__ = [
     "ChaosSettings",
     "Config",
     "ConfigError",
+    "ControlEndpoint",
     "Diagnostics",
     "DnsProbe",
     "DuplicateNameError",

@@ -32,6 +32,7 @@ from meshkit_fastprobe.server.openapi import openapi
 from meshkit_fastprobe.server.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from meshkit_fastprobe.server.reply import Answer
 from meshkit_fastprobe.server.routes import ROUTES, RouteSpec, admit
+from meshkit_fastprobe.server.routes.aliases import aliases_of
 from meshkit_fastprobe.server.switching import declared
 from meshkit_fastprobe.server.unexpected import our_fault
 from meshkit_fastprobe.telemetry.exposition import Exposition
@@ -51,12 +52,14 @@ def build_app(
     prefix: str = DEFAULT_PREFIX,
     hosts: frozenset[str] | None = LOOPBACK_HOSTS,
     per_probe_metrics: bool = True,
+    aliases: bool = False,
 ) -> Starlette:
     """The endpoints of one Diagnostics. It must be called on the thread of that Diagnostics: it reads the table.
 
     identities: what proves who asks; nobody else is let in but to /livez, /readyz and the files of the page. denials: where
     refusals are written down.
     events: what /events tells; somebody has to run it. toggles: by default the built-in ones, in memory.
+    aliases: whether paths of the original are answered, too.
     hosts: Host headers that are answered; None for all (a unix socket, or a proxy that checks them).
     """
     denials = denials or Denials(_log_denial)
@@ -75,7 +78,7 @@ def build_app(
     # Starlette asks for its own Response class where any ASGI callable does.
     problems: dict[Any, Any] = {HTTPException: _routing_problem, Exception: _internal}
     app = Starlette(
-        routes=[_route(context, spec, prefix) for spec in ROUTES],
+        routes=[_route(context, spec, prefix) for spec in (*ROUTES, *(aliases_of(ROUTES) if aliases else ()))],
         middleware=[
             Middleware(Accesses, requests=diag.endpoints.requests),
             Middleware(Calls, context=context, admission=admission, methods=_methods),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from meshkit_fastprobe.errors import MissingExtraError
+from meshkit_fastprobe.server.given import Given
 from meshkit_fastprobe.telemetry.usage import AuditUse, ChaosUse, Requests, Usage
 
 if TYPE_CHECKING:  # needs the extra `server`, as does everything that is imported when the endpoints are opened
@@ -25,6 +26,8 @@ class Endpoints:
         """The bearer token of this host, while they are served."""
         self.audit: Audit | None = None
         """The record of who did what, while they are served."""
+        self.given = Given()
+        """What was handed in by whoever embeds the host (control.ControlEndpoint)."""
         self.requests = Requests()
         """How they are used, since the host was made."""
         self._leaving: trio.Event | None = None

@@ -26,12 +26,12 @@ from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
-from meshkit_fastprobe.server.listen import TcpAddress, listening, parse_listen
+from meshkit_fastprobe.server.listen import TcpAddress
 from meshkit_fastprobe.server.local_token import rotate_token
 from meshkit_fastprobe.server.switching import apply, declared
 from meshkit_fastprobe.server.telling import tell_head, tell_transitions
-from meshkit_fastprobe.server.tls import Tls, read_tls
-from meshkit_fastprobe.server.transports import carry, http3_socket
+from meshkit_fastprobe.server.tls import Tls
+from meshkit_fastprobe.server.transports import opened
 
 log = logging.getLogger("meshkit_fastprobe.server")
 
@@ -53,11 +53,10 @@ async def serve(
     """
     settings = diag.settings.server
     assert settings is not None
-    address = parse_listen(settings.listen, encrypted=settings.tls is not None)
-    tls = None if settings.tls is None else read_tls(settings.tls)
     wanted = diag.settings.security.tokens
     tokens = None if wanted is None else Tokens(wanted)
-    with listening(address) as (sock, bound), http3_socket(settings, bound) as udp:
+    with opened(settings, endpoints.given) as transports:
+        bound, tls = transports.bound, transports.tls
         # After the bind: a second process on the same address must not take the first one's token and audit away.
         events = Events()
         conductor = diag.chaos
@@ -80,14 +79,15 @@ async def serve(
                 prefix=settings.prefix,
                 hosts=_hosts(settings, bound if isinstance(bound, TcpAddress) else None, tls),
                 per_probe_metrics=settings.per_probe_metrics,
+                aliases=settings.aliases,
             )
             nursery.start_soon(events.run)
             nursery.start_soon(tell_transitions, diag, diag.changes(), events)
             nursery.start_soon(_close_on_leaving, events, leaving)
             endpoints.local_token = token
-            log.info("listening on %s%s", bound, " (HTTP/3 too)" if udp else "")
-            task_status.started(str(bound))
-            await carry(app, settings, tls, sock, udp, leaving)
+            log.info("listening on %s", transports.told)
+            task_status.started(transports.told)
+            await transports.carry(app, leaving)
             nursery.cancel_scope.cancel()
 
 
@@ -121,7 +121,7 @@ def _state_dir(diag: Host) -> Path | None:
 
 
 def _hosts(settings: ServerSettings, bound: TcpAddress | None, tls: Tls | None) -> frozenset[str] | None:
-    if bound is None:
-        return None
+    if bound is None:  # a unix socket, or another app that knows its names: ours are asked for where they are given
+        return LOOPBACK_HOSTS | {name.lower() for name in settings.hosts} if settings.hosts else None
     named = {name.lower() for name in settings.hosts} | (set() if tls is None else tls.names)
     return LOOPBACK_HOSTS | named | {str(bound).rpartition(":")[0]}

@@ -45,6 +45,12 @@ def read_tls(settings: TlsSettings) -> Tls:
     return Tls(context, _names(Path(settings.cert)), revocations)
 
 
+def tls_of(context: ssl.SSLContext) -> Tls:
+    """Of a context that somebody else has made, and renews: it is told which protocols there are, and left as it is."""
+    context.set_alpn_protocols([*ALPN])
+    return Tls(context, frozenset(), None)
+
+
 def _ask_for_certificates(context: ssl.SSLContext, client_ca: str, client_crl: str | None) -> Revocations | None:
     """Asked for, not demanded: whoever shows none may still come with a token."""
     where = f"{_WHERE}.client_ca"
