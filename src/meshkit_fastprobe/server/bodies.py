@@ -104,10 +104,12 @@ def _decoded(scope: Scope, content: bytes, shape: Any) -> Any:
     return decode(content, type=shape)
 
 
-async def read_json(scope: Scope, shape: type[T]) -> T:
-    """The body as this type. Problem when there is none, or when it is another."""
+async def read_json(scope: Scope, shape: type[T], *, optional: bool = False) -> T:
+    """The body as this type; optional: one that is empty says nothing. Problem when it is needed, or is another."""
     body: Body | None = scope.get(BODY)
     content = b"" if body is None else await body.read()
+    if optional and not content:
+        return shape()
     try:
         read: T = _decoded(scope, content, shape)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

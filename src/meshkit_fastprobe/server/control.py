@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import trio
 
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.server.given import Given
+from meshkit_fastprobe.server.endpoints import Given
 from meshkit_fastprobe.server.reply import Answer, Message, Receive, Scope, Send
 
 

@@ -8,12 +8,30 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from meshkit_fastprobe.errors import MissingExtraError
-from meshkit_fastprobe.server.given import Given
 from meshkit_fastprobe.telemetry.usage import AuditUse, ChaosUse, Requests, Usage
 
-if TYPE_CHECKING:  # needs the extra `server`, as does everything that is imported when the endpoints are opened
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    # These need the extra `server`, as does everything that is imported when the endpoints are opened.
     from meshkit_fastprobe.chaos.conductor import Conductor
     from meshkit_fastprobe.security.audit import Audit
+
+
+class Given:
+    """What was handed in through control.ControlEndpoint: nothing, mostly.
+
+    app, in_flight, idle: of an app that is mounted elsewhere; the app is there while the host runs.
+    """
+
+    def __init__(self) -> None:
+        self.listener: socket.socket | None = None
+        self.context: ssl.SSLContext | None = None
+        self.mounted = False
+        self.app: Any = None
+        self.in_flight = 0
+        self.idle = trio.Event()
 
 
 class Endpoints:
@@ -27,7 +45,7 @@ class Endpoints:
         self.audit: Audit | None = None
         """The record of who did what, while they are served."""
         self.given = Given()
-        """What was handed in by whoever embeds the host (control.ControlEndpoint)."""
+        """What whoever embeds the host has handed in."""
         self.requests = Requests()
         """How they are used, since the host was made."""
         self._leaving: trio.Event | None = None

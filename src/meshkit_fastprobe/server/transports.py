@@ -18,7 +18,7 @@ import trio
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import ServerSettings
 from meshkit_fastprobe.server.connections import GRACE_S, ConnectionLoop
-from meshkit_fastprobe.server.given import Given
+from meshkit_fastprobe.server.endpoints import Given
 from meshkit_fastprobe.server.listen import TcpAddress, UnixAddress, listening, parse_listen
 from meshkit_fastprobe.server.tls import Tls, read_tls, tls_of
 

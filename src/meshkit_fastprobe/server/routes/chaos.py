@@ -22,7 +22,7 @@ from meshkit_fastprobe.config.places import Place, Problems, Source
 from meshkit_fastprobe.errors import AuditError, ConfigError
 from meshkit_fastprobe.experiments import Experiment, parameters_of
 from meshkit_fastprobe.server import problems
-from meshkit_fastprobe.server.bodies import BODY, read_json, read_object
+from meshkit_fastprobe.server.bodies import read_json, read_object
 from meshkit_fastprobe.server.chaos_items import (
     ConfirmationItem,
     ExperimentItem,
@@ -311,7 +311,7 @@ def _chaos(context: Context) -> Conductor:
 
 
 async def _why(request: Request) -> Why:
-    why = await read_json(request.scope, Why) if request.scope.get(BODY) is not None else Why()
+    why = await read_json(request.scope, Why, optional=True)
     _check_texts(why.reason, why.ticket)
     return why
 
