@@ -85,6 +85,19 @@ class TokenSettings(msgspec.Struct, frozen=True, kw_only=True):
     groups_claim: str = "groups"
 
 
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long records are kept here, and where else each is told. None keeps all.
+
+    copy_to: "file:/path" (JSON lines), "syslog:/dev/log", "syslog:udp:HOST:PORT". copy_needed: what starts harm or widens
+    rights is refused while a copy takes nothing; otherwise that is counted and logged.
+    """
+
+    keep_s: float | None = None
+    max_records: int | None = None
+    copy_to: tuple[str, ...] = ()
+    copy_needed: bool = False
+
+
 class SecuritySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Who may ask for what. The host's own user has `local_role`, everywhere; "" gives it nothing beyond its bindings.
 

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from meshkit_fastprobe.access import SecuritySettings
+from meshkit_fastprobe.access import AuditSettings, SecuritySettings
 from meshkit_fastprobe.experiments import ChaosSettings
 from meshkit_fastprobe.when import Once, Weekly
 
@@ -350,6 +350,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str | None = None
     server: ServerSettings | None = None
     security: SecuritySettings = SecuritySettings()
+    audit: AuditSettings = AuditSettings()
     toggles: Mapping[str, bool | str] = {}
     chaos: ChaosSettings | None = None
     max_probes: int = 1_048_576

@@ -10,6 +10,7 @@ from meshkit_fastprobe.config.chaos_shapes import ChaosKeys
 from meshkit_fastprobe.config.shapes import (
     MAX_MAINTENANCE,
     PLUGIN_PATTERN,
+    AuditKeys,
     BudgetsKeys,
     DefaultKeys,
     EngineKeys,
@@ -26,6 +27,7 @@ class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     host: HostKeys | UnsetType = UNSET
     server: ServerKeys | UnsetType = UNSET
     security: SecurityKeys | UnsetType = UNSET
+    audit: AuditKeys | UnsetType = UNSET
     toggles: (
         Annotated[
             dict[str, Any],

@@ -12,6 +12,7 @@ import msgspec
 
 from meshkit_fastprobe.access import SecuritySettings
 from meshkit_fastprobe.config.addresses import is_loopback, split_host_port
+from meshkit_fastprobe.config.audit import check_audit, read_audit
 from meshkit_fastprobe.config.budgets import check_budgets, read_budgets
 from meshkit_fastprobe.config.chaos import check_chaos, read_chaos
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
@@ -82,6 +83,8 @@ def read_settings(
         fields["server"] = _server(place.at("server"), data["server"], folder, problems)
     if "security" in data:
         fields["security"] = read_security(place.at("security"), data["security"], folder, problems)
+    if "audit" in data:
+        fields["audit"] = read_audit(place.at("audit"), data["audit"], folder, problems)
     if "toggles" in data:
         fields["toggles"] = read_toggles(place.at("toggles"), data["toggles"], kinds, faults or (), problems)
     if faults is not None:
@@ -136,6 +139,7 @@ def _check(settings: Settings, at: At, problems: Problems) -> None:
     if settings.server is not None:
         _check_server(settings.server, at, problems)
     check_security(settings.security, at, problems)
+    check_audit(settings.audit, at, problems)
     _check_chaos(settings, at, problems)
     check_budgets(settings.budgets, at, problems)
     _check_bounds(settings, at, problems)

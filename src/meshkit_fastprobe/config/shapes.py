@@ -28,6 +28,9 @@ MAX_IN_FLIGHT: Final = 1_000_000
 MIN_RATE: Final = 0.001
 MAX_RATE: Final = 1_000_000
 MAX_WEIGHT: Final = 1000
+MAX_COPIES: Final = 4
+MIN_RECORDS: Final = 1000
+MAX_RECORDS: Final = 1_000_000_000
 MAX_BINDINGS: Final = 100_000
 MIN_REQUEST_RATE: Final = 0.1
 MAX_REQUEST_RATE: Final = 1_000_000
@@ -236,6 +239,23 @@ class TokenKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     issuer: Annotated[str, Meta(description="What iss has to say.", extra_json_schema=_FILE)]
     audience: Annotated[str, Meta(description="What aud has to say or contain.", extra_json_schema=_FILE)]
     groups_claim: Annotated[str, Meta(description="Claim that lists the groups.", extra_json_schema=_FILE)] | UnsetType = UNSET
+
+
+class AuditKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[audit]: how long records are kept here, and where else each of them is told. Without it: for ever, and nowhere."""
+
+    keep: Annotated[Span, _duration("Older records are dropped, 1h to 100 years.")] | UnsetType = UNSET
+    max_records: Annotated[int, _count("As many are kept, and some thousands more.", MIN_RECORDS, MAX_RECORDS)] | UnsetType = (
+        UNSET
+    )
+    copy_to: (
+        Annotated[
+            tuple[Annotated[str, _text("file:/path, syslog:/dev/log or syslog:udp:HOST:PORT.", least=1)], ...],
+            Meta(description="Where else each record is told.", extra_json_schema={"maxItems": MAX_COPIES}),
+        ]
+        | UnsetType
+    ) = UNSET
+    copy_needed: Annotated[bool, Meta(description="true: no copy, no harm.")] | UnsetType = UNSET
 
 
 class SecurityKeys(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from meshkit_fastprobe.access import ANYWHERE, Binding, SecuritySettings
+from meshkit_fastprobe.access import ANYWHERE, AuditSettings, Binding, SecuritySettings
 from meshkit_fastprobe.config.chaos import COUNTS as CHAOS_COUNTS
 from meshkit_fastprobe.config.chaos import TIMES_S as CHAOS_TIMES_S
 from meshkit_fastprobe.config.durations import format_duration
@@ -42,6 +42,8 @@ def _settings(settings: Settings) -> dict[str, Any]:
     tables: dict[str, Any] = {"host": {key: value for key, value in host.items() if value}}
     if settings.server is not None:
         tables["server"] = _without_none(msgspec.to_builtins(settings.server))
+    if settings.audit != AuditSettings():
+        tables["audit"] = _audit(settings.audit)
     if settings.security != SecuritySettings():
         tables["security"] = _security(settings.security)
     if settings.chaos is not None:
@@ -53,6 +55,12 @@ def _settings(settings: Settings) -> dict[str, Any]:
     if settings.budgets != Budgets():
         tables["budgets"] = _budgets(settings.budgets)
     return tables
+
+
+def _audit(audit: AuditSettings) -> dict[str, Any]:
+    told = _without_none(msgspec.to_builtins(audit))
+    keep_s = told.pop("keep_s", None)
+    return told | ({} if keep_s is None else {"keep": format_duration(keep_s)})
 
 
 def _security(security: SecuritySettings) -> dict[str, Any]:

@@ -21,8 +21,11 @@ from typing import Final
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from meshkit_fastprobe.access import AuditSettings
 from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.security.audit_chain import Entry, Head, Record, canonical, decode, link
+from meshkit_fastprobe.security.audit_copies import Copies
+from meshkit_fastprobe.security.audit_retention import EVERY_S, Retention
 from meshkit_fastprobe.security.audit_store import AuditStore
 from meshkit_fastprobe.telemetry.usage import AuditUse
 
@@ -65,7 +68,19 @@ class _Question:
 class Audit:
     """The audit of one host. `async with` opens it; AuditError when it cannot be kept at all. directory None: in memory."""
 
-    def __init__(self, directory: Path | None, *, boot_id: str, on_head: Callable[[Head], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        directory: Path | None,
+        *,
+        boot_id: str,
+        on_head: Callable[[Head], None] = lambda _: None,
+        host: str = "",
+        settings: AuditSettings | None = None,
+    ) -> None:
+        settings = settings or AuditSettings()
+        self._copies = Copies(host or "-", settings.copy_to)
+        self._copy_needed = settings.copy_needed
+        self._retention = Retention(settings)
         self._directory = directory
         self._boot_id = boot_id
         self._on_head = on_head
@@ -114,7 +129,7 @@ class Audit:
 
     @property
     def use(self) -> AuditUse:
-        return AuditUse(self.records, self.late, self.late_lost, self.failures)
+        return AuditUse(self.records, self.late, self.late_lost, self.failures, self._copies.failures)
 
     async def append(self, entry: Entry) -> Record:
         """The record, once it is durable. AuditError when it is not: then the deed must not be done."""
@@ -155,6 +170,7 @@ class Audit:
         except OSError as error:
             opened.put(AuditError(f"{self._directory}: {error}"))
             return
+        self._copies.follow(self._store)
         opened.put(None)
         try:
             while self._write_batch(self._store):
@@ -173,7 +189,16 @@ class Audit:
             self._late.clear()
         for question in questions:
             self._answer(store, question)
+        if self._copies.retry_due():
+            self._copies.follow(store)
+        self._retention.trim(store, self._copies.reached)
         return more
+
+    def _patience_s(self) -> float | None:
+        """How long nothing has to be done if nothing comes."""
+        if self._late or self._copies.behind:
+            return RETRY_S
+        return EVERY_S if self._retention.is_on else None
 
     def _keep_for_later(self, notes: list[_Written]) -> None:
         for note in notes:
@@ -185,7 +210,7 @@ class Audit:
         batch: list[_Written] = []
         questions: list[_Question] = []
         try:
-            first = self._waiting.get(timeout=RETRY_S if self._late else None)
+            first = self._waiting.get(timeout=self._patience_s())
             while first is not None:
                 if isinstance(first, _Question):
                     questions.append(first)
@@ -217,23 +242,29 @@ class Audit:
             content = canonical(waiter.record)
             mac = link(store.key, mac, content)
             rows.append((seq, content, mac))
-        error = None
+        error, stored = None, False
         try:
             store.append(rows)
+            stored = True
         except AuditError as failure:
             error = failure
             self.failures += 1
             log.error("audit not written, so what it would record does not happen: %s", failure)
+        if stored:
+            untold = self._copies.follow(store)
+            if untold is not None and self._copy_needed:
+                error = AuditError(f"the audit's copy takes nothing: {untold}")
         assert self._token is not None
         with suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(self._told, batch, error, store.head)
-        return error is None
+            self._token.run_sync_soon(self._told, batch, error, store.head if stored else None)
+        return stored
 
-    def _told(self, batch: list[_Written], error: AuditError | None, head: Head) -> None:
+    def _told(self, batch: list[_Written], error: AuditError | None, head: Head | None) -> None:
+        """head: where the chain ends now; None when nothing was written."""
         for waiter in batch:
             waiter.error = error
             if waiter.done is not None:
                 waiter.done.set()
-        if error is None:
+        if head is not None:
             self.records += len(batch)
             self._on_head(head)

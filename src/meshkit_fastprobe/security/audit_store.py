@@ -122,6 +122,12 @@ class AuditStore:
         reached = rows[-1][0] if len(rows) == limit else low
         return found, reached if first is not None and reached > first else None
 
+    def after(self, seq: int, limit: int) -> list[tuple[int, bytes, bytes]]:
+        """(seq, content, mac) of up to `limit` records that follow this one, oldest first."""
+        return self._connection.execute(
+            "SELECT seq, content, mac FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+        ).fetchall()
+
     def close(self) -> None:
         try:
             self.checkpoint()
@@ -159,11 +165,16 @@ def export(directory: Path) -> Iterator[str]:
     try:
         with closing(_open(directory / "audit.db", writable=False)) as connection:
             for _, content, mac in _rows(connection):
-                record = decode(content)
-                told = {**msgspec.structs.asdict(record), "entry": msgspec.structs.asdict(record.entry), "mac": mac.hex()}
-                yield msgspec.json.encode(told).decode()
+                yield line_of(content, mac)
     except sqlite3.DatabaseError as error:
         raise AuditError(f"{directory}: the records end here, in a database that cannot be read: {error}") from error
+
+
+def line_of(content: bytes, mac: bytes) -> str:
+    """A record as JSON for other programs: one line, with what `verify` checks."""
+    record = decode(content)
+    told = {**msgspec.structs.asdict(record), "entry": msgspec.structs.asdict(record.entry), "mac": mac.hex()}
+    return msgspec.json.encode(told).decode()
 
 
 def _verify(connection: sqlite3.Connection, key: bytes, public: Ed25519PublicKey, known: list[Head]) -> Report:

@@ -12,7 +12,8 @@ from typing import Protocol
 import trio
 
 from meshkit_fastprobe.chaos.network.protection import PROTECTED, endpoints_among
-from meshkit_fastprobe.model import ServerSettings
+from meshkit_fastprobe.config.audit import UDP
+from meshkit_fastprobe.model import ServerSettings, Settings
 from meshkit_fastprobe.scheduling.changes import ChangeStream
 from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.boot import boot_id
@@ -26,7 +27,7 @@ from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
-from meshkit_fastprobe.server.listen import TcpAddress
+from meshkit_fastprobe.server.listen import TcpAddress, UnixAddress
 from meshkit_fastprobe.server.local_token import rotate_token
 from meshkit_fastprobe.server.switching import apply, declared
 from meshkit_fastprobe.server.telling import tell_head, tell_transitions
@@ -66,8 +67,7 @@ async def serve(
         async with _audit_of(diag, endpoints, events) as denials, trio.open_nursery() as nursery:
             if conductor is not None:
                 assert endpoints.audit is not None
-                ours = (str(bound),) if isinstance(bound, TcpAddress) else ()
-                conductor.bench.services[PROTECTED] = (*ours, *endpoints_among(conductor.settings.protected))
+                conductor.bench.services[PROTECTED] = ways_to(diag.settings, bound)
                 await nursery.start(conductor.run, Served(diag, endpoints.audit, toggles, events))
             token = _local_token(diag)
             app = build_app(
@@ -96,13 +96,28 @@ async def _close_on_leaving(events: Events, leaving: trio.Event) -> None:
     events.close()
 
 
+def ways_to(settings: Settings, bound: TcpAddress | UnixAddress | None) -> tuple[str, ...]:
+    """What no fault of the network may cut: where we are asked, where the audit is told, and what is protected by name."""
+    ours = (str(bound),) if isinstance(bound, TcpAddress) else ()
+    told = [text.removeprefix(UDP) for text in settings.audit.copy_to if text.startswith(UDP)]
+    protected = () if settings.chaos is None else settings.chaos.protected
+    return (*ours, *endpoints_among([*told, *protected]))
+
+
 @asynccontextmanager
 async def _audit_of(diag: Host, endpoints: Endpoints, events: Events) -> AsyncIterator[Denials]:
     state_dir = _state_dir(diag)
     directory = None if state_dir is None else state_dir / "audit"
     if directory is not None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    async with Audit(directory, boot_id=boot_id(), on_head=lambda head: tell_head(diag, head, events)) as audit:
+    settings = diag.settings
+    async with Audit(
+        directory,
+        boot_id=boot_id(),
+        on_head=lambda head: tell_head(diag, head, events),
+        host=settings.host,
+        settings=settings.audit,
+    ) as audit:
         endpoints.audit = audit
         denials = Denials(audit.note)
         try:

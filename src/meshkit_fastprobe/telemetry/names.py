@@ -116,6 +116,9 @@ AUDIT_FAILURES: Final = Metric(
     "counter",
     "Batches of records that the disk refused: what they would record did not happen.",
 )
+AUDIT_COPY_FAILURES: Final = Metric(
+    "meshkit_audit_copy_failures_total", "counter", "Times that a copy of the audit took nothing; it is told again later."
+)
 REQUESTS: Final = Metric(
     "meshkit_http_requests_total",
     "counter",
@@ -166,6 +169,7 @@ PROCESS: Final = (
     AUDIT_LATE,
     AUDIT_LOST,
     AUDIT_FAILURES,
+    AUDIT_COPY_FAILURES,
     REQUESTS,
     REQUEST_DURATION,
     CHAOS_ACTIVE,

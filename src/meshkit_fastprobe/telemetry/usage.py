@@ -49,12 +49,13 @@ class Requests:
 
 
 class AuditUse(msgspec.Struct, frozen=True):
-    """How the audit fares: written, late (a gauge), lost, and batches that the disk refused, since it was opened."""
+    """How the audit fares: written, late (a gauge), lost, batches that the disk refused, and times that a copy took nothing."""
 
     records: int = 0
     late: int = 0
     lost: int = 0
     failures: int = 0
+    copy_failures: int = 0
 
 
 class ChaosUse(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from meshkit_fastprobe.config.chaos_shapes import BlackoutKeys, ChaosKeys, Exper
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
 from meshkit_fastprobe.config.shapes import (
+    AuditKeys,
     BindingKeys,
     BudgetKeys,
     BudgetsKeys,
@@ -44,6 +45,7 @@ SHAPES = [
     ExperimentKeys,
     SteadyStateKeys,
     BlackoutKeys,
+    AuditKeys,
     ProxyKeys,
 ]
 ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, re.MULTILINE)}

@@ -1,0 +1,327 @@
+"""The audit told elsewhere, old records let go, and a disk that fails: nothing is lost, and nothing is done unrecorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+import trio
+
+from meshkit_fastprobe.access import AuditSettings
+from meshkit_fastprobe.errors import AuditError
+from meshkit_fastprobe.security import audit_retention
+from meshkit_fastprobe.security.audit import Audit
+from meshkit_fastprobe.security.audit_chain import Entry, Record, Verdict, canonical, link
+from meshkit_fastprobe.security.audit_retention import Retention
+from meshkit_fastprobe.security.audit_store import AuditStore, export, verify
+
+pytestmark = pytest.mark.integration
+
+RUN = Entry(actor="anna", action="probes.run", scope="orders-db", result="done", reason="looks slow", ticket="OPS-1")
+
+
+def audit_of(directory, *copies, **settings):
+    return Audit(directory, boot_id="b", host="cp-1", settings=AuditSettings(copy_to=copies, **settings))
+
+
+def numbers(path):
+    return [json.loads(line)["seq"] for line in path.read_text().splitlines()]
+
+
+async def test_a_file_gets_every_record_as_the_export_tells_it_and_goes_on_after_a_restart(tmp_path):
+    path = tmp_path / "copy.jsonl"
+    for _ in range(2):
+        async with audit_of(tmp_path, f"file:{path}") as audit:
+            for _ in range(20):
+                await audit.append(RUN)
+    assert path.read_text().splitlines() == [*export(tmp_path)]
+    assert numbers(path) == [*range(1, 41)]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_file_that_was_moved_away_is_made_anew_and_one_that_was_torn_goes_on(tmp_path):
+    path = tmp_path / "copy.jsonl"
+    async with audit_of(tmp_path, f"file:{path}") as audit:
+        await audit.append(RUN)
+        path.rename(tmp_path / "copy.jsonl.1")
+        await audit.append(RUN)
+    assert (numbers(tmp_path / "copy.jsonl.1"), numbers(path)) == ([1], [2])
+    with path.open("a") as file:
+        file.write('{"seq": 3, "at')
+    async with audit_of(tmp_path, f"file:{path}") as audit:
+        await audit.append(RUN)
+    lines = path.read_text().splitlines()
+    assert (json.loads(lines[0])["seq"], lines[1], json.loads(lines[2])["seq"]) == (2, '{"seq": 3, "at', 3)
+
+
+async def test_a_copy_that_was_away_has_no_gap_when_it_is_back(tmp_path):
+    folder = tmp_path / "mounted"
+    path = folder / "copy.jsonl"
+    async with audit_of(tmp_path, f"file:{path}") as audit:
+        for _ in range(5):
+            await audit.append(RUN)  # it is durable here, so it counts
+        assert audit.use.copy_failures >= 5
+        folder.mkdir()
+        with trio.fail_after(20):
+            while not path.exists():
+                await trio.sleep(0.05)
+        await audit.append(RUN)
+    assert numbers(path) == [*range(1, 7)]
+
+
+async def test_without_a_copy_that_is_needed_no_harm_begins_and_all_stopping_goes_on(tmp_path):
+    folder = tmp_path / "mounted"
+    async with audit_of(tmp_path, f"file:{folder}/copy.jsonl", copy_needed=True) as audit:
+        with pytest.raises(AuditError, match="the audit's copy takes nothing"):
+            await audit.append(RUN)
+        audit.note(RUN)
+        folder.mkdir()
+        with trio.fail_after(20):
+            while audit.use.records < 2 or not (folder / "copy.jsonl").exists():
+                await trio.sleep(0.05)
+        await audit.append(RUN)
+    assert numbers(folder / "copy.jsonl") == [1, 2, 3]
+    assert verify(tmp_path).verdict is Verdict.INTACT
+
+
+@pytest.mark.parametrize("family", ["unix", "udp"])
+async def test_syslog_gets_a_message_of_rfc_5424_for_each_record(tmp_path, family):
+    unix = str(tmp_path / "log")
+    with socket.socket(socket.AF_UNIX if family == "unix" else socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(unix if family == "unix" else ("127.0.0.1", 0))
+        receiver.settimeout(20)
+        where = unix if family == "unix" else f"udp:127.0.0.1:{receiver.getsockname()[1]}"
+        async with audit_of(tmp_path, f"syslog:{where}") as audit:
+            await audit.append(RUN)
+            text = receiver.recv(65536).decode()
+    head, _, body = text.partition(" - ")
+    priority, at, host, app, _, kind = head.split(" ")
+    assert (priority, host, app, kind) == ("<109>1", "cp-1", "fastprobe", "audit")
+    assert at.endswith("Z")
+    assert json.loads(body)["entry"]["actor"] == "anna"
+
+
+async def test_a_syslog_that_is_not_there_is_told_once_and_counted(tmp_path, caplog):
+    async with audit_of(tmp_path, f"syslog:{tmp_path}/nobody") as audit:
+        for _ in range(3):
+            await audit.append(RUN)
+        assert audit.use.copy_failures >= 3
+    assert caplog.text.count("the audit's copy takes nothing") == 1
+
+
+# -- retention ---------------------------------------------------------------------------------------------------------------
+
+
+class Chain:
+    """A store, written to directly, with records of whatever age."""
+
+    def __init__(self, directory):
+        self.store = AuditStore(directory)
+
+    def append(self, n, at_s):
+        rows, seq, mac = [], self.store.head.seq, self.store.head.mac
+        for _ in range(n):
+            seq += 1
+            content = canonical(Record(seq, int(at_s * 1e9), 0, "b", False, RUN))
+            mac = link(self.store.key, mac, content)
+            rows.append((seq, content, mac))
+        self.store.append(rows)
+
+
+@contextmanager
+def chain(directory):
+    made = Chain(directory)
+    try:
+        yield made
+    finally:
+        made.store.close()
+
+
+def test_old_records_go_behind_a_signed_checkpoint_and_the_rest_stays_provable(tmp_path):
+    with chain(tmp_path) as made:
+        made.append(10, at_s=1000.0)
+        made.append(5, at_s=9000.0)
+        assert Retention(AuditSettings(keep_s=3600.0)).trim(made.store, None, now_s=10_000.0) == 10
+        made.append(3, at_s=9500.0)
+    report = verify(tmp_path)
+    assert (report.verdict, report.records, report.head.seq) == (Verdict.INTACT, 8, 18)
+
+
+def test_no_more_are_kept_than_asked_for_but_what_a_copy_lacks_stays(tmp_path):
+    with chain(tmp_path) as made:
+        made.append(3000, at_s=0.0)
+        retention = Retention(AuditSettings(max_records=1000))
+        assert retention.trim(made.store, 500) == 500
+        retention._next_s = 0.0
+        assert retention.trim(made.store, 3000) == 1500
+        retention._next_s = 0.0
+        assert retention.trim(made.store, 3000) == 0
+
+
+def test_a_long_backlog_goes_a_piece_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit_retention, "AT_ONCE", 100)
+    with chain(tmp_path) as made:
+        made.append(250, at_s=0.0)
+        retention = Retention(AuditSettings(keep_s=3600.0))
+        assert [retention.trim(made.store, None, now_s=1e6) for _ in range(4)] == [100, 100, 50, 0]
+
+
+async def test_the_running_audit_lets_go_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit_retention, "EVERY_S", 0.05)
+    with chain(tmp_path) as made:
+        made.append(500, at_s=time.time() - 10_000)
+    async with audit_of(tmp_path, keep_s=3600.0) as audit:
+        with trio.fail_after(20):
+            while (await audit.newest(None, 1000, {}))[0]:
+                await trio.sleep(0.02)
+        record = await audit.append(RUN)
+    assert record.seq == 501
+    assert verify(tmp_path).verdict is Verdict.INTACT
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_appended_dropped_and_reopened_the_chain_is_intact_and_any_damage_is_found(tmp_path, seed):
+    dice = random.Random(seed)
+    for _ in range(4):
+        with chain(tmp_path) as made:
+            for _ in range(6):
+                made.append(dice.randrange(1, 400), at_s=0.0)
+                if dice.random() < 0.4:
+                    made.store.forget_until(dice.randrange(1, made.store.head.seq + 1))
+    report = verify(tmp_path)
+    assert report.verdict is Verdict.INTACT
+    if report.records < 4:
+        return
+    heads = [report.head]
+    with sqlite3.connect(tmp_path / "audit.db") as connection:
+        first, last = connection.execute("SELECT min(seq), max(seq) FROM record").fetchone()
+    connection.close()
+    at = dice.randrange(first, last)
+    damages = {
+        "a bit": ("UPDATE record SET content = CAST(? || substr(content, 2) AS BLOB) WHERE seq = ?", (b"x", at)),
+        "a record": ("DELETE FROM record WHERE seq = ?", (at,)),
+        "the beginning": ("DELETE FROM record WHERE seq = ?", (first,)),
+        "the tail": ("DELETE FROM record WHERE seq > ?", (at,)),
+        "a copy put back": (
+            "UPDATE record SET content = (SELECT content FROM record WHERE seq = ?) WHERE seq = ?",
+            (at, at + 1),
+        ),
+        "a checkpoint": ("UPDATE checkpoint SET mac = zeroblob(32)", ()),
+    }
+    for what, (statement, values) in damages.items():
+        hurt = tmp_path / what.replace(" ", "-")
+        hurt.mkdir()
+        for name in ("audit.db", "audit.key", "audit-signing.key"):
+            shutil.copy(tmp_path / name, hurt)
+        with sqlite3.connect(hurt / "audit.db") as connection:
+            connection.execute(statement, values)
+        connection.close()
+        assert verify(hurt, heads).verdict is not Verdict.INTACT, what
+
+
+# -- a disk that fails -------------------------------------------------------------------------------------------------------
+
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* While the file of FAIL_WHILE is there, whatever is written to a file of the audit's database ends in EIO. */
+static int fails(int fd) {
+    char link[64], path[4096];
+    const char *while_there = getenv("FAIL_WHILE");
+    if (!while_there || access(while_there, F_OK)) return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    const ssize_t size = readlink(link, path, sizeof path - 1);
+    if (size < 0) return 0;
+    path[size] = 0;
+    return strstr(path, "audit.db") != NULL;
+}
+#define FAILING(type, name, parameters, arguments)                    \
+    type name parameters {                                            \
+        static type(*real) parameters;                                \
+        if (!real) *(void **)&real = dlsym(RTLD_NEXT, #name);         \
+        if (fails(fd)) { errno = EIO; return -1; }                    \
+        return real arguments;                                        \
+    }
+FAILING(ssize_t, pwrite, (int fd, const void *b, size_t n, off_t o), (fd, b, n, o))
+FAILING(ssize_t, pwrite64, (int fd, const void *b, size_t n, off64_t o), (fd, b, n, o))
+FAILING(ssize_t, write, (int fd, const void *b, size_t n), (fd, b, n))
+FAILING(int, fsync, (int fd), (fd))
+FAILING(int, fdatasync, (int fd), (fd))
+"""
+ON_A_BAD_DISK = """
+    import sys, trio
+    from pathlib import Path
+    from meshkit_fastprobe.errors import AuditError
+    from meshkit_fastprobe.security.audit import Audit
+    from meshkit_fastprobe.security.audit_chain import Entry
+
+    def told(action):
+        return Entry(actor="anna", action=action, result="allowed")
+
+    async def main(directory, switch):
+        async with Audit(directory, boot_id="b") as audit:
+            await audit.append(told("before"))
+            switch.touch()
+            try:
+                await audit.append(told("harm"))
+            except AuditError as error:
+                print("refused:", error)
+            audit.note(told("stop"))
+            with trio.fail_after(30):
+                while not audit.late:
+                    await trio.sleep(0.02)
+            switch.unlink()
+            with trio.fail_after(30):
+                while audit.late:
+                    await trio.sleep(0.02)
+            await audit.append(told("after"))
+
+    trio.run(main, Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("gcc") is None, reason="needs gcc: apt-get install gcc")
+def test_on_a_disk_with_input_output_errors_harm_is_refused_and_a_stop_is_written_late(tmp_path):
+    source, shim = tmp_path / "eio.c", tmp_path / "eio.so"
+    source.write_text(SHIM)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"], check=True, capture_output=True)
+    directory = tmp_path / "audit"
+    directory.mkdir()
+    environment = {**os.environ, "LD_PRELOAD": str(shim), "FAIL_WHILE": str(tmp_path / "fail")}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(ON_A_BAD_DISK), directory, tmp_path / "fail"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "refused:" in done.stdout
+    assert "disk I/O error" in done.stdout
+    records = [msgspec.json.decode(line) for line in export(directory)]
+    assert [(record["entry"]["action"], record["late"]) for record in records] == [
+        ("before", False),
+        ("stop", True),
+        ("after", False),
+    ]
+    assert verify(directory).verdict is Verdict.INTACT
