@@ -33,6 +33,7 @@ from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.experiments import MAX_CONFIRM_S, ChaosSettings, Experiment
 from meshkit_fastprobe.security.audit_chain import Entry
 from meshkit_fastprobe.security.confirmation import ConfirmationRefusedError, Confirmations
+from meshkit_fastprobe.telemetry.tracing import traced
 
 MAX_EXPERIMENTS: Final = 10_000
 TEND_S: Final = 0.5
@@ -490,4 +491,4 @@ class Conductor:
 
 def _fields(run: Run) -> Mapping[str, object]:
     """For structured logs."""
-    return {"experiment": run.experiment, "run": run.id, "phase": str(run.phase), "fault": run.plan.fault.kind}
+    return {"experiment": run.experiment, "run": run.id, "phase": str(run.phase), "fault": run.plan.fault.kind, **traced()}

@@ -10,7 +10,12 @@ from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
 CALLABLE: Final = "callable"
 """The kind of probes that are functions: no file names it, and it can be switched off like the others."""
 LOG_LEVEL: Final = "log.level"
+TRACE_SAMPLING: Final = "trace.sampling"
+SAMPLING_RATES: Final = ("0", "0.0001", "0.001", "0.01", "0.1", "1")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+
+CHOICES: Final = {LOG_LEVEL: LOG_LEVELS, TRACE_SAMPLING: SAMPLING_RATES}
+"""Toggles that are no switches."""
 
 
 def read_toggles(
@@ -21,7 +26,7 @@ def read_toggles(
         problems.add(place, f"{shown(raw)} is not a table", "write [toggles] and its keys below")
         return {}
     known = [
-        LOG_LEVEL,
+        *CHOICES,
         "probes.enabled",
         *(f"probes.{kind}.enabled" for kind in (*kinds, CALLABLE)),
         "chaos.enabled",
@@ -33,9 +38,10 @@ def read_toggles(
         name = ".".join(keys)
         if name not in known:
             problems.add(place.at(*keys), f"{shown(name)} is not a toggle", suggestion(name, known))
-        elif name == LOG_LEVEL and value not in LOG_LEVELS:
-            problems.add(place.at(*keys), f"{shown(value)} is not a level", f"one of: {', '.join(LOG_LEVELS)}")
-        elif name != LOG_LEVEL and not isinstance(value, bool):
+        elif name in CHOICES and value not in CHOICES[name]:
+            what = "a level" if name == LOG_LEVEL else "a share, written as text"
+            problems.add(place.at(*keys), f"{shown(value)} is not {what}", f"one of: {', '.join(CHOICES[name])}")
+        elif name not in CHOICES and not isinstance(value, bool):
             problems.add(place.at(*keys), f"{shown(value)} has the wrong type", "write true or false")
         else:
             ceilings[name] = value

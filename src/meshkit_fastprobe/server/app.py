@@ -80,7 +80,7 @@ def build_app(
     app = Starlette(
         routes=[_route(context, spec, prefix) for spec in (*ROUTES, *(aliases_of(ROUTES) if aliases else ()))],
         middleware=[
-            Middleware(Accesses, requests=diag.endpoints.requests),
+            Middleware(Accesses, requests=diag.endpoints.requests, sampler=diag.endpoints.sampler),
             Middleware(Calls, context=context, admission=admission, methods=_methods),
             Middleware(Bodies),
             Middleware(Guard, admission=admission, page=context.page.paths),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from meshkit_fastprobe.errors import MissingExtraError
+from meshkit_fastprobe.telemetry.tracing import Sampler
 from meshkit_fastprobe.telemetry.usage import AuditUse, ChaosUse, Requests, Usage
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Endpoints:
         """The record of who did what, while they are served."""
         self.given = Given()
         """What whoever embeds the host has handed in."""
+        self.sampler = Sampler()
+        """Which requests are traced."""
         self.requests = Requests()
         """How they are used, since the host was made."""
         self._leaving: trio.Event | None = None
