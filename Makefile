@@ -6,7 +6,7 @@ ARGS ?=
 C_SOURCES := $(shell find native/src native/include src/meshkit_fastprobe/_native -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-c bench lint docs format wheel build clean
+.PHONY: help run test test-c bench lint docs screenshots format wheel build clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -62,6 +62,10 @@ lint: build $(VENV)/.lint-tools  ## formatting, lint, types, import layers, stub
 
 docs: $(VENV)/.docs-tools  ## the pages as a site in build/site, strictly: every link leads somewhere
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+screenshots: build  ## the pictures of docs/images, from the real demo (needs tmux and chromium)
+	@$(BIN)/python -m pip install --quiet --group screenshots
+	@$(BIN)/python tools/screenshots.py
 
 format: $(VENV)/.lint-tools  ## rewrite everything in the house format
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .

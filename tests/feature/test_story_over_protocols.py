@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -147,6 +148,15 @@ async def cluster_host(tmp_path):
         diag.add(fp.TcpProbe("127.0.0.1:1"), name=f"p{number}", namespace=namespace, interval=3600, timeout=1, fall=1)
     async with diag:
         yield world, diag
+
+
+@pytest.fixture(autouse=True)
+def level_as_it_was():
+    """The story turns the log up, which the whole process hears."""
+    log = logging.getLogger("meshkit_fastprobe")
+    before = log.level
+    yield
+    log.setLevel(before)
 
 
 @pytest.mark.parametrize("protocol", [over_http1, over_http2, over_http3, over_grpc], ids=["h1", "h2", "h3", "grpc"])

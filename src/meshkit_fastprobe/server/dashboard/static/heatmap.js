@@ -50,9 +50,11 @@ export class HeatMap {
     const aligned = namespaces.length <= 12 && clusters.length > 1; // then the same namespaces stand below each other
     this.cards = new Map(groups.map((group) => [key(group.tags), new Card(group.tags)]));
     const line = (cluster) => {
+      const own = namespaces.filter((namespace) => this.cards.has(key({ cluster, namespace })));
+      const alike = aligned && 2 * own.length >= namespaces.length; // a cluster of its own kind has no holes to show
       const cells = namespaces.map((namespace) => {
         const card = this.cards.get(key({ cluster, namespace }));
-        return card?.element ?? (aligned ? h("span", { class: "hole", "aria-hidden": "true" }) : null);
+        return card?.element ?? (alike ? h("span", { class: "hole", "aria-hidden": "true" }) : null);
       });
       const list = h("div", { class: "cards" }, cells);
       return h("section", { "aria-label": `cluster ${cluster || "without a name"}` }, h("h3", {}, cluster || "(no cluster)"), list);
