@@ -129,7 +129,7 @@ class Audit:
 
     @property
     def use(self) -> AuditUse:
-        return AuditUse(self.records, self.late, self.late_lost, self.failures, self._copies.failures)
+        return AuditUse(self.records, self.late, self.late_lost, self.failures, self._copies.failures, self.head.seq)
 
     async def append(self, entry: Entry) -> Record:
         """The record, once it is durable. AuditError when it is not: then the deed must not be done."""

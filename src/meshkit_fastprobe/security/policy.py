@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import translate
+from functools import lru_cache
 from operator import attrgetter
 from typing import Final
 
@@ -123,8 +124,9 @@ class Policy:
         return rules
 
 
+@lru_cache(maxsize=4096)
 def _matcher(scope: Scope) -> Matches | None:
-    """One test for the axes that are bound at all."""
+    """One test for the axes that are bound at all; the same for the same scope, so that many bindings stay in the cache."""
     axes = [(axis, glob) for axis, glob in msgspec.structs.asdict(scope).items() if glob != ANYWHERE]
     if not axes:
         return None

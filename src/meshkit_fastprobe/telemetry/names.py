@@ -105,6 +105,9 @@ DECISIONS: Final = Metric(
     ("permission", "decision"),
 )
 AUDIT_RECORDS: Final = Metric("meshkit_audit_records_total", "counter", "Records that the audit has written.")
+AUDIT_HEAD: Final = Metric(
+    "meshkit_audit_head_sequence", "gauge", "Number of the last record of the audit: one that falls was cut, or put back."
+)
 AUDIT_LATE: Final = Metric(
     "meshkit_audit_late_records", "gauge", "Records of what was stopped or refused that wait for a disk that takes them."
 )
@@ -166,6 +169,7 @@ PROCESS: Final = (
     BUDGET_SKIPPED,
     DECISIONS,
     AUDIT_RECORDS,
+    AUDIT_HEAD,
     AUDIT_LATE,
     AUDIT_LOST,
     AUDIT_FAILURES,

@@ -87,6 +87,7 @@ def _usage(usage: Usage) -> Iterator[tuple[Metric, list[Sample]]]:
     yield names.DECISIONS, list(_decisions(usage.decisions))
     audit = usage.audit
     yield names.AUDIT_RECORDS, [_of(names.AUDIT_RECORDS, audit.records)]
+    yield names.AUDIT_HEAD, [_of(names.AUDIT_HEAD, audit.head)]
     yield names.AUDIT_LATE, [_of(names.AUDIT_LATE, audit.late)]
     yield names.AUDIT_LOST, [_of(names.AUDIT_LOST, audit.lost)]
     yield names.AUDIT_FAILURES, [_of(names.AUDIT_FAILURES, audit.failures)]

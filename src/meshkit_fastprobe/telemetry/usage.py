@@ -49,13 +49,17 @@ class Requests:
 
 
 class AuditUse(msgspec.Struct, frozen=True):
-    """How the audit fares: written, late (a gauge), lost, batches that the disk refused, and times that a copy took nothing."""
+    """How the audit fares: written, late (a gauge), lost, batches that the disk refused, times that a copy took nothing.
+
+    head: the number of the last record there is.
+    """
 
     records: int = 0
     late: int = 0
     lost: int = 0
     failures: int = 0
     copy_failures: int = 0
+    head: int = 0
 
 
 class ChaosUse(msgspec.Struct, frozen=True):

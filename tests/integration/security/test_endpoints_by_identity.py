@@ -61,7 +61,8 @@ async def test_both_protocols_answer_on_the_same_port(world, http2):
         assert names(response) == sorted(PROBES)
 
 
-async def test_every_route_refuses_every_bad_identity(world):
+@pytest.mark.parametrize("http2", [False, True])
+async def test_every_route_refuses_every_bad_identity(world, http2):
     """The table of routes itself is walked: a route that is added is tried too."""
     stranger = jwk.ECKey.generate_key("P-256", {"kid": "k1", "alg": "ES256"})
     shared = jwk.OctKey.import_key("a" * 32)
@@ -82,7 +83,7 @@ async def test_every_route_refuses_every_bad_identity(world):
                 continue
             path = ("" if not spec.resource else PREFIX) + spec.path.replace("{name}", "orders-db")
             for why, token in bad.items():
-                async with client(diag, world.client_context(), token) as http:
+                async with client(diag, world.client_context(), token, http1=not http2, http2=http2) as http:
                     response = await http.request(spec.method, f"https://{diag.address}{path}")
                 if spec.permission is None:
                     assert response.status_code == 200, path
