@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +15,15 @@ from hypothesis import HealthCheck, settings
 # A loaded machine is slow without being wrong: how long an example takes is no claim of any test here.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def level_of_our_log() -> Iterator[None]:
+    """A test may turn the log up or down (the toggle `log.level` does): the next one finds it as it was."""
+    ours = logging.getLogger("meshkit_fastprobe")
+    before = ours.level
+    yield
+    ours.setLevel(before)
 
 
 @pytest.fixture

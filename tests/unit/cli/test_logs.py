@@ -23,6 +23,7 @@ def pipe():
 
 def test_lines_come_whole_and_in_order(pipe):
     reader, writer = pipe
+    logging.getLogger("meshkit_fastprobe").setLevel(logging.INFO)
     with logging_aside(writer):
         for number in range(100):
             log.info("line %d", number)
