@@ -86,8 +86,7 @@ bool fp_connections_free(const fp_engine *engine) {
 static fp_connection *evict_oldest(fp_engine *engine) {
     if (engine->resting.first == FP_NONE) return NULL;
     fp_connection *connection = &engine->connections[engine->resting.first];
-    fp_connection_wake(engine, connection);
-    engine->slots[connection->slot].connection = FP_NONE;
+    fp_connection_part(engine, connection);
     fp_connection_drop_socket(connection);
     return connection;
 }
@@ -213,6 +212,8 @@ void fp_connection_expect_more(fp_engine *engine, const fp_connection *connectio
 /* -- keep-alive ----------------------------------------------------------------------------------------------------------- */
 
 void fp_connection_rest(fp_engine *engine, fp_connection *connection) {
+    const fp_ns idle_ns = connection->target->plan->idle_ms * FP_NS_PER_MS;
+    connection->deadline_ns = idle_ns ? engine->now_ns + idle_ns : FP_NEVER;
     connection->phase = FP_CONNECTION_RESTING;
     fp_list_append(engine, &engine->resting, connection);
 }
@@ -220,4 +221,11 @@ void fp_connection_rest(fp_engine *engine, fp_connection *connection) {
 void fp_connection_wake(fp_engine *engine, fp_connection *connection) {
     fp_list_remove(engine, &engine->resting, connection);
     connection->phase = FP_CONNECTION_FREE;
+}
+
+void fp_connection_part(fp_engine *engine, fp_connection *connection) {
+    fp_slot *s = &engine->slots[connection->slot];
+    fp_connection_wake(engine, connection);
+    if (s->state == FP_SLOT_IDLE) fp_wheel_cancel(engine->wheel, fp_run_timer(connection->slot));
+    s->connection = FP_NONE;
 }

@@ -48,7 +48,8 @@ static const char *check_slot(const fp_engine *engine, uint32_t slot, uint32_t *
         return NULL;
     }
     bool native = s->lane == FP_LANE_NATIVE;
-    CHECK_THAT(s->state != FP_SLOT_IDLE || !timer, "an idle slot has no run timer");
+    CHECK_THAT(s->state != FP_SLOT_IDLE || !timer || (native && s->connection != FP_NONE),
+               "an idle slot has no run timer, unless a connection rests there");
     CHECK_THAT(s->state != FP_SLOT_WAITING || timer, "patience in line is bounded");
     CHECK_THAT(!s->owed || (s->state == FP_SLOT_RUNNING && !native), "only a Python lane's run in flight owes another");
     CHECK_THAT(s->target || !native, "a native probe has a target");

@@ -5,13 +5,12 @@
 
 #define COMMAND_BATCHES 16u /* a step: a command costs a twentieth of a start */
 
-static void close_resting(fp_engine *engine, uint32_t slot) {
+void fp_engine_close_resting(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
     if (s->connection == FP_NONE || s->state == FP_SLOT_RUNNING) return;
     fp_connection *connection = &engine->connections[s->connection];
-    fp_connection_wake(engine, connection);
+    fp_connection_part(engine, connection);
     fp_connection_release(engine, connection);
-    s->connection = FP_NONE;
 }
 
 /* Whatever the slot was about to do or doing natively ends here without a record. */
@@ -35,7 +34,7 @@ void fp_engine_abandon_runs(fp_engine *engine) {
     for (uint32_t i = 0; i < engine->config.connections; i++) {
         const fp_connection *connection = &engine->connections[i];
         if (connection->phase == FP_CONNECTION_RESTING)
-            close_resting(engine, connection->slot);
+            fp_engine_close_resting(engine, connection->slot);
         else if (connection->phase != FP_CONNECTION_FREE)
             abandon(engine, connection->slot);
     }
@@ -45,7 +44,7 @@ static void remove_slot(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
     fp_wheel_cancel(engine->wheel, fp_schedule_timer(slot));
     abandon(engine, slot);
-    close_resting(engine, slot);
+    fp_engine_close_resting(engine, slot);
     fp_target_free(s->target);
     fp_group_leave(engine, s);
     *s = (fp_slot){.connection = FP_NONE};
@@ -62,6 +61,7 @@ static void schedule(fp_engine *engine, uint32_t slot, const fp_command *command
         if (s->state != FP_SLOT_RUNNING) abandon(engine, slot);
     } else {
         fp_engine_arm(engine, fp_schedule_timer(slot), command->due_ns, command->interval_ns);
+        if (s->state == FP_SLOT_IDLE && s->connection != FP_NONE) fp_engine_settle(engine, slot);
     }
 }
 
@@ -89,7 +89,7 @@ static void add(fp_engine *engine, const fp_command *command) {
 
 static void retarget(fp_engine *engine, uint32_t slot, fp_target *target) {
     fp_slot *s = &engine->slots[slot];
-    close_resting(engine, slot);
+    fp_engine_close_resting(engine, slot);
     if (s->state == FP_SLOT_RUNNING && s->lane == FP_LANE_NATIVE && !engine->connections[s->connection].orphan)
         engine->connections[s->connection].orphan = s->target; /* the run in flight still reads it */
     else

@@ -98,7 +98,7 @@ typedef struct fp_connection {
     const fp_target *target;
     fp_target *orphan;   /* the slot's old target, replaced during this run, freed after it */
     fp_ns started_ns;    /* scheduling clock */
-    fp_ns deadline_ns;   /* likewise */
+    fp_ns deadline_ns;   /* likewise; of a resting one: until when it may be used again */
     fp_ns began_ns;      /* latency clock: just before the first packet */
     fp_ns connected_ns;  /* likewise: the connection stood; 0: not yet, or it was kept */
     fp_ns first_byte_ns; /* likewise, of the answer */
@@ -238,6 +238,7 @@ void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interv
 
 /* engine_commands.c */
 bool fp_engine_take_commands(fp_engine *engine);                /* true when more may wait */
+void fp_engine_close_resting(fp_engine *engine, uint32_t slot); /* calm when nothing rests there */
 void fp_engine_abandon_runs(fp_engine *engine);                 /* all native ones: every connection is back in the pool */
 void fp_engine_begin_besides(fp_engine *engine, uint32_t slot); /* a run now, of an idle slot, besides its schedule */
 
@@ -339,6 +340,7 @@ void fp_connection_release(fp_engine *engine, fp_connection *connection); /* res
 void fp_connection_drop_socket(fp_connection *connection);                /* reset; the run keeps the connection */
 void fp_connection_rest(fp_engine *engine, fp_connection *connection);
 void fp_connection_wake(fp_engine *engine, fp_connection *connection); /* from resting to in use */
+void fp_connection_part(fp_engine *engine, fp_connection *connection); /* from resting to nobody's, its socket as it is */
 bool fp_datagram_drain(int fd); /* datagrams.c: of an earlier run's leftovers; false: too many */
 void fp_connection_expect_more(fp_engine *engine,
                                const fp_connection *connection); /* bytes were left unread: report it again */

@@ -228,6 +228,9 @@ void fp_run_start(fp_engine *engine, uint32_t slot) {
         unresolved(engine, slot);
         return;
     }
+    /* Jitter, a line or a busy engine may have let it rest past its end. */
+    if (s->connection != FP_NONE && engine->connections[s->connection].deadline_ns <= engine->now_ns)
+        fp_engine_close_resting(engine, slot);
     bool rested = s->connection != FP_NONE;
     fp_connection *connection = rested ? &engine->connections[s->connection] : fp_connection_take(engine, s->target);
     if (!connection) {
@@ -286,8 +289,7 @@ void fp_run_event(fp_engine *engine, fp_connection *connection, uint32_t ready) 
         break;
     case FP_CONNECTION_RESTING:
         if (ready & (FP_READABLE | FP_PEER_CLOSED | FP_BROKEN)) { /* closed by the server, or bytes nobody asked for */
-            fp_connection_wake(engine, connection);
-            engine->slots[connection->slot].connection = FP_NONE;
+            fp_connection_part(engine, connection);
             fp_connection_release(engine, connection);
         }
         break;

@@ -12,9 +12,15 @@ static uint64_t next_random(fp_engine *engine) { /* xorshift64*: spreading start
     return x * 0x2545F4914F6CDD1DULL;
 }
 
+/* A resting connection has the idle slot's run timer, unless the next run comes first. */
 void fp_engine_settle(fp_engine *engine, uint32_t slot) {
-    engine->slots[slot].state = FP_SLOT_IDLE;
-    fp_wheel_cancel(engine->wheel, fp_run_timer(slot));
+    fp_slot *s = &engine->slots[slot];
+    const fp_ns rests_until_ns = s->connection == FP_NONE ? FP_NEVER : engine->connections[s->connection].deadline_ns;
+    s->state = FP_SLOT_IDLE;
+    if (rests_until_ns < fp_wheel_due(engine->wheel, fp_schedule_timer(slot)))
+        fp_engine_arm(engine, fp_run_timer(slot), rests_until_ns, 0);
+    else
+        fp_wheel_cancel(engine->wheel, fp_run_timer(slot));
 }
 
 /* Of the same tick as the next due, a deadline would come before or after it, as it happens: let it be after. */
@@ -96,7 +102,10 @@ static void schedule_expired(fp_engine *engine, uint32_t slot, const fp_expiry *
         engine->connections[s->connection].deadline_ns <= engine->now_ns)
         fp_run_deadline(engine, slot);
     s->hastened = false;
-    if (s->deferred && fp_engine_passes(engine, slot, expiry->due_ns)) return;
+    if (s->deferred && fp_engine_passes(engine, slot, expiry->due_ns)) {
+        if (s->state == FP_SLOT_IDLE) fp_engine_settle(engine, slot); /* its connection rests for longer than was thought */
+        return;
+    }
     switch (s->state) {
     case FP_SLOT_IDLE:
         if (s->jitter_ms)
@@ -142,7 +151,7 @@ static void run_timer_expired(fp_engine *engine, uint32_t slot, const fp_expiry 
             lane_deadline(engine, slot);
         break;
     default:
-        break;
+        fp_engine_close_resting(engine, slot);
     }
 }
 

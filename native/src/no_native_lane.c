@@ -24,7 +24,7 @@ bool fp_connections_free(const fp_engine *engine) {
     return true; /* so that a run asked for by FP_CMD_RUN comes to its verdict too */
 }
 
-void fp_connection_wake(fp_engine *engine, fp_connection *connection) {
+void fp_connection_part(fp_engine *engine, fp_connection *connection) {
     (void)engine, (void)connection;
     assert(!"no connection was ever made");
 }

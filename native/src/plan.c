@@ -184,6 +184,7 @@ int fp_http_plan_new(fp_http_plan **plan, const fp_http_plan_spec *spec) {
     made->max_body = spec->max_body;
     made->head = strcmp(spec->method, "HEAD") == 0;
     made->keep_alive = spec->keep_alive;
+    made->idle_ms = spec->idle_ms;
     made->n_expected = spec->n_expect_headers;
     for (uint32_t i = 0; i < spec->n_status; i++) accept_status(made, spec->status[i]);
     for (unsigned i = DEFAULT_STATUS_FIRST; spec->n_status == 0 && i <= DEFAULT_STATUS_LAST; i++) accept_status(made, i);

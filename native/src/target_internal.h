@@ -81,6 +81,7 @@ struct fp_http_plan {
     fp_needle needle;      /* len 0: the body is not looked at */
     uint64_t accepted[16]; /* a bit for each three-digit status */
     uint32_t n_expected;
+    uint32_t idle_ms; /* a kept connection is closed after this; 0: when the target does */
     bool head;       /* the method is HEAD */
     bool keep_alive; /* leave the connection open for the next run */
     bool own_host;   /* the plan brings its own Host header: the target's is not sent */

@@ -2,18 +2,24 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-static fp_target *http_target(const struct sockaddr_in *address, bool keep_alive) {
+static fp_target *http_target_idling(const struct sockaddr_in *address, bool keep_alive, uint32_t idle_ms) {
     fp_http_plan *plan = NULL;
     fp_target *target = NULL;
-    const fp_http_plan_spec spec = {.method = "GET", .path = "/", .max_body = 65536, .keep_alive = keep_alive};
+    const fp_http_plan_spec spec = {
+        .method = "GET", .path = "/", .max_body = 65536, .keep_alive = keep_alive, .idle_ms = idle_ms};
     CHECK_EQ(fp_http_plan_new(&plan, &spec), 0);
     CHECK_EQ(fp_target_http(&target, (const struct sockaddr *)address, sizeof *address, plan, "t"), 0);
     fp_http_plan_release(plan);
     return target;
+}
+
+static fp_target *http_target(const struct sockaddr_in *address, bool keep_alive) {
+    return http_target_idling(address, keep_alive, 0);
 }
 
 /* Accepts `connections` connections, one after the other, and answers `requests` requests on each. */
@@ -205,6 +211,43 @@ static void a_kept_connection_has_no_connect_phase_and_a_dead_one_is_told_as_ret
     server_stop(&web);
 }
 
+/* Answers one request on each of two connections, and waits for the other end to close. */
+static void *serve_until_closed(void *argument) {
+    const server *it = argument;
+    char request[2048];
+    for (int c = 0; c < it->connections; c++) {
+        int client = accept(it->fd, NULL, NULL);
+        CHECK(client >= 0);
+        CHECK(recv(client, request, sizeof request, 0) > 0);
+        CHECK_EQ(send(client, it->answer, strlen(it->answer), MSG_NOSIGNAL), strlen(it->answer));
+        CHECK(recv(client, request, sizeof request, 0) <= 0);
+        close(client);
+    }
+    return NULL;
+}
+
+static void a_kept_connection_that_idles_is_closed_without_a_run(void) {
+    struct sockaddr_in address;
+    server web = {.connections = 2, .answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"};
+    web.fd = rig_listen(&address, 16);
+    fcntl(web.fd, F_SETFL, 0); /* blocking: the server is a thread */
+    CHECK_EQ(pthread_create(&web.thread, NULL, serve_until_closed, &web), 0);
+    rig it = rig_new(1);
+    rig_aim(&it, 0, http_target_idling(&address, true, 50), 10 * FP_NS_PER_S);
+    for (int run = 0; run < 2; run++) {
+        CHECK_EQ(rig_run(&it, 0, 0).result, FP_OK);
+        const fp_ns until_ns = fp_clock_schedule() + 100 * FP_NS_PER_MS;
+        while (fp_clock_schedule() < until_ns) {
+            const fp_ns next_ns = fp_engine_step(it.engine, fp_clock_schedule());
+            fp_engine_wait(it.engine, next_ns < until_ns ? next_ns : until_ns);
+        }
+        CHECK_SOUND(fp_engine_check(it.engine));
+    }
+    CHECK_EQ(rig_stats(&it).retries, 0);
+    server_stop(&web); /* it has seen both ends */
+    rig_free(&it);
+}
+
 static void an_unresolved_target_is_explained_too(void) {
     fp_target *target = NULL;
     fp_trace trace;
@@ -239,6 +282,7 @@ int main(void) {
     RUN(a_connection_request_that_was_sent_again_is_told_and_the_whole_wait_is_the_latency);
     RUN(an_explained_answer_is_told_with_its_head_and_in_the_order_of_its_phases);
     RUN(a_kept_connection_has_no_connect_phase_and_a_dead_one_is_told_as_retried);
+    RUN(a_kept_connection_that_idles_is_closed_without_a_run);
     RUN(an_unresolved_target_is_explained_too);
     RUN(traces_that_do_not_fit_are_dropped_counted_and_freed);
     return 0;

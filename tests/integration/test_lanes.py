@@ -291,6 +291,25 @@ async def test_a_connection_that_is_not_to_be_trusted_is_not_kept(native_lane, a
 
 
 @lanes
+async def test_a_kept_connection_that_idles_is_closed_by_us_and_the_next_run_connects_anew(native_lane):
+    ended = [trio.Event(), trio.Event()]
+
+    async def serve(stream: trio.SocketStream, number: int) -> None:
+        try:
+            while await stream.receive_some():
+                await stream.send_all(OK)
+        finally:
+            ended[number - 1].set()
+
+    async with serving(serve) as port:
+        probe = HttpProbe(f"http://127.0.0.1:{port}/", keep_alive=True, idle_timeout="200ms")
+        async with asking(probe, native_lane=native_lane, limit="20s") as run:
+            for end in ended:
+                assert (await run()).reason is Reason.NONE
+                await end.wait()  # no run comes, so the end is ours
+
+
+@lanes
 async def test_a_kept_connection_that_the_server_closes_is_replaced_unseen(native_lane):
     async def serve(stream: trio.SocketStream, _: int) -> None:
         await stream.receive_some()

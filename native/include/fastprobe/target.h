@@ -32,6 +32,7 @@ typedef struct fp_http_plan_spec {
     uint32_t max_body; /* bytes of body accepted; more is HTTP_BODY_LIMIT */
     bool
         keep_alive; /* keep the connection between runs; a reused connection that dies before any byte is retried once, fresh */
+    uint32_t idle_ms; /* for how long it is kept without a run; 0: until the target ends it */
 } fp_http_plan_spec;
 
 #define FP_HTTP_USER_AGENT "meshkit-fastprobe/0.1.0"

@@ -268,7 +268,7 @@ cdef extern from "fastprobe/target.h" nogil:
         uint32_t n_expect_headers
         const char *body_contains
         uint32_t body_contains_len
-        uint32_t max_body
+        uint32_t max_body, idle_ms
         c_bool keep_alive
     const char *fp_http_plan_problem(const fp_http_plan_spec *spec)
     int fp_http_plan_new(fp_http_plan **plan, const fp_http_plan_spec *spec)

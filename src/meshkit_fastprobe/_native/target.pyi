@@ -18,8 +18,12 @@ class HttpPlan:
         body_contains: bytes,
         max_body: int,
         keep_alive: bool,
+        idle_ms: int = 0,
     ) -> HttpPlan:
-        """ValueError, in words for a person, for what a request must not hold; expect_headers' names are in lower case."""
+        """idle_ms: for how long a connection is kept without a run, 0 until the target ends it.
+
+        ValueError, in words for a person, for what a request must not hold; expect_headers' names are in lower case.
+        """
 
 @final
 class Route:

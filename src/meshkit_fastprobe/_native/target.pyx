@@ -165,6 +165,7 @@ cdef class HttpPlan:
         bytes body_contains,
         uint32_t max_body,
         bint keep_alive,
+        uint32_t idle_ms=0,
     ):
         cdef bytes method_text = c_text("the method", method)
         cdef bytes path_text = c_text("the path", path)
@@ -188,6 +189,7 @@ cdef class HttpPlan:
             spec.body_contains, spec.body_contains_len = <const char *>body_contains, <uint32_t>len(body_contains)
         spec.max_body = max_body
         spec.keep_alive = keep_alive
+        spec.idle_ms = idle_ms
         problem = fp_http_plan_problem(&spec)
         if problem is not NULL:
             raise ValueError((<bytes>problem).decode())

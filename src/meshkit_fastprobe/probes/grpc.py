@@ -17,6 +17,7 @@ from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE,
 from meshkit_fastprobe.probes.http_expect import check_headers
 from meshkit_fastprobe.probes.http_judge import Broken
 from meshkit_fastprobe.probes.http_on_trio import NOT_ANSWERED_IN_TIME
+from meshkit_fastprobe.probes.keeping import DEFAULT_IDLE, IdleTimeout, Kept, idle_seconds
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.targets import split_host_port, unix_path
 from meshkit_fastprobe.probes.tls_settings import Tls
@@ -48,6 +49,7 @@ class GrpcProbe(msgspec.Struct, frozen=True, gc=False):
     method: Literal["check", "watch"] = "check"
     headers: dict[str, str] = {}
     keep_alive: bool = False
+    idle_timeout: IdleTimeout = DEFAULT_IDLE
     tls: Tls | None = None
     via: Via = ANY_WAY
 
@@ -60,6 +62,7 @@ class GrpcProbe(msgspec.Struct, frozen=True, gc=False):
         if len(self.headers) > MAX_HEADERS:
             raise ConfigError("GrpcProbe.headers", f"{len(self.headers)} headers; the bound is {MAX_HEADERS}", "send fewer")
         check_headers("GrpcProbe.headers", self.headers)
+        idle_seconds("GrpcProbe.idle_timeout", self.idle_timeout)
         if reserved := [name for name in self.headers if name.lower().startswith("grpc-")]:
             raise ConfigError("GrpcProbe.headers", f"{shown(reserved[0])} belongs to gRPC itself", "choose another name")
         self.via.check("GrpcProbe", self.endpoint)
@@ -171,7 +174,7 @@ class GrpcTarget:
         self._probe = probe
         self._headers = probe.request_headers()
         self._request = grpc_message.request(probe.service)
-        self._kept: http2.Http2 | None = None
+        self._kept: Kept[http2.Http2] = Kept(idle_seconds("GrpcProbe.idle_timeout", probe.idle_timeout))
         self._connected = False
         self._marks: dict[str, float] = {}
         try:
@@ -193,13 +196,11 @@ class GrpcTarget:
         return msgspec.structs.replace(outcome, latency_s=total_s, phases=Phases(total_s=total_s, **self._marks))
 
     def close(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+        self._kept.close()
 
     async def _call_kept(self) -> Outcome | None:
         """The verdict over the kept connection; None where there is none, or where it had died since."""
-        connection, self._kept = self._kept, None
+        connection = self._kept.take()
         if connection is None:
             return None
         self._connected = True
@@ -268,7 +269,7 @@ class GrpcTarget:
                         return outcome
         finally:
             if keep:
-                self._kept = connection
+                self._kept.put(connection)
             else:
                 connection.close()
 

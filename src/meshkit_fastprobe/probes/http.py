@@ -22,6 +22,7 @@ from meshkit_fastprobe.probes.http_expect import (
 )
 from meshkit_fastprobe.probes.http_on_trio import Exchange, HttpTarget
 from meshkit_fastprobe.probes.http_url import parse_url
+from meshkit_fastprobe.probes.keeping import DEFAULT_IDLE, IdleTimeout, idle_seconds
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
@@ -36,7 +37,8 @@ _plans_lock = threading.Lock()
 class HttpProbe(msgspec.Struct, frozen=True, gc=False):
     """GET or HEAD `http://host:port/path` or `http+unix://%2Fpath%2Fto.sock/path`, on a new connection unless keep_alive.
 
-    Redirects are answers like any other: expect their status. Bodies are read up to max_body_bytes.
+    A kept connection is closed when it has idled for idle_timeout; 0 keeps it until the target ends it. Redirects are answers
+    like any other: expect their status. Bodies are read up to max_body_bytes.
     """
 
     kind: ClassVar[str] = "http"
@@ -45,6 +47,7 @@ class HttpProbe(msgspec.Struct, frozen=True, gc=False):
     headers: dict[str, str] = {}
     expect: HttpExpect = ANY_2XX
     keep_alive: bool = False
+    idle_timeout: IdleTimeout = DEFAULT_IDLE
     max_body_bytes: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_BODY_BYTES})] = DEFAULT_MAX_BODY_BYTES
     via: Via = ANY_WAY
 
@@ -77,13 +80,15 @@ class HttpProbe(msgspec.Struct, frozen=True, gc=False):
             head=self.method == "HEAD",
             wish=self.expect.wish(self.max_body_bytes),
             keep_alive=self.keep_alive,
+            idle_s=idle_seconds("HttpProbe.idle_timeout", self.idle_timeout),
         )
         return HttpTarget(host, port, exchange, self.via)
 
 
 def _plan(probe: HttpProbe, path: str) -> HttpPlan:
     """The plan of a probe: found, or made, which checks all its values; so another probe with the same values costs a look."""
-    key = (probe.method, path, tuple(probe.headers.items()), probe.expect, probe.max_body_bytes, probe.keep_alive)
+    expected = (probe.expect, probe.max_body_bytes)
+    key = (probe.method, path, tuple(probe.headers.items()), *expected, probe.keep_alive, probe.idle_timeout)
     plan = _plans.get(key)
     if plan is None:
         plan = _make_plan(probe, path)
@@ -104,6 +109,7 @@ def _make_plan(probe: HttpProbe, path: str) -> HttpPlan:
     if probe.method == "HEAD" and probe.expect.body_contains:
         raise ConfigError("HttpProbe.expect.body_contains", "the answer to HEAD has no body", 'use method = "GET"')
     check_headers("HttpProbe.headers", probe.headers)
+    idle_s = idle_seconds("HttpProbe.idle_timeout", probe.idle_timeout)
     try:
         return HttpPlan(
             method=probe.method,
@@ -114,6 +120,7 @@ def _make_plan(probe: HttpProbe, path: str) -> HttpPlan:
             body_contains=probe.expect.body_contains.encode(),
             max_body=probe.max_body_bytes,
             keep_alive=probe.keep_alive,
+            idle_ms=-(-round(idle_s * 1e6) // 1000),
         )
     except ValueError as error:  # the core's bounds on the whole request
         raise ConfigError("HttpProbe", str(error), "send less") from None

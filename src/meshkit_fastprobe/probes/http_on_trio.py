@@ -13,6 +13,7 @@ from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import OUR_LIMITS, AsyncTarget, OurLimit
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
 from meshkit_fastprobe.probes.http_judge import Broken, Judge, Wish
+from meshkit_fastprobe.probes.keeping import Kept
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 READ_BYTES: Final = 16 * 1024
@@ -26,6 +27,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     head: bool
     wish: Wish
     keep_alive: bool
+    idle_s: float
 
 
 class Answer:
@@ -86,7 +88,7 @@ class HttpTarget:
     def __init__(self, host: str, port: int, exchange: Exchange, via: Via = ANY_WAY) -> None:
         self._via = via
         self._exchange = exchange
-        self._kept: socket.socket | None = None
+        self._kept: Kept[socket.socket] = Kept(exchange.idle_s)
         self._connected = False
         try:
             self._address: Address | None = Address(host, port)
@@ -100,7 +102,7 @@ class HttpTarget:
     async def check(self) -> Outcome | None:
         if self._address is None:
             return UNREACHABLE
-        sock, self._kept = self._kept, None
+        sock = self._kept.take()
         if sock is not None and _still_quiet(sock):
             answer = Answer(self._exchange)
             try:
@@ -114,9 +116,7 @@ class HttpTarget:
         return await self._ask_afresh(self._address)
 
     def close(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+        self._kept.close()
 
     async def _ask_afresh(self, address: Address) -> Outcome:
         self._connected = False
@@ -146,7 +146,7 @@ class HttpTarget:
             return verdict
         finally:
             if keep:
-                self._kept = sock
+                self._kept.put(sock)
             else:
                 sock.close()
 

@@ -21,6 +21,7 @@ from meshkit_fastprobe.probes.http_judge import Broken
 from meshkit_fastprobe.probes.http_on_trio import NOT_ANSWERED_IN_TIME, Exchange
 from meshkit_fastprobe.probes.http_url import parse_https_url
 from meshkit_fastprobe.probes.https_carriers import Carrier, OverHttp1, OverHttp2
+from meshkit_fastprobe.probes.keeping import DEFAULT_IDLE, IdleTimeout, Kept, idle_seconds
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls
 from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, open_context, shake_hands
@@ -50,6 +51,7 @@ class HttpsProbe(msgspec.Struct, frozen=True, gc=False):
     headers: dict[str, str] = {}
     expect: HttpExpect = ANY_2XX
     keep_alive: bool = False
+    idle_timeout: IdleTimeout = DEFAULT_IDLE
     max_redirects: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_REDIRECTS})] = 0
     max_body_bytes: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_BODY_BYTES})] = DEFAULT_MAX_BODY_BYTES
     tls: Tls = ANY_TLS
@@ -76,6 +78,7 @@ class HttpsProbe(msgspec.Struct, frozen=True, gc=False):
         if self.method == "HEAD" and self.expect.body_contains:
             raise ConfigError("HttpsProbe.expect.body_contains", "the answer to HEAD has no body", 'use method = "GET"')
         check_headers("HttpsProbe.headers", self.headers)
+        idle_seconds("HttpsProbe.idle_timeout", self.idle_timeout)
         _exchange(self, url.path)
         self.via.check("HttpsProbe", url.endpoint)
 
@@ -112,7 +115,13 @@ def _exchange(probe: HttpsProbe, path: str) -> Exchange:
     except ValueError as error:  # the core's bounds on the whole request
         raise ConfigError("HttpsProbe", str(error), "send less") from None
     wish = probe.expect.wish(probe.max_body_bytes)
-    return Exchange(request=request, head=probe.method == "HEAD", wish=wish, keep_alive=probe.keep_alive)
+    return Exchange(
+        request=request,
+        head=probe.method == "HEAD",
+        wish=wish,
+        keep_alive=probe.keep_alive,
+        idle_s=idle_seconds("HttpsProbe.idle_timeout", probe.idle_timeout),
+    )
 
 
 def downgraded(outcome: Outcome, silence: Outcome | None) -> Outcome:
@@ -134,7 +143,7 @@ class HttpsTarget:
         url = parse_https_url(probe.target)
         self._exchange = _exchange(probe, url.path)
         self._server_name = probe.tls.server_name or url.endpoint[0].partition("%")[0]
-        self._kept: Carrier | None = None
+        self._kept: Kept[Carrier] = Kept(self._exchange.idle_s)
         self._connected = False
         self._marks: dict[str, float] = {}
         self._answered = (0, b"")  # status and location of the last answer
@@ -159,9 +168,7 @@ class HttpsTarget:
         return msgspec.structs.replace(outcome, latency_s=total_s, phases=Phases(total_s=total_s, **self._marks))
 
     def close(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+        self._kept.close()
 
     async def _follow(self, address: Address, began_s: float) -> Outcome:
         """Ask, and ask again where a redirect leads, as far as that is wanted."""
@@ -181,7 +188,7 @@ class HttpsTarget:
 
     async def _ask_kept(self, exchange: Exchange) -> Outcome | None:
         """The verdict over the kept connection; None where there is none, or where it had died since."""
-        carrier, self._kept = self._kept, None
+        carrier = self._kept.take()
         if carrier is None:
             return None
         self._connected = True
@@ -253,7 +260,7 @@ class HttpsTarget:
             return msgspec.structs.replace(outcome, facts=(("protocol", carrier.version),))
         finally:
             if keep:
-                self._kept = carrier
+                self._kept.put(carrier)
             else:
                 carrier.close()
 
