@@ -15,8 +15,7 @@ import trio
 
 import meshkit_fastprobe as fp
 from meshkit_fastprobe.cli import app
-from meshkit_fastprobe.testing.behaviour import Target
-from meshkit_fastprobe.testing.targets import Targets
+from meshkit_fastprobe.testing import Target, loopback
 
 pytestmark = pytest.mark.integration
 SOON: dict[str, Any] = {"interval": "1h", "timeout": "10s", "enabled": False}
@@ -26,25 +25,13 @@ PREFIX = "/meshkit/diagnostics/v1"
 @pytest.fixture
 def served() -> Iterator[dict[str, Target]]:
     """Targets in a thread of their own, by role."""
-    import threading
-
-    targets, ended = Targets(), threading.Event()
-    opened = {
-        "web": targets.open(Target("http", "healthy", body="hello")),
-        "bad": targets.open(Target("http", "failing")),
-        "refusing": targets.open(Target("tcp", "refusing")),
+    wanted = {
+        "web": Target("http", "healthy", body="hello"),
+        "bad": Target("http", "failing"),
+        "refusing": Target("tcp", "refusing"),
     }
-
-    def tick() -> None:
-        targets.later(0.02, tick)  # so that serve() looks at `ended` again
-
-    tick()
-    thread = threading.Thread(target=targets.serve, args=(ended.is_set,))
-    thread.start()
-    yield opened
-    ended.set()
-    thread.join()
-    targets.close()
+    with loopback(*wanted.values()) as opened:
+        yield dict(zip(wanted, opened, strict=True))
 
 
 @asynccontextmanager

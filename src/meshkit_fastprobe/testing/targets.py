@@ -26,14 +26,31 @@ ACCEPTS_PER_EVENT: Final = 64
 MAX_REQUEST_BYTES: Final = 16 * 1024
 READ_BYTES: Final = 4096
 
+READABLE: Final = select.POLLIN
+"""Of epoll too: the numbers are the same."""
+
 Handler = Callable[[int], None]
+
+
+class _Poll:
+    """poll(2) in epoll's words, where there is no epoll."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self.register = self._poll.register
+        self.unregister = self._poll.unregister
+
+    def poll(self, timeout_s: float, _: int) -> list[tuple[int, int]]:
+        return self._poll.poll(None if timeout_s < 0 else timeout_s * 1000)
+
+    def close(self) -> None: ...
 
 
 class Targets:
     """All targets of one process. `open` binds, `serve` runs until `stop` answers true."""
 
     def __init__(self) -> None:
-        self._epoll = select.epoll()
+        self._poll = select.epoll() if hasattr(select, "epoll") else _Poll()
         self._handlers: dict[int, Handler] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_number = 0
@@ -59,7 +76,7 @@ class Targets:
         """Serve until stop() is true; it is asked after each batch of events."""
         while not stop():
             timeout = -1.0 if not self._timers else max(0.0, self._timers[0][0] - time.monotonic())
-            for fd, _ in self._epoll.poll(timeout, 256):
+            for fd, _ in self._poll.poll(timeout, 256):
                 handler = self._handlers.get(fd)
                 if handler is not None:
                     handler(fd)
@@ -70,7 +87,7 @@ class Targets:
     def close(self) -> None:
         for listener in self._sockets:
             listener.close()
-        self._epoll.close()
+        self._poll.close()
 
     def watch_input(self, fd: int, handler: Handler) -> None:
         """Call handler(fd) when fd is readable."""
@@ -78,11 +95,11 @@ class Targets:
 
     def _watch(self, fd: int, handler: Handler) -> None:
         self._handlers[fd] = handler
-        self._epoll.register(fd, select.EPOLLIN)
+        self._poll.register(fd, READABLE)
 
     def forget(self, fd: int) -> None:
         if self._handlers.pop(fd, None) is not None:
-            self._epoll.unregister(fd)
+            self._poll.unregister(fd)
 
     def later(self, delay_s: float, deed: Callable[[], None]) -> None:
         self._timer_number += 1

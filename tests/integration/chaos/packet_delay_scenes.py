@@ -20,6 +20,7 @@ from meshkit_fastprobe.chaos.faults.packet_loss import PacketLoss
 from meshkit_fastprobe.chaos.helpers import Helper
 from meshkit_fastprobe.chaos.network import table
 from meshkit_fastprobe.chaos.processes import identify
+from meshkit_fastprobe.testing import check_fault
 
 HOST = Host()
 TARGET = ("127.0.0.1", 9999)
@@ -206,6 +207,11 @@ def _passes(patience_s: float) -> bool:
 async def forbidden() -> dict[str, Any]:
     (backing,) = await fault().preflight(HOST)
     return {"usable": backing.usable, "why": backing.why}
+
+
+async def conforms() -> str:
+    await check_fault(fault(), HOST)
+    return "it does"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from namespace import Host, nft, play, until
 from meshkit_fastprobe.chaos.faults.base import FaultError, FaultPlan
 from meshkit_fastprobe.chaos.faults.packet_loss import PacketLoss
 from meshkit_fastprobe.chaos.network import table as loss_table
+from meshkit_fastprobe.testing import check_fault
 
 HOST = Host()
 TARGET = ("127.0.0.1", 9999)
@@ -219,6 +220,11 @@ async def spared() -> dict[str, str]:
     told = {"control": answers(5, ("127.0.0.1", 9998)), "other": answers(5)}
     await PacketLoss.revert(host, plan)
     return told
+
+
+async def conforms() -> str:
+    await check_fault(PacketLoss(targets=("127.0.0.1:9999",), ratio=1.0, direction="out"), HOST)
+    return "it does"
 
 
 if __name__ == "__main__":
