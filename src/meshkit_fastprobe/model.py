@@ -335,11 +335,19 @@ class BudgetUse(msgspec.Struct, frozen=True, kw_only=True):
     skipped_budget: int
 
 
+class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of the past in the state_dir: minutes for a day, quarters of an hour for keep_s, in at most max_bytes."""
+
+    enabled: bool = True
+    keep_s: float = 90 * 86_400.0
+    max_bytes: int = 1 << 30
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one Diagnostics runs. Every bound of the product that an embedder may move stands here, with its unit in its name.
 
     server None serves nothing. chaos None knows no experiments: nothing can be injected.
-    state_dir None keeps nothing on disk (and the local token in memory only).
+    state_dir None keeps nothing on disk (the local token in memory only, and no history).
     engine "thread" drives native probes in a thread of their own; "inline" steps the engine inside trio, on trio's clock: for
     tests with a virtual clock. native_lane False runs the native kinds on trio: slower, same answers; so it is anyway where the
     platform has no epoll. compact_histograms: 214 bytes less a probe, for quantiles that err by up to 9 % instead of 4.4 %.
@@ -351,6 +359,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: ServerSettings | None = None
     security: SecuritySettings = SecuritySettings()
     audit: AuditSettings = AuditSettings()
+    history: HistorySettings = HistorySettings()
     toggles: Mapping[str, bool | str] = {}
     chaos: ChaosSettings | None = None
     max_probes: int = 1_048_576

@@ -28,6 +28,7 @@ from meshkit_fastprobe.config.settings import check_settings, fixed_part
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.config.toggles import CALLABLE
 from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
+from meshkit_fastprobe.history.keeper import history_of
 from meshkit_fastprobe.loading import conductor_of, load_config
 from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State
 from meshkit_fastprobe.probes.base import Probe, lane_of
@@ -96,6 +97,8 @@ class Diagnostics:
         self._changes = Changes()
         news = News(self._changes, self._clocks.wall_s)
         self._announcer = Announcer(self.catalog, self.table.column("state"), self.flaps, self.maintenance, news)
+        self.history = history_of(settings, self.table, self.catalog, self.windows, self._clocks)
+        """What is kept of the past, when there is a state_dir."""
         self._points: dict[str, InjectionPoint] = {}
         self.chaos = None if settings.chaos is None else conductor_of(self, self._points)
         """Experiments, when there may be any."""
@@ -272,8 +275,7 @@ class Diagnostics:
 
     def snapshot(self) -> Snapshot:
         """What is known now: frozen and consistent, with NumPy columns inside."""
-        now_ns = self._clocks.schedule_ns()
-        return self._builder.build(now_ns, self._clocks.wall_s(now_ns), self.dropped)
+        return self._builder.build(*self._clocks.now(), self.dropped)
 
     def changes(self) -> ChangeStream:
         """State transitions from now on, as an async iterator; ends when the runtime stops."""
@@ -281,19 +283,16 @@ class Diagnostics:
 
     def view(self, name: str) -> ProbeView:
         """One probe as it is now, at a small part of what a snapshot of all costs."""
-        now_ns = self._clocks.schedule_ns()
-        return self._builder.view(self.catalog[name], now_ns, self._clocks.wall_s(now_ns))
+        return self._builder.view(self.catalog[name], *self._clocks.now())
 
     def recent(self, name: str) -> list[RecentResult]:
         """The last results of one probe, oldest first."""
-        now_ns = self._clocks.schedule_ns()
-        return self._builder.recent(self.catalog[name], now_ns, self._clocks.wall_s(now_ns))
+        return self._builder.recent(self.catalog[name], *self._clocks.now())
 
     def failures(self, name: str) -> list[RunReport]:
         """The last failures of one probe, oldest first, however long ago: at most eight, of the probes that failed last."""
         registration = self.catalog[name]
-        now_ns = self._clocks.schedule_ns()
-        return of_failures(self._failures.read(registration.slot, registration.generation), now_ns, self._clocks.wall_s(now_ns))
+        return of_failures(self._failures.read(registration.slot, registration.generation), *self._clocks.now())
 
     def now_ns(self) -> int:
         """Now on the scheduling clock, on which `due_ns` of registrations lies."""
@@ -337,7 +336,7 @@ class Diagnostics:
     @property
     def usage(self) -> Usage:
         """How the endpoints are used, since this was made."""
-        return self.endpoints.usage(self.gate.decisions, self.chaos)
+        return self.endpoints.usage(self.gate.decisions, self.chaos, self.history.use)
 
     def engine_stats(self) -> dict[str, int]:
         """Counters of the native engine (see engine.h); empty while not running."""
@@ -360,8 +359,7 @@ class Diagnostics:
         skipped = await self._running.run_once(registration)
         if skipped is not None:
             raise SkippedError(name, str(skipped))
-        now_ns = self._clocks.schedule_ns()
-        return self._builder.view(registration, now_ns, self._clocks.wall_s(now_ns))
+        return self._builder.view(registration, *self._clocks.now())
 
     async def explain(self, name: str) -> Explanation:
         """Run a probe now, besides its schedule, and tell all that can be told of that run. It counts like any other.
@@ -397,7 +395,7 @@ class Diagnostics:
         self._running = running
         failure: Exception | None = None
         try:
-            async with trio.open_nursery() as nursery:
+            async with self.history.keeping(), trio.open_nursery() as nursery:
                 # The nursery is our own business: an error of the embedder's body must not come out wrapped in a group.
                 try:
                     await self._start(running, nursery)
@@ -475,6 +473,7 @@ class Diagnostics:
         self._announcer.forget(registration)
 
     def _on_transitions(self, records: Records) -> None:
+        self.history.moved(records)
         for slot, generation, at_ns, before, after, reason, result, detail, _ in records.tolist():
             registration = self.catalog.at(slot)
             if registration is None or registration.generation != generation:

@@ -115,6 +115,13 @@ def is_within(when: Once | Weekly, now_s: float) -> bool:
     return any(start <= now_s < end for start, end in _spans_s(when, now_s))
 
 
+def spans_within(when: Once | Weekly, start_s: float, end_s: float) -> list[tuple[float, float]]:
+    """Beginnings and ends of all that lie in this stretch at least in part; seconds since the epoch."""
+    looks = [*range(int(start_s), int(end_s), _DAYS_AROUND * 86_400), int(end_s)]
+    near = {span for look_s in looks for span in _spans_s(when, look_s)}
+    return sorted((first, last) for first, last in near if first < end_s and last > start_s)
+
+
 def _spans_s(when: Once | Weekly, now_s: float) -> Iterator[tuple[float, float]]:
     """Beginnings and ends, in seconds since the epoch: all those near enough to matter now."""
     if isinstance(when, Once):

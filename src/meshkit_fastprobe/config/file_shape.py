@@ -14,6 +14,7 @@ from meshkit_fastprobe.config.shapes import (
     BudgetsKeys,
     DefaultKeys,
     EngineKeys,
+    HistoryKeys,
     HostKeys,
     MaintenanceKeys,
     SecurityKeys,
@@ -28,6 +29,7 @@ class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     server: ServerKeys | UnsetType = UNSET
     security: SecurityKeys | UnsetType = UNSET
     audit: AuditKeys | UnsetType = UNSET
+    history: HistoryKeys | UnsetType = UNSET
     toggles: (
         Annotated[
             dict[str, Any],

@@ -16,6 +16,7 @@ from meshkit_fastprobe.config.audit import check_audit, read_audit
 from meshkit_fastprobe.config.budgets import check_budgets, read_budgets
 from meshkit_fastprobe.config.chaos import check_chaos, read_chaos
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
+from meshkit_fastprobe.config.history import check_history, read_history
 from meshkit_fastprobe.config.options import check_text
 from meshkit_fastprobe.config.places import Place, Problems, Source, shown
 from meshkit_fastprobe.config.security import check_security, check_tls, read_security
@@ -83,8 +84,7 @@ def read_settings(
         fields["server"] = _server(place.at("server"), data["server"], folder, problems)
     if "security" in data:
         fields["security"] = read_security(place.at("security"), data["security"], folder, problems)
-    if "audit" in data:
-        fields["audit"] = read_audit(place.at("audit"), data["audit"], folder, problems)
+    fields |= _kept(place, data, folder, problems, has_place=bool(fields.get("state_dir")))
     if "toggles" in data:
         fields["toggles"] = read_toggles(place.at("toggles"), data["toggles"], kinds, faults or (), problems)
     if faults is not None:
@@ -95,6 +95,16 @@ def read_settings(
     settings = Settings(**fields)
     _check(settings, lambda field: _written(place, field), problems)
     return settings
+
+
+def _kept(place: Place, data: Mapping[str, Any], folder: Path, problems: Problems, *, has_place: bool) -> dict[str, Any]:
+    """What goes to the disk. has_place: there is a state_dir."""
+    fields: dict[str, Any] = {}
+    if "audit" in data:
+        fields["audit"] = read_audit(place.at("audit"), data["audit"], folder, problems)
+    if "history" in data:
+        fields["history"] = read_history(place.at("history"), data["history"], problems, has_place=has_place)
+    return fields
 
 
 def _engine(place: Place, raw: object, problems: Problems) -> dict[str, Any]:
@@ -140,6 +150,7 @@ def _check(settings: Settings, at: At, problems: Problems) -> None:
         _check_server(settings.server, at, problems)
     check_security(settings.security, at, problems)
     check_audit(settings.audit, at, problems)
+    check_history(settings.history, at, problems)
     _check_chaos(settings, at, problems)
     check_budgets(settings.budgets, at, problems)
     _check_bounds(settings, at, problems)

@@ -31,6 +31,8 @@ MAX_WEIGHT: Final = 1000
 MAX_COPIES: Final = 4
 MIN_RECORDS: Final = 1000
 MAX_RECORDS: Final = 1_000_000_000
+MIN_HISTORY_BYTES: Final = 1 << 22
+MAX_HISTORY_BYTES: Final = 1 << 40
 MAX_BINDINGS: Final = 100_000
 MIN_REQUEST_RATE: Final = 0.1
 MAX_REQUEST_RATE: Final = 1_000_000
@@ -256,6 +258,19 @@ class AuditKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         | UnsetType
     ) = UNSET
     copy_needed: Annotated[bool, Meta(description="true: no copy, no harm.")] | UnsetType = UNSET
+
+
+class HistoryKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[history]: what is kept of the past in the state_dir. Without it: as its defaults say, where there is a state_dir."""
+
+    enabled: Annotated[bool, Meta(description="false keeps nothing.")] | UnsetType = UNSET
+    keep: (
+        Annotated[Span, _duration("How long quarters of an hour are kept, 1d to 400d; minutes are kept for a day.")] | UnsetType
+    ) = UNSET
+    max_bytes: (
+        Annotated[int, _count("The file is no larger; the oldest days go first.", MIN_HISTORY_BYTES, MAX_HISTORY_BYTES)]
+        | UnsetType
+    ) = UNSET
 
 
 class SecurityKeys(Struct, kw_only=True, forbid_unknown_fields=True):

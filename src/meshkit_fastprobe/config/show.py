@@ -16,7 +16,7 @@ from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.experiments import Blackout, ChaosSettings, Experiment, parameters_of
-from meshkit_fastprobe.model import Budget, Budgets, Maintenance, ProbeOptions, Settings
+from meshkit_fastprobe.model import Budget, Budgets, HistorySettings, Maintenance, ProbeOptions, Settings
 from meshkit_fastprobe.when import Once, Weekly
 
 REDACTED: Final = "<redacted>"
@@ -44,6 +44,9 @@ def _settings(settings: Settings) -> dict[str, Any]:
         tables["server"] = _without_none(msgspec.to_builtins(settings.server))
     if settings.audit != AuditSettings():
         tables["audit"] = _audit(settings.audit)
+    if settings.history != HistorySettings():
+        history = msgspec.to_builtins(settings.history)
+        tables["history"] = {**history, "keep": format_duration(history.pop("keep_s"))}
     if settings.security != SecuritySettings():
         tables["security"] = _security(settings.security)
     if settings.chaos is not None:

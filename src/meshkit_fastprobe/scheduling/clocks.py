@@ -20,6 +20,11 @@ class HostClocks:
         """The wall-clock time of a moment on the scheduling clock, by today's difference between the two."""
         return time.time() - (clock.schedule_ns() - schedule_ns) / 1e9
 
+    def now(self) -> tuple[int, float]:
+        """The same moment on the scheduling and the wall clock."""
+        now_ns = self.schedule_ns()
+        return now_ns, self.wall_s(now_ns)
+
 
 class TrioClocks:
     """Both clocks are trio's, so a test's virtual clock moves everything. Zero while no trio runs."""
@@ -37,3 +42,7 @@ class TrioClocks:
 
     def wall_s(self, schedule_ns: int) -> float:
         return self._wall_at_zero_s + schedule_ns / 1e9
+
+    def now(self) -> tuple[int, float]:
+        now_ns = self.schedule_ns()
+        return now_ns, self.wall_s(now_ns)

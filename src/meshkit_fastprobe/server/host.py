@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot
 from meshkit_fastprobe.chaos.conductor import Conductor
 from meshkit_fastprobe.config.diff import ReloadSummary
+from meshkit_fastprobe.history.keeper import History
 from meshkit_fastprobe.model import Explanation, RunReport, Settings
 from meshkit_fastprobe.probes.catalog import Catalog
 from meshkit_fastprobe.scheduling.pauses import Pauses
@@ -33,6 +35,10 @@ class Host(Source, Protocol):
     def chaos(self) -> Conductor | None:
         """None when no experiments are configured."""
 
+    @property
+    def history(self) -> History: ...
+    @property
+    def maintenance(self) -> Upkeep: ...
     @property
     def endpoints(self) -> Endpoints: ...
     @property

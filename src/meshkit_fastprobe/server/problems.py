@@ -38,6 +38,7 @@ CHAOS_REFUSED: Final = ProblemKind("chaos_refused", 409, "The experiment may not
 CHAOS_WRONG_PHASE: Final = ProblemKind("chaos_wrong_phase", 409, "The experiment does not stand where this can be done")
 CONFIRMATION_REFUSED: Final = ProblemKind("confirmation_refused", 403, "This does not confirm the plan")
 CHAOS_UNAVAILABLE: Final = ProblemKind("chaos_unavailable", 503, "Nothing can be injected now")
+HISTORY_UNAVAILABLE: Final = ProblemKind("history_unavailable", 503, "The past cannot be told")
 NOT_FOUND: Final = ProblemKind("not_found", 404, "There is nothing at this path")
 UNKNOWN_PROBE: Final = ProblemKind("unknown_probe", 404, "No probe has this name")
 METHOD_NOT_ALLOWED: Final = ProblemKind("method_not_allowed", 405, "This path does not take that method")
@@ -58,6 +59,7 @@ ALL: Final = (
     FORBIDDEN,
     TOO_OFTEN,
     AUDIT_UNAVAILABLE,
+    HISTORY_UNAVAILABLE,
     NOT_FOUND,
     UNKNOWN_PROBE,
     METHOD_NOT_ALLOWED,

@@ -122,6 +122,10 @@ AUDIT_FAILURES: Final = Metric(
 AUDIT_COPY_FAILURES: Final = Metric(
     "meshkit_audit_copy_failures_total", "counter", "Times that a copy of the audit took nothing; it is told again later."
 )
+HISTORY_BYTES: Final = Metric("meshkit_history_bytes", "gauge", "What the file of the history holds; 0 without one.")
+HISTORY_LOST: Final = Metric(
+    "meshkit_history_lost_total", "counter", "Minutes that the history could not keep; zero on a healthy host."
+)
 REQUESTS: Final = Metric(
     "meshkit_http_requests_total",
     "counter",
@@ -174,6 +178,8 @@ PROCESS: Final = (
     AUDIT_LOST,
     AUDIT_FAILURES,
     AUDIT_COPY_FAILURES,
+    HISTORY_BYTES,
+    HISTORY_LOST,
     REQUESTS,
     REQUEST_DURATION,
     CHAOS_ACTIVE,

@@ -62,6 +62,16 @@ class AuditUse(msgspec.Struct, frozen=True):
     head: int = 0
 
 
+class HistoryUse(msgspec.Struct, frozen=True):
+    """How the history fares. bytes: of what the file holds. lost: minutes that it did not take. problem: "" while none."""
+
+    bytes: int = 0
+    spans: int = 0
+    lost: int = 0
+    changes_lost: int = 0
+    problem: str = ""
+
+
 class ChaosUse(msgspec.Struct, frozen=True):
     """Experiments since the start. active and stuck by (experiment, fault); outcomes by (fault, outcome)."""
 
@@ -78,3 +88,4 @@ class Usage(msgspec.Struct, frozen=True):
     audit: AuditUse
     requests: Requests
     chaos: ChaosUse = msgspec.field(default_factory=ChaosUse)
+    history: HistoryUse = HistoryUse()

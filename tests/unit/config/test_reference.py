@@ -17,6 +17,7 @@ from meshkit_fastprobe.config.shapes import (
     BudgetKeys,
     BudgetsKeys,
     EngineKeys,
+    HistoryKeys,
     HostKeys,
     MaintenanceKeys,
     ProbeKeys,
@@ -46,6 +47,7 @@ SHAPES = [
     SteadyStateKeys,
     BlackoutKeys,
     AuditKeys,
+    HistoryKeys,
     ProxyKeys,
 ]
 ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, re.MULTILINE)}

@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit_fastprobe.server import chaos_items, envelope, reports, telling
+from meshkit_fastprobe.server import chaos_items, envelope, history_items, reports, telling
 from meshkit_fastprobe.server.bodies import MAX_BYTES
 from meshkit_fastprobe.server.grpc import messages
 from meshkit_fastprobe.server.grpc.framing import Frames, framed
@@ -43,6 +43,14 @@ MESSAGES = {
     chaos_items.HaltItem: "Halt",
     chaos_items.ObjectItem: "MarkedObject",
     chaos_items.ReceiptItem: "Receipt",
+    history_items.HistoryItem: "History",
+    history_items.GapItem: "TimeGap",
+    history_items.UpkeepItem: "Upkeep",
+    history_items.PastItem: "Past",
+    history_items.OffenderItem: "Offender",
+    history_items.ProbePastItem: "ProbePast",
+    history_items.StepItem: "ProbeStep",
+    history_items.ChangeItem: "ProbeChange",
     telling.TransitionItem: "Transition",
     telling.HeadItem: "AuditHead",
     telling.MoveItem: "RunMoved",

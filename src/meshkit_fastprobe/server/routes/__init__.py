@@ -28,6 +28,7 @@ from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.dashboard import FILES, ROOT
 from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, ReloadItem, ToggleItem
 from meshkit_fastprobe.server.guard import OPEN_PATHS
+from meshkit_fastprobe.server.history_items import HistoryItem, OffenderItem, PastItem, ProbePastItem
 from meshkit_fastprobe.server.query import Parameter
 from meshkit_fastprobe.server.reply import Answer
 from meshkit_fastprobe.server.routes import (
@@ -39,6 +40,7 @@ from meshkit_fastprobe.server.routes import (
     events,
     groups,
     health,
+    history,
     metrics,
     probes,
     toggles,
@@ -100,6 +102,21 @@ _WINDOW: Final = Parameter(
 _TYPES: Final = Parameter("types", f"only these, with commas: {', '.join(events.TYPES)}")
 _EXPERIMENT: Final = Parameter("experiment", "only of this experiment")
 _AUDIT_FILTERS: Final = tuple(Parameter(name, f"only with this {name}") for name in audit.FILTERS)
+
+_STRETCH: Final = (
+    Parameter("start", "from this moment on: 2030-01-31T08:00:00Z"),
+    Parameter("end", "until this moment; by default now"),
+    Parameter("last", f"so long before the end, without start; by default {history.DEFAULT_LAST}"),
+)
+_PAST_BY: Final = Parameter("by", "cluster, namespace, kind, with commas; by default cluster,namespace")
+_WORST: Final = Parameter(
+    "limit",
+    "how many at most",
+    {"type": "integer", "minimum": 1, "maximum": history.MAX_WORST, "default": history.DEFAULT_WORST},
+)
+_STEP: Final = Parameter(
+    "step", "one item for each", {"type": "string", "enum": [*history.STEPS], "default": history.DEFAULT_STEP}
+)
 
 ROUTES: Final = (
     RouteSpec("GET", "/livez", None, health.livez, "whether the process answers", media="text/plain", resource=False),
@@ -179,6 +196,47 @@ ROUTES: Final = (
         query=(_BY, _WINDOW, _CLUSTER, _NAMESPACE, _KIND, _LABEL),
         item=GroupItem,
         many=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/history",
+        Permission.TELEMETRY_READ,
+        history.show_history,
+        "what is kept of the past, what is missing in it, and what was under maintenance",
+        query=_STRETCH,
+        item=HistoryItem,
+    ),
+    RouteSpec(
+        "GET",
+        "/history/groups",
+        Permission.PROBES_READ,
+        history.list_past,
+        "counts, times in states and percentiles of the past, by tags and steps of time",
+        Over.SOME,
+        query=(*_STRETCH, _STEP, _PAST_BY, _CLUSTER, _NAMESPACE, _KIND),
+        item=PastItem,
+        many=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/history/probes",
+        Permission.PROBES_READ,
+        history.list_worst,
+        "probes that were unhealthy or failed, those first that were so for longest",
+        Over.SOME,
+        query=(*_STRETCH, _WORST, _CLUSTER, _NAMESPACE, _KIND, _NAME),
+        item=OffenderItem,
+        many=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/history/probes/{name}",
+        Permission.PROBES_READ,
+        history.show_past,
+        "one probe over time: counts, times in states, percentiles, and each change of state",
+        Over.PROBE,
+        query=(*_STRETCH, _STEP),
+        item=ProbePastItem,
     ),
     RouteSpec(
         "GET",
