@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meshkit_fastprobe.aggregation.groups import Group
     from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, Totals
+    from meshkit_fastprobe.chaos.streams import stream_through
     from meshkit_fastprobe.config.diff import ReloadSummary
     from meshkit_fastprobe.config.spec import Config
     from meshkit_fastprobe.errors import (
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "aggregation.groups": ("Group",),
     "aggregation.snapshot": ("ProbeView", "RecentResult", "Snapshot", "Totals"),
+    "chaos.streams": ("stream_through",),
     "config.diff": ("ReloadSummary",),
     "config.spec": ("Config",),
     "errors": (
@@ -184,6 +186,7 @@ __all__ = [
     "Weekly",
     "load_config",
     "probe_kind",
+    "stream_through",
 ]
 
 

@@ -77,11 +77,12 @@ class Blackout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A TCP listener in front of a dependency, through which faults can pass."""
+    """A listener for TCP or UDP in front of a dependency, through which faults can pass."""
 
     name: str
     listen: str
     upstream: str
+    protocol: str = "tcp"
 
 
 class ChaosSettings(msgspec.Struct, frozen=True, kw_only=True):

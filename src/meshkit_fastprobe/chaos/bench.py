@@ -6,15 +6,20 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import trio
 
 from meshkit_fastprobe._native.injection import InjectionPoint
 from meshkit_fastprobe.chaos.faults.base import FaultHost
 from meshkit_fastprobe.chaos.proxies import Proxy
+from meshkit_fastprobe.chaos.proxying.datagrams import UdpProxy
+from meshkit_fastprobe.chaos.proxying.streams import TcpProxy
 from meshkit_fastprobe.chaos.threads import in_thread
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.experiments import ProxySettings
+
+PROXIES: Final[Mapping[str, type[Proxy]]] = {kind.protocol: kind for kind in (TcpProxy, UdpProxy)}
 
 log = logging.getLogger("meshkit_fastprobe.chaos")
 
@@ -44,7 +49,7 @@ async def offered_proxies(bench: Bench, proxies: Iterable[ProxySettings]) -> Asy
     """Open them, for faults and for the clients of what stands behind them; ProxyError when one cannot be."""
     async with AsyncExitStack() as opened:
         for settings in proxies:
-            proxy = Proxy(settings)
+            proxy = PROXIES[settings.protocol](settings)
             opened.push_async_callback(_closed, proxy)
             await in_thread(proxy.open)
             bench.services[f"proxy:{settings.name}"] = proxy

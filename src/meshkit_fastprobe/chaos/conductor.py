@@ -18,7 +18,7 @@ from meshkit_fastprobe.aggregation.snapshot import Snapshot
 from meshkit_fastprobe.chaos.bench import Bench, offered_proxies
 from meshkit_fastprobe.chaos.faults.base import FaultPlan
 from meshkit_fastprobe.chaos.faults.registry import FaultRegistry
-from meshkit_fastprobe.chaos.guardrails import Situation, refusals
+from meshkit_fastprobe.chaos.guardrails import Situation, refusals, why_end
 from meshkit_fastprobe.chaos.journal import Journal, JournalError
 from meshkit_fastprobe.chaos.judging import as_fault, planned_fault, situation
 from meshkit_fastprobe.chaos.life import Life
@@ -401,9 +401,9 @@ class Conductor:
     # -- what a life asks of us (life.Means) ---------------------------------------------------------------------------------
 
     def forbidden(self, run: Run) -> str | None:
-        kind, around = run.plan.fault.kind, self._surroundings
-        if not around.is_on("chaos.enabled") or not around.is_on(f"chaos.{kind}.enabled"):
-            return f"chaos, or faults of kind {kind}, were switched off"
+        why = why_end(self.settings, run.plan.fault.kind, self._surroundings.is_on, time.time())
+        if why is not None:
+            return why
         if not self._allowed[run.id]():
             return f"{run.activated_by} may not do this any more"
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -44,6 +44,15 @@ def refusals(settings: ChaosSettings, experiment: Experiment, plan: FaultPlan, n
         *_protected(settings, plan, now),
         *_health(settings, experiment, now),
     ]
+
+
+def why_end(settings: ChaosSettings, kind: str, is_on: Callable[[str], bool], now_s: float) -> str | None:
+    """What ends a run of this kind that is under way, whatever its probes say; None: nothing does."""
+    if not is_on("chaos.enabled") or not is_on(f"chaos.{kind}.enabled"):
+        return f"chaos, or faults of kind {kind}, were switched off"
+    if is_on("chaos.incident"):
+        return "an incident was declared (toggle chaos.incident)"
+    return next((f"a blackout began: {one.reason}" for one in settings.blackouts if is_within(one.when, now_s)), None)
 
 
 def _switches(kind: str, now: Situation) -> Iterable[str]:

@@ -37,6 +37,21 @@ class Delay(msgspec.Struct, frozen=True):
         return min(max(drawn, 0.0), MAX_DELAY_S)
 
 
+class Loss(msgspec.Struct, frozen=True):
+    """ratio of what passes is lost: by lot, or, of each cycle of burst / ratio, the first `burst`."""
+
+    ratio: float
+    burst: int = 1
+
+    def takes(self, number: int) -> bool:
+        """Whether the one with this number, counted from 0 in its direction, is lost."""
+        return hits(self.ratio) if self.burst == 1 else number % self.cycle < self.burst
+
+    @property
+    def cycle(self) -> int:
+        return max(self.burst, round(self.burst / self.ratio))
+
+
 def hits(share: float) -> bool:
     return share >= 1 or random.random() < share  # noqa: S311 - by lot, not by secret
 

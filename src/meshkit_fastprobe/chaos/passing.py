@@ -29,23 +29,28 @@ def check_direction(kind: str, direction: str) -> None:
         raise ConfigError(f"{kind}.direction", f"{shown(direction)} is not known", f"use {', '.join(DIRECTIONS)}")
 
 
-def preflight(host: FaultHost, name: str) -> Backing:
+def preflight(host: FaultHost, name: str, only: str = "") -> Backing:
+    """only: the protocol that the fault is about."""
     proxy = _proxy(host, name)
     if proxy is None:
         return Backing(BACKEND, usable=False, why=f"there is no proxy {name!r}; add [[chaos.proxy]]")
-    told = f"{proxy.address} in front of {proxy.settings.upstream}, {proxy.counts.connections} connections now"
+    if only and proxy.protocol != only:
+        return Backing(BACKEND, usable=False, why=_not_for(proxy, only))
+    told = f"{proxy.protocol} {proxy.address} in front of {proxy.settings.upstream}, {proxy.counts.connections} clients now"
     return Backing(BACKEND, usable=True, why=told)
 
 
-def planned(host: FaultHost, kind: str, name: str, mark: str) -> FaultPlan:
+def planned(host: FaultHost, kind: str, name: str, mark: str, only: str = "") -> FaultPlan:
     proxy = _proxy(host, name)
     if proxy is None:
         raise FaultError(f"there is no proxy {name!r}; add [[chaos.proxy]], and start the host again")
+    if only and proxy.protocol != only:
+        raise FaultError(_not_for(proxy, only))
     return FaultPlan(
         kind=kind,
         backend=BACKEND,
         mark=mark,
-        targets=(f"{name}: {proxy.address} to {proxy.settings.upstream}",),
+        targets=(f"{name}: {proxy.protocol} {proxy.address} to {proxy.settings.upstream}",),
         resources=(f"proxy:{name}",),
         handle={"proxy": name},
         manual="end this process: the fault lives in it",
@@ -69,7 +74,7 @@ def effect(host: FaultHost, plan: FaultPlan) -> Effect:
     if proxy is None or proxy.shaped_by != plan.mark:
         return Effect(in_force=False, touched=None, told="the proxy does not carry it")
     counts = proxy.counts
-    told = f"{counts.touched} pieces were touched, {counts.connections} connections are open"
+    told = f"{counts.touched} pieces were touched, there are {counts.connections} clients"
     return Effect(in_force=True, touched=counts.touched, told=told)
 
 
@@ -93,6 +98,10 @@ def shaped(host: FaultHost, kind: str) -> tuple[FaultPlan, ...]:
 
 _plans: Final[dict[str, FaultPlan]] = {}
 """By the name of the proxy."""
+
+
+def _not_for(proxy: Proxy, only: str) -> str:
+    return f"the proxy {proxy.settings.name!r} is for {proxy.protocol}, and this is a fault of {only}"
 
 
 def _proxy(host: FaultHost, name: str) -> Proxy | None:

@@ -104,7 +104,12 @@ def plan_table(item: Item) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("experiment", f"{item['id']}: {item['says']}" if item.get("says") else item["id"])
-    table.add_row("fault", f"{plan['fault']} by {plan['backend']}, {_told(item['parameters'])}")
+    table.add_row("fault", f"{plan['fault']}, {_told(item['parameters'])}")
+    if not item.get("backings"):  # which are told when it is prepared
+        table.add_row("by", plan["backend"])
+    for way in item.get("backings", []):
+        chosen = "chosen" if way["name"] == plan["backend"] else "could be" if way["usable"] else "cannot be"
+        table.add_row("by", f"{way['name']} ({chosen}): {way['why']}")
     table.add_row("hurts", "\n".join(plan["targets"]))
     table.add_row("for", words.age(plan["durationSeconds"]))
     if item.get("steadyState"):

@@ -17,6 +17,7 @@ from meshkit_fastprobe.config.chaos_shapes import (
     MAX_PROTECTED,
     MAX_PROXIES,
     MAX_RESTARTS,
+    PROXIED,
     BlackoutKeys,
     ChaosKeys,
     ExperimentKeys,
@@ -216,6 +217,8 @@ def _proxy(place: Place, raw: Mapping[str, Any], problems: Problems) -> ProxySet
 
 
 def _check_proxy(place: Place, proxy: ProxySettings, problems: Problems) -> None:
+    if proxy.protocol not in PROXIED:
+        problems.add(place.at("protocol"), f"{shown(proxy.protocol)} does not pass", f"use {', '.join(PROXIED)}")
     for key in ("listen", "upstream"):
         try:
             host, _ = split_host_port(str(place.at(key)), getattr(proxy, key), lowest_port=int(key == "upstream"))

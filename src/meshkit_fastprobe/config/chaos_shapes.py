@@ -28,6 +28,7 @@ MAX_PROTECTED: Final = 1000
 MAX_BLACKOUTS: Final = 1000
 MAX_CONCURRENT: Final = 1000
 MAX_RESTARTS: Final = 1000
+PROXIED: Final = ("tcp", "udp")
 
 Span = float | str
 
@@ -109,11 +110,12 @@ class BlackoutKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ProxyKeys(Struct, kw_only=True, forbid_unknown_fields=True):
-    """[[chaos.proxy]]: a TCP listener in front of a dependency, through which faults can pass."""
+    """[[chaos.proxy]]: a listener in front of a dependency, through which faults can pass."""
 
     name: Annotated[str, _text("Unique.", least=1)]
     listen: Annotated[str, Meta(description="host:port on a loopback address.")]
     upstream: Annotated[str, Meta(description="host:port of the dependency.")]
+    protocol: Annotated[str, Meta(description="What passes.", extra_json_schema={"enum": list(PROXIED)})] | UnsetType = UNSET
 
 
 class ChaosKeys(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -17,7 +17,8 @@ from meshkit_fastprobe.chaos.faults.blackhole import Blackhole
 from meshkit_fastprobe.chaos.faults.latency import Latency
 from meshkit_fastprobe.chaos.faults.reset import Reset
 from meshkit_fastprobe.chaos.lots import Delay
-from meshkit_fastprobe.chaos.proxies import HELD_BYTES, Proxy, ProxyError, Shape
+from meshkit_fastprobe.chaos.proxies import ProxyError, Shape
+from meshkit_fastprobe.chaos.proxying.streams import HELD_BYTES, TcpProxy
 from meshkit_fastprobe.experiments import ProxySettings
 
 pytestmark = pytest.mark.integration
@@ -53,7 +54,7 @@ def echo():
 @contextmanager
 def proxied(upstream=None):
     with echo() as server:
-        proxy = Proxy(ProxySettings(name="db", listen="127.0.0.1:0", upstream=upstream or server))
+        proxy = TcpProxy(ProxySettings(name="db", listen="127.0.0.1:0", upstream=upstream or server))
         proxy.open()
         try:
             yield proxy
@@ -103,15 +104,15 @@ def test_a_half_closed_connection_still_answers():
 def test_who_cannot_reach_the_dependency_is_reset():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        with proxied(upstream=f"127.0.0.1:{taken.getsockname()[1]}") as proxy, connect(proxy) as client:
-            with pytest.raises(ConnectionResetError):
+        with proxied(upstream=f"127.0.0.1:{taken.getsockname()[1]}") as proxy:
+            with pytest.raises(ConnectionResetError), connect(proxy) as client:
                 client.recv(1)
             assert proxy.counts.refused == 1
 
 
 def test_a_taken_address_is_told_with_its_name():
     with proxied() as proxy:
-        twin = Proxy(ProxySettings(name="twin", listen=proxy.address, upstream="127.0.0.1:1"))
+        twin = TcpProxy(ProxySettings(name="twin", listen=proxy.address, upstream="127.0.0.1:1"))
         with pytest.raises(ProxyError, match=r"proxy twin: cannot listen on 127\.0\.0\.1"):
             twin.open()
         twin.close()

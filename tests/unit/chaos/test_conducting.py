@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import msgspec
@@ -21,7 +22,8 @@ from meshkit_fastprobe.chaos.journal import Journal, JournalError
 from meshkit_fastprobe.chaos.refused import ChaosRefusedError
 from meshkit_fastprobe.chaos.states import FINAL, Phase
 from meshkit_fastprobe.errors import AuditError
-from meshkit_fastprobe.experiments import ChaosSettings, Experiment
+from meshkit_fastprobe.experiments import Blackout, ChaosSettings, Experiment
+from meshkit_fastprobe.when import Once
 
 STEPS = ("apply", "verify", "revert", "is_gone")
 HARM: set[str] = set()
@@ -110,6 +112,7 @@ class Around:
         self.audit = self
         self.entries = []
         self.on = True
+        self.incident = False
         self.audit_works = True
         self.told = []
 
@@ -123,7 +126,7 @@ class Around:
         self.entries.append(entry)
 
     def is_on(self, toggle):
-        return self.on and toggle != "chaos.incident"
+        return self.incident if toggle == "chaos.incident" else self.on
 
     def tell(self, run):
         self.told.append(run)
@@ -308,6 +311,24 @@ async def test_who_may_no_longer_do_it_ends_what_they_started():
         with trio.fail_after(20):
             run = await ended(conductor)
         assert "user:anna may not do this any more" in run.why
+
+
+async def test_an_incident_that_is_declared_meanwhile_ends_what_runs():
+    async with conducting(odd(duration_s=60.0)) as (conductor, around):
+        await activated(conductor)
+        around.incident = True
+        with trio.fail_after(20):
+            assert "an incident was declared" in (await ended(conductor)).why
+
+
+async def test_a_blackout_that_begins_meanwhile_ends_what_runs():
+    async with conducting(odd(duration_s=60.0)) as (conductor, _):
+        await activated(conductor)
+        now = datetime.now(UTC)
+        window = Once(start=now - timedelta(seconds=1), end=now + timedelta(hours=1))
+        conductor.configure(msgspec.structs.replace(conductor.settings, blackouts=(Blackout(reason="the fair", when=window),)))
+        with trio.fail_after(20):
+            assert "a blackout began: the fair" in (await ended(conductor)).why
 
 
 @pytest.mark.parametrize("jump_s", [3600, -3600])

@@ -27,10 +27,10 @@ class Reset(msgspec.Struct, frozen=True, kw_only=True):
         passing.check_place("Reset", "", self.proxy)
 
     async def preflight(self, host: FaultHost) -> tuple[Backing, ...]:
-        return (passing.preflight(host, self.proxy),)
+        return (passing.preflight(host, self.proxy, only="tcp"),)
 
     async def plan(self, host: FaultHost, mark: str) -> FaultPlan:
-        return passing.planned(host, self.kind, self.proxy, mark)
+        return passing.planned(host, self.kind, self.proxy, mark, only="tcp")
 
     async def apply(self, host: FaultHost, plan: FaultPlan) -> None:
         await passing.put(host, plan, Shape(reset=True, share=self.share))

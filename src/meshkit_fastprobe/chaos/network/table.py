@@ -21,6 +21,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from meshkit_fastprobe.chaos.lots import Loss
 from meshkit_fastprobe.chaos.network import nft
 from meshkit_fastprobe.chaos.network.endpoints import Endpoint
 from meshkit_fastprobe.chaos.network.netlink import KernelRefusedError, Message, Netfilter
@@ -62,14 +63,14 @@ class Table(NamedTuple):
     comment: str
 
 
-def lose(ratio: float, burst: int) -> list[bytes]:
+def lose(loss: Loss) -> list[bytes]:
     """What happens to packets: lost by lot, or of each cycle of packets the first `burst`.
 
     Bursts by lot would need a set that remembers being in one, and the kernel sweeps up the elements of sets too slowly.
     """
-    if burst == 1:
-        return [*nft.one_in(nft.RANDOM, round(ratio * ODDS), ODDS), *nft.counted(nft.DROP)]
-    return [*nft.one_in(nft.COUNTING, burst, max(burst, round(burst / ratio))), *nft.counted(nft.DROP)]
+    if loss.burst == 1:
+        return [*nft.one_in(nft.RANDOM, round(loss.ratio * ODDS), ODDS), *nft.counted(nft.DROP)]
+    return [*nft.one_in(nft.COUNTING, loss.burst, loss.cycle), *nft.counted(nft.DROP)]
 
 
 def build(name: str, comment: str, scope: Scope, action: Sequence[bytes], lease_ms: int) -> list[Message]:
