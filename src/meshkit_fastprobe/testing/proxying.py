@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from meshkit_fastprobe.chaos.bench import PROXIES
 from meshkit_fastprobe.chaos.proxies import Proxy, Shape
 from meshkit_fastprobe.experiments import ProxySettings
 
@@ -25,7 +26,7 @@ class FaultProxy:
 
     @property
     def touched(self) -> int:
-        """Pieces that a fault delayed or swallowed, and connections that it reset."""
+        """Pieces and datagrams that a fault delayed, lost or swallowed, and connections that it reset."""
         return self._proxy.counts.touched
 
     @contextmanager
@@ -39,9 +40,9 @@ class FaultProxy:
 
 
 @contextmanager
-def fault_proxy(upstream: str) -> Iterator[FaultProxy]:
-    """A TCP proxy on 127.0.0.1 in front of `host:port`, on a thread of its own."""
-    proxy = Proxy(ProxySettings(name="test", listen="127.0.0.1:0", upstream=upstream))
+def fault_proxy(upstream: str, protocol: str = "tcp") -> Iterator[FaultProxy]:
+    """A proxy on 127.0.0.1 in front of `host:port`, for tcp or udp, on a thread of its own."""
+    proxy = PROXIES[protocol](ProxySettings(name="test", listen="127.0.0.1:0", upstream=upstream, protocol=protocol))
     proxy.open()
     try:
         yield FaultProxy(proxy)

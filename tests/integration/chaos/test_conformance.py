@@ -63,6 +63,14 @@ async def test_a_fault_through_a_proxy_conforms(kind: str, keys: dict[str, Any])
             await check_fault(made(kind, proxy="db", **keys), host)
 
 
+async def test_a_loss_of_datagrams_through_a_proxy_conforms() -> None:
+    host = bench()
+    with loopback(Target("dns", "healthy")) as [target]:
+        settings = ProxySettings(name="dns", listen="127.0.0.1:0", upstream=target.address, protocol="udp")
+        async with offered_proxies(host, [settings]):
+            await check_fault(made("packet_loss", proxy="dns", ratio=0.3), host)
+
+
 async def test_a_pause_conforms() -> None:
     async with ManagedChild(SLEEP, grace_s=0.2) as child:
         assert child.identity is not None
