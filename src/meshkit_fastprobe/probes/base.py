@@ -67,7 +67,10 @@ class AsyncTarget(Protocol):
 
     @property
     def timed_out(self) -> Outcome:
-        """What it would mean if the run in flight ended now, by its timeout."""
+        """What it would mean if the run in flight ended now, by its timeout.
+
+        One that connects may have a `seen` as well, a Seen that it fills as it goes: for runs that are explained.
+        """
 
     def check(self) -> Awaitable[Outcome | None]:
         """One run; never two at once. An outcome it gives although its timeout has passed is taken."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import msgspec
@@ -10,7 +9,7 @@ import trio
 
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import Outcome, Phases, Reason, Result
+from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes import grpc_message, http2
 from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, TrioProbe
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
@@ -19,6 +18,7 @@ from meshkit_fastprobe.probes.http_judge import Broken
 from meshkit_fastprobe.probes.http_on_trio import NOT_ANSWERED_IN_TIME
 from meshkit_fastprobe.probes.keeping import DEFAULT_IDLE, IdleTimeout, Kept, idle_seconds
 from meshkit_fastprobe.probes.registry import probe_kind
+from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.targets import split_host_port, unix_path
 from meshkit_fastprobe.probes.tls_settings import Tls
 from meshkit_fastprobe.probes.tls_stream import close_at_once, connect_tls, open_context, shake_hands
@@ -107,6 +107,9 @@ class Call:
         self._service = probe.service
         self._frames = grpc_message.Frames()
         self._message: bytes | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        """Of the answer, then its trailers."""
+        self.http_status = 0
 
     def take(self, event: Event) -> Outcome | None:
         """The verdict, once it is known."""
@@ -114,7 +117,8 @@ class Call:
 
         match event:
             case events.ResponseReceived():
-                return self._headers(dict(event.headers or ()))
+                self.headers = list(event.headers or ())
+                return self._headers(dict(self.headers))
             case events.DataReceived() if self._message is None:
                 try:
                     self._message = self._frames.take(event.data or b"")
@@ -123,15 +127,16 @@ class Call:
                 if self._watches and self._message is not None:  # a watch says no more until something changes
                     return self._judge(self._message)
             case events.TrailersReceived():
+                self.headers += event.headers or ()
                 return self._end(dict(event.headers or ()))
             case events.StreamEnded():
                 return Outcome.fail("the call ended without a status", reason=Reason.GRPC_PROTOCOL)
         return None
 
     def _headers(self, headers: dict[bytes, bytes]) -> Outcome | None:
-        http_status = int(headers.get(b":status", b"0"))
-        if http_status != HTTP_OK:
-            return Outcome.fail("no gRPC answers there", reason=Reason.HTTP_STATUS, detail=http_status)
+        self.http_status = int(headers.get(b":status", b"0"))
+        if self.http_status != HTTP_OK:
+            return Outcome.fail("no gRPC answers there", reason=Reason.HTTP_STATUS, detail=self.http_status)
         if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
             return Outcome.fail("the answer is not gRPC", reason=Reason.GRPC_PROTOCOL)
         return self._end(headers) if b"grpc-status" in headers else None
@@ -176,7 +181,7 @@ class GrpcTarget:
         self._request = grpc_message.request(probe.service)
         self._kept: Kept[http2.Http2] = Kept(idle_seconds("GrpcProbe.idle_timeout", probe.idle_timeout))
         self._connected = False
-        self._marks: dict[str, float] = {}
+        self.seen = Seen()
         try:
             self._address: Address | None = Address(host, port)
         except OSError:  # of an address that was checked: the interface it is scoped to is gone
@@ -187,13 +192,12 @@ class GrpcTarget:
         return NOT_ANSWERED_IN_TIME if self._connected else NOT_CONNECTED_IN_TIME
 
     async def check(self) -> Outcome:
+        self.seen.begin()
         if self._address is None:
             return UNREACHABLE
-        began_s = time.monotonic()
-        self._marks = {}
-        outcome = await self._call_kept() or await self._call_afresh(self._address, began_s)
-        total_s = time.monotonic() - began_s
-        return msgspec.structs.replace(outcome, latency_s=total_s, phases=Phases(total_s=total_s, **self._marks))
+        outcome = await self._call_kept() or await self._call_afresh(self._address)
+        phases = self.seen.phases
+        return msgspec.structs.replace(outcome, latency_s=phases.total_s, phases=phases)
 
     def close(self) -> None:
         self._kept.close()
@@ -204,15 +208,16 @@ class GrpcTarget:
         if connection is None:
             return None
         self._connected = True
+        self.seen.kept(connection.socket)
         try:
             return await self._call(connection)
         except Broken as broken:
             # Servers end idle connections when they like: once more, on a fresh one.
             return broken.outcome if connection.begun else None
 
-    async def _call_afresh(self, address: Address, began_s: float) -> Outcome:
+    async def _call_afresh(self, address: Address) -> Outcome:
         self._connected = False
-        connection = await self._open(address, began_s)
+        connection = await self._open(address)
         if isinstance(connection, Outcome):
             return connection
         try:
@@ -220,17 +225,17 @@ class GrpcTarget:
         except Broken as broken:
             return broken.outcome
 
-    async def _open(self, address: Address, began_s: float) -> http2.Http2 | Outcome:
+    async def _open(self, address: Address) -> http2.Http2 | Outcome:
         if self._probe.tls is not None:
-            return await self._open_tls(address, self._probe.tls, began_s)
+            return await self._open_tls(address, self._probe.tls)
         connected = await connect(address, self._probe.via)
         if isinstance(connected, Outcome):
             return connected
         self._connected = True
-        self._marks["connect_s"] = time.monotonic() - began_s
+        self.seen.connected(connected)
         return http2.Http2(trio.SocketStream(trio.socket.from_stdlib_socket(connected)))
 
-    async def _open_tls(self, address: Address, tls: Tls, began_s: float) -> http2.Http2 | Outcome:
+    async def _open_tls(self, address: Address, tls: Tls) -> http2.Http2 | Outcome:
         context = open_context(tls, ("h2",))
         if isinstance(context, Outcome):
             return context
@@ -240,13 +245,13 @@ class GrpcTarget:
         if isinstance(stream, Outcome):
             return stream
         self._connected = True
-        self._marks["connect_s"] = time.monotonic() - began_s
+        self.seen.connected(stream.transport_stream.socket)
         try:
             refusal = await shake_hands(stream)
         except BaseException:
             close_at_once(stream)
             raise
-        self._marks["tls_s"] = time.monotonic() - began_s
+        self.seen.shook_hands()
         if refusal is None and stream.selected_alpn_protocol() != "h2":
             refusal = Outcome.fail("the target did not choose h2", reason=Reason.TLS_ALPN)
         if refusal is not None:
@@ -262,7 +267,10 @@ class GrpcTarget:
             await connection.ask(self._headers, self._request)
             while True:
                 for event in await connection.events():
+                    self.seen.heard()
                     outcome = call.take(event)
+                    if call.headers:
+                        self.seen.answered(call.http_status, call.headers)
                     if outcome is not None:
                         ended = outcome.result is Result.OK and self._probe.method == "check"
                         keep = self._probe.keep_alive and ended and connection.reusable

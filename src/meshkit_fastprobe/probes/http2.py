@@ -10,6 +10,7 @@ import trio
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Reason
 from meshkit_fastprobe.probes.http_judge import Broken
+from meshkit_fastprobe.probes.seeing import Socket
 from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, receive, send
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ class Http2:
         self._greeted = False
         self.reusable = True
         self.begun = False
+
+    @property
+    def socket(self) -> Socket:
+        """For its ends."""
+        transport = self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
+        return transport.socket
 
     async def ask(self, headers: Headers, body: bytes = b"") -> None:
         """Send a whole request. A body must fit the first window of 64 KiB."""

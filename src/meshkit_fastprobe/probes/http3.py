@@ -15,6 +15,7 @@ from meshkit_fastprobe.probes.http_judge import Broken, Judge
 from meshkit_fastprobe.probes.http_on_trio import Exchange
 from meshkit_fastprobe.probes.https_carriers import Carrier, http2_headers, value_of
 from meshkit_fastprobe.probes.quic_failure import MAX_DETAIL
+from meshkit_fastprobe.probes.seeing import Seen, Socket
 from meshkit_fastprobe.probes.tls_settings import Tls
 from meshkit_fastprobe.probes.tls_stream import open_context
 from meshkit_fastprobe.probes.via import Via
@@ -87,10 +88,12 @@ class OverHttp3:
         self._interim = 0
         self._untold_bytes = 0
         self.begun = False
-        self.location = b""
-        self.status = 0
 
-    async def ask(self, exchange: Exchange) -> Outcome:
+    @property
+    def socket(self) -> Socket:
+        return self._connection.socket
+
+    async def ask(self, exchange: Exchange, seen: Seen) -> Outcome:
         from meshkit_fastprobe.probes.http3_protocol import Http3Protocol
 
         protocol = Http3Protocol(self._connection.protocol)
@@ -100,7 +103,9 @@ class OverHttp3:
         while True:
             for event in await self._connection.events():
                 for told in self._decode(protocol, event):
-                    verdict = self._take(judge, told)
+                    seen.heard()
+                    verdict = self._take(judge, told, seen)
+                    seen.body_bytes = judge.body_bytes
                     if verdict is not None:
                         return verdict
 
@@ -123,19 +128,19 @@ class OverHttp3:
             raise Broken(Reason.HTTP_HEADER_LIMIT)
         return told
 
-    def _take(self, judge: Judge, event: H3Event) -> Outcome | None:
+    def _take(self, judge: Judge, event: H3Event, seen: Seen) -> Outcome | None:
         from aioquic.h3 import events
 
         match event:
             case events.HeadersReceived() if event.stream_id == self._asked:
-                verdict = self._take_headers(judge, event.headers)
+                verdict = self._take_headers(judge, event.headers, seen)
             case events.DataReceived() if event.stream_id == self._asked:
                 verdict = judge.body(event.data or b"")
             case _:
                 return None
         return judge.whole() if verdict is None and event.stream_ended else verdict
 
-    def _take_headers(self, judge: Judge, headers: Headers) -> Outcome | None:
+    def _take_headers(self, judge: Judge, headers: Headers, seen: Seen) -> Outcome | None:
         """Trailers are headers as well, and say nothing that was asked for."""
         if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
             return judge.fail(Reason.HTTP_HEADER_LIMIT)
@@ -145,9 +150,8 @@ class OverHttp3:
         if status.startswith(b"1"):
             self._interim += 1
             return judge.fail(Reason.HTTP_PROTOCOL) if self._interim > MAX_INTERIM else None
-        self.status = int(status)
-        self.location = value_of(headers, b"location")
-        return judge.headers(self.status, headers)
+        seen.answered(int(status), headers)
+        return judge.headers(seen.status, headers)
 
 
 _: type[Carrier] = OverHttp3

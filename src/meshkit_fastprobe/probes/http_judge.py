@@ -35,7 +35,7 @@ class Judge:
 
     def __init__(self, wish: Wish) -> None:
         self._wish = wish
-        self._body_bytes = 0
+        self.body_bytes = 0
         self._tail = b""  # what may be the beginning of the text looked for
         self._contains = not wish.body_contains
         self.status = 0
@@ -52,8 +52,8 @@ class Judge:
         return None
 
     def body(self, piece: bytes) -> Outcome | None:
-        self._body_bytes += len(piece)
-        if self._body_bytes > self._wish.max_body_bytes:
+        self.body_bytes += len(piece)
+        if self.body_bytes > self._wish.max_body_bytes:
             return self.fail(Reason.HTTP_BODY_LIMIT)
         if not self._contains:
             text = self._tail + piece

@@ -14,6 +14,7 @@ from meshkit_fastprobe.probes.base import OUR_LIMITS, AsyncTarget, OurLimit
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
 from meshkit_fastprobe.probes.http_judge import Broken, Judge, Wish
 from meshkit_fastprobe.probes.keeping import Kept
+from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 READ_BYTES: Final = 16 * 1024
@@ -44,6 +45,10 @@ class Answer:
     @property
     def status(self) -> int:
         return self._parser.status
+
+    @property
+    def body_bytes(self) -> int:
+        return self._judge.body_bytes
 
     def take(self, data: bytes) -> Outcome | None:
         """The verdict, once these bytes decide it."""
@@ -90,6 +95,7 @@ class HttpTarget:
         self._exchange = exchange
         self._kept: Kept[socket.socket] = Kept(exchange.idle_s)
         self._connected = False
+        self.seen = Seen()
         try:
             self._address: Address | None = Address(host, port)
         except OSError:  # of an address that was checked: the interface it is scoped to is gone
@@ -100,11 +106,13 @@ class HttpTarget:
         return NOT_ANSWERED_IN_TIME if self._connected else NOT_CONNECTED_IN_TIME
 
     async def check(self) -> Outcome | None:
+        self.seen.begin()
         if self._address is None:
             return UNREACHABLE
         sock = self._kept.take()
         if sock is not None and _still_quiet(sock):
             answer = Answer(self._exchange)
+            self.seen.kept(sock)
             try:
                 return await self._ask(sock, answer)
             except Broken as broken:
@@ -125,6 +133,7 @@ class HttpTarget:
             # A reset that answers the SYN is "refused": any other came after the handshake, sooner than we looked.
             after_handshake = connected.reason is Reason.CONNECT_RESET
             return msgspec.structs.replace(connected, reason=Reason.RESPONSE_RESET) if after_handshake else connected
+        self.seen.connected(connected)
         try:
             return await self._ask(connected, Answer(self._exchange))
         except Broken as broken:
@@ -137,6 +146,8 @@ class HttpTarget:
             await _send(sock, self._exchange.request)
             while True:
                 data = await _receive(sock)
+                if data:
+                    self.seen.heard()
                 verdict = answer.take(data) if data else answer.end()
                 if verdict is not None:
                     break
@@ -145,6 +156,8 @@ class HttpTarget:
             keep = answer.reusable and bool(data)
             return verdict
         finally:
+            self.seen.answered(answer.status, answer.headers)
+            self.seen.body_bytes = answer.body_bytes
             if keep:
                 self._kept.put(sock)
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, ClassVar, Final, Literal
 from urllib.parse import urljoin
 
@@ -12,7 +11,7 @@ from msgspec import Meta
 from meshkit_fastprobe._native.target import HttpPlan, Target
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import Outcome, Phases, Reason, Result
+from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes import http2, http3
 from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, TrioProbe
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address
@@ -23,6 +22,7 @@ from meshkit_fastprobe.probes.http_url import parse_https_url
 from meshkit_fastprobe.probes.https_carriers import Carrier, OverHttp1, OverHttp2
 from meshkit_fastprobe.probes.keeping import DEFAULT_IDLE, IdleTimeout, Kept, idle_seconds
 from meshkit_fastprobe.probes.registry import probe_kind
+from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls
 from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, open_context, shake_hands
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
@@ -145,8 +145,7 @@ class HttpsTarget:
         self._server_name = probe.tls.server_name or url.endpoint[0].partition("%")[0]
         self._kept: Kept[Carrier] = Kept(self._exchange.idle_s)
         self._connected = False
-        self._marks: dict[str, float] = {}
-        self._answered = (0, b"")  # status and location of the last answer
+        self.seen = Seen()
         self._silence: Outcome | None = None  # what came of HTTP/3 in this run, where nobody answered
         try:
             self._address: Address | None = Address(host, port)
@@ -158,28 +157,27 @@ class HttpsTarget:
         return NOT_ANSWERED_IN_TIME if self._connected else NOT_CONNECTED_IN_TIME
 
     async def check(self) -> Outcome:
+        self.seen.begin()
         if self._address is None:
             return UNREACHABLE
-        began_s = time.monotonic()
-        self._marks = {}
         self._silence = None
-        outcome = downgraded(await self._follow(self._address, began_s), self._silence)
-        total_s = time.monotonic() - began_s
-        return msgspec.structs.replace(outcome, latency_s=total_s, phases=Phases(total_s=total_s, **self._marks))
+        outcome = downgraded(await self._follow(self._address), self._silence)
+        phases = self.seen.phases
+        return msgspec.structs.replace(outcome, latency_s=phases.total_s, phases=phases)
 
     def close(self) -> None:
         self._kept.close()
 
-    async def _follow(self, address: Address, began_s: float) -> Outcome:
+    async def _follow(self, address: Address) -> Outcome:
         """Ask, and ask again where a redirect leads, as far as that is wanted."""
         exchange, url = self._exchange, self._probe.target
         for _ in range(self._probe.max_redirects + 1):
-            self._answered = (0, b"")
-            outcome = await self._ask_kept(exchange) or await self._ask_afresh(address, exchange, began_s)
-            status, location = self._answered
+            self.seen.asked()
+            outcome = await self._ask_kept(exchange) or await self._ask_afresh(address, exchange)
+            status = self.seen.status
             if not self._probe.max_redirects or outcome.reason is not Reason.HTTP_STATUS or status not in REDIRECTS:
                 return outcome
-            url = urljoin(url, location.decode("latin-1"))
+            url = urljoin(url, self.seen.header(b"location").decode("latin-1"))
             path = self._path_within_origin(url)
             if path is None:
                 return Outcome.fail("to another host", reason=Reason.HTTP_REDIRECT, detail=status)
@@ -192,19 +190,20 @@ class HttpsTarget:
         if carrier is None:
             return None
         self._connected = True
+        self.seen.kept(carrier.socket)
         try:
             return await self._ask(carrier, exchange)
         except Broken as broken:
             # Servers close idle connections when they like: once more, on a fresh one.
             return broken.outcome if carrier.begun else None
 
-    async def _ask_afresh(self, address: Address, exchange: Exchange, began_s: float) -> Outcome:
+    async def _ask_afresh(self, address: Address, exchange: Exchange) -> Outcome:
         self._connected = False
         carrier: Carrier | Outcome | None = None
         if self._probe.version == "3" and self._silence is None:
-            carrier = await self._open_quic(address, began_s)
+            carrier = await self._open_quic(address)
         if carrier is None:
-            carrier = await self._open_tls(address, began_s)
+            carrier = await self._open_tls(address)
         if isinstance(carrier, Outcome):
             return carrier
         try:
@@ -212,7 +211,7 @@ class HttpsTarget:
         except Broken as broken:
             return broken.outcome
 
-    async def _open_quic(self, address: Address, began_s: float) -> Carrier | Outcome | None:
+    async def _open_quic(self, address: Address) -> Carrier | Outcome | None:
         """None where nobody answers."""
         carrier = await http3.open_carrier(address, self._probe.via, self._probe.tls, self._server_name)
         if isinstance(carrier, Outcome):
@@ -221,26 +220,27 @@ class HttpsTarget:
             self._silence = carrier
             return None
         self._connected = True
-        self._marks["tls_s"] = time.monotonic() - began_s
+        self.seen.connected(carrier.socket)  # QUIC shakes hands while it connects
+        self.seen.shook_hands()
         return carrier
 
-    async def _open_tls(self, address: Address, began_s: float) -> Carrier | Outcome:
+    async def _open_tls(self, address: Address) -> Carrier | Outcome:
         context = open_context(self._probe.tls, self._probe.offers)
         if isinstance(context, Outcome):
             return context
         stream = await connect_tls(address, self._probe.via, context, self._server_name)
         if isinstance(stream, Outcome):
             return stream
-        return await self._shake_hands(stream, began_s)
+        return await self._shake_hands(stream)
 
-    async def _shake_hands(self, stream: Stream, began_s: float) -> Carrier | Outcome:
+    async def _shake_hands(self, stream: Stream) -> Carrier | Outcome:
         """What carries requests from now on, or why nothing does; then the stream is closed."""
         self._connected = True
-        self._marks["connect_s"] = time.monotonic() - began_s
+        self.seen.connected(stream.transport_stream.socket)
         refusal: Outcome | None = CANCELLED
         try:
             refusal = await shake_hands(stream)
-            self._marks["tls_s"] = time.monotonic() - began_s
+            self.seen.shook_hands()
             agreed = stream.selected_alpn_protocol() if refusal is None else None
             if refusal is None and self._probe.version == "2" and agreed != "h2":
                 refusal = Outcome.fail("the target did not choose h2", reason=Reason.TLS_ALPN)
@@ -254,8 +254,7 @@ class HttpsTarget:
     async def _ask(self, carrier: Carrier, exchange: Exchange) -> Outcome:
         keep = False
         try:
-            outcome = await carrier.ask(exchange)
-            self._answered = (carrier.status, carrier.location)
+            outcome = await carrier.ask(exchange, self.seen)
             keep = self._probe.keep_alive and carrier.reusable and outcome.result is Result.OK
             return msgspec.structs.replace(outcome, facts=(("protocol", carrier.version),))
         finally:

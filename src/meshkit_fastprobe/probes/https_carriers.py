@@ -8,6 +8,7 @@ from meshkit_fastprobe.model import Outcome, Reason
 from meshkit_fastprobe.probes.http2 import Headers, Http2
 from meshkit_fastprobe.probes.http_judge import Broken, Judge
 from meshkit_fastprobe.probes.http_on_trio import Answer, Exchange
+from meshkit_fastprobe.probes.seeing import Seen, Socket
 from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, receive, send
 
 _OF_THE_CONNECTION: Final = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
@@ -15,11 +16,9 @@ _OF_THE_CONNECTION: Final = {b"connection", b"keep-alive", b"proxy-connection", 
 
 
 class Carrier(Protocol):
-    """One connection. `begun`: bytes of the last answer came. `location`: of that answer, where it had one."""
+    """One connection. `begun`: bytes of the last answer came."""
 
     version: ClassVar[str]
-    location: bytes
-    status: int
 
     @property
     def begun(self) -> bool: ...
@@ -27,8 +26,12 @@ class Carrier(Protocol):
     @property
     def reusable(self) -> bool: ...
 
-    async def ask(self, exchange: Exchange) -> Outcome:
-        """The verdict on one answer. Broken when the connection ended before it."""
+    @property
+    def socket(self) -> Socket:
+        """For its ends."""
+
+    async def ask(self, exchange: Exchange, seen: Seen) -> Outcome:
+        """The verdict on one answer, which `seen` is told of. Broken when the connection ended before it."""
 
     def close(self) -> None: ...
 
@@ -40,21 +43,26 @@ class OverHttp1:
         self._stream = stream
         self.begun = False
         self.reusable = True
-        self.location = b""
-        self.status = 0
 
-    async def ask(self, exchange: Exchange) -> Outcome:
+    @property
+    def socket(self) -> Socket:
+        return self._stream.transport_stream.socket
+
+    async def ask(self, exchange: Exchange, seen: Seen) -> Outcome:
         answer = Answer(exchange)
         self.begun = self.reusable = False
         await send(self._stream, exchange.request)
         while True:
             data = await receive(self._stream)
             self.begun = self.begun or bool(data)
+            if data:
+                seen.heard()
             verdict = answer.take(data) if data else answer.end()
+            if verdict is not None or not data:
+                seen.answered(answer.status, answer.headers)
+                seen.body_bytes = answer.body_bytes
             if verdict is not None:
                 self.reusable = answer.reusable and bool(data)
-                self.status = answer.status
-                self.location = value_of(answer.headers, b"location")
                 return verdict
             if not data:
                 raise Broken(Reason.RESPONSE_CLOSED)
@@ -69,8 +77,6 @@ class OverHttp2:
     def __init__(self, stream: Stream) -> None:
         self._connection = Http2(stream)
         self._whole = False
-        self.location = b""
-        self.status = 0
 
     @property
     def begun(self) -> bool:
@@ -80,7 +86,11 @@ class OverHttp2:
     def reusable(self) -> bool:
         return self._whole and self._connection.reusable
 
-    async def ask(self, exchange: Exchange) -> Outcome:
+    @property
+    def socket(self) -> Socket:
+        return self._connection.socket
+
+    async def ask(self, exchange: Exchange, seen: Seen) -> Outcome:
         from h2 import events
 
         self._whole = False
@@ -89,14 +99,15 @@ class OverHttp2:
         verdict: Outcome | None = None
         while True:
             for event in await self._connection.events():
+                seen.heard()
                 match event:
                     case events.ResponseReceived():
                         headers = list(event.headers or ())
-                        self.location = value_of(headers, b"location")
-                        self.status = int(value_of(headers, b":status"))
-                        verdict = judge.headers(self.status, headers)
+                        seen.answered(int(value_of(headers, b":status")), headers)
+                        verdict = judge.headers(seen.status, headers)
                     case events.DataReceived():
                         verdict = judge.body(event.data or b"")
+                        seen.body_bytes = judge.body_bytes
                     case events.StreamEnded():
                         verdict = judge.whole()
                         self._whole = True

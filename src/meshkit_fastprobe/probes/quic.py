@@ -51,6 +51,10 @@ class Connection:
         self.protocol = _Protocol(configuration=configuration)
         self.shaken = False
 
+    @property
+    def socket(self) -> socket.socket:
+        return self._plain
+
     async def shake_hands(self) -> None:
         """Broken with a handshake's reason, or with CONNECT_REFUSED where no one listens."""
         self.protocol.connect(self._peer, now=trio.current_time())

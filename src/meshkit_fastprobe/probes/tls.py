@@ -12,10 +12,11 @@ from msgspec import Meta
 
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import Outcome, Phases, Reason, Result
+from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, TrioProbe
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address
 from meshkit_fastprobe.probes.registry import probe_kind
+from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.targets import split_host_port
 from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls, check_alpn
 from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, hear_out, open_context, shake_hands
@@ -69,6 +70,7 @@ class TlsTarget:
         self._probe = probe
         self._server_name = probe.tls.server_name or probe.endpoint[0].partition("%")[0]
         self._connected = False
+        self.seen = Seen()
         try:
             self._address: Address | None = Address(host, port)
         except OSError:  # of an address that was checked: the interface it is scoped to is gone
@@ -80,28 +82,29 @@ class TlsTarget:
 
     async def check(self) -> Outcome:
         self._connected = False
+        self.seen.begin()
         if self._address is None:
             return UNREACHABLE
         context = open_context(self._probe.tls, self._probe.alpn)
         if isinstance(context, Outcome):
             return context
-        began_ns = time.monotonic_ns()
+        self.seen.begin()  # files were read
         stream = await connect_tls(self._address, self._probe.via, context, self._server_name)
         if isinstance(stream, Outcome):
             return stream
         try:
             self._connected = True
-            connect_s = (time.monotonic_ns() - began_ns) / 1e9
+            self.seen.connected(stream.transport_stream.socket)
             refusal = await shake_hands(stream)
-            latency_s = (time.monotonic_ns() - began_ns) / 1e9
             if refusal is not None:
-                return msgspec.structs.replace(refusal, phases=Phases(connect_s=connect_s))
+                return msgspec.structs.replace(refusal, phases=self.seen.phases)
+            self.seen.shook_hands()
+            phases = self.seen.phases
             agreed, facts = stream.selected_alpn_protocol(), facts_of(stream)
             found = judge(self._probe, stream.version() or "", agreed, stream.getpeercert() or {}, time.time())
             if stream.transport_stream.asked and stream.version() == "TLSv1.3":
                 found = await hear_out(stream) or found
-            phases = Phases(connect_s=connect_s, tls_s=latency_s)
-            return msgspec.structs.replace(found, latency_s=latency_s, phases=phases, facts=facts)
+            return msgspec.structs.replace(found, latency_s=phases.tls_s, phases=phases, facts=facts)
         finally:
             close_at_once(stream)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
@@ -12,7 +11,7 @@ from msgspec import Meta
 from meshkit_fastprobe._native.target import HttpPlan, Target
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
-from meshkit_fastprobe.model import Outcome, Phases, Reason, Result
+from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, TrioProbe
 from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE, Address, connect
 from meshkit_fastprobe.probes.event_stream import EventStream
@@ -21,6 +20,7 @@ from meshkit_fastprobe.probes.http_judge import Broken
 from meshkit_fastprobe.probes.http_on_trio import NOT_ANSWERED_IN_TIME
 from meshkit_fastprobe.probes.http_url import Url, parse_https_url, parse_url
 from meshkit_fastprobe.probes.registry import probe_kind
+from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls
 from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, open_context, shake_hands
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
@@ -115,7 +115,7 @@ class WatchTarget:
         self._token = ""
         self._heard_s: float | None = None
         self._connected = False
-        self._marks: dict[str, float] = {}
+        self.seen = Seen()
         try:
             self._address: Address | None = Address(host, port)
         except OSError:  # of an address that was checked: the interface it is scoped to is gone
@@ -126,16 +126,15 @@ class WatchTarget:
         return NOT_ANSWERED_IN_TIME if self._connected else NOT_CONNECTED_IN_TIME
 
     async def check(self) -> Outcome:
+        self.seen.begin()
         if self._address is None:
             return UNREACHABLE
         await trio.lowlevel.checkpoint()
-        began_s = time.monotonic()
-        self._marks = {}
         fault = self._look_back()
-        refusal = await self._take_over(self._address, began_s) if self._wants_another() else None
+        refusal = await self._take_over(self._address) if self._wants_another() else None
         outcome = refusal or fault or Outcome(facts=self._facts())
-        total_s = time.monotonic() - began_s
-        return msgspec.structs.replace(outcome, latency_s=total_s, phases=Phases(total_s=total_s, **self._marks))
+        phases = self.seen.phases
+        return msgspec.structs.replace(outcome, latency_s=phases.total_s, phases=phases)
 
     def close(self) -> None:
         if self._stream is not None:
@@ -172,15 +171,15 @@ class WatchTarget:
             return True  # it may be half open, which looks the same
         return self._probe.resume != "off" and bool(self._token and stream.lines)
 
-    async def _take_over(self, address: Address, began_s: float) -> Outcome | None:
+    async def _take_over(self, address: Address) -> Outcome | None:
         """Open a stream from where the last one was left, and only then let that one go."""
         token = self._token if self._probe.resume != "off" else ""
         fault = None
-        opened = await self._open(address, token, began_s)
+        opened = await self._open(address, token)
         if token and isinstance(opened, Outcome) and opened.reason in {Reason.HTTP_STATUS, Reason.HEADER_MISMATCH}:
             fault = msgspec.structs.replace(opened, reason=Reason.STREAM_RESUME, message="the token was refused")
             self._token = ""
-            opened = await self._open(address, "", began_s)
+            opened = await self._open(address, "")
         self.close()
         if isinstance(opened, Outcome):
             return opened
@@ -192,35 +191,36 @@ class WatchTarget:
         open_s = trio.current_time() - self._stream.opened_s
         return (("open_s", f"{open_s:.1f}"), ("token", self._stream.token))
 
-    async def _open(self, address: Address, token: str, began_s: float) -> WatchStream | Outcome:
+    async def _open(self, address: Address, token: str) -> WatchStream | Outcome:
         self._connected = False
-        wire = await self._connect(address, began_s)
+        wire = await self._connect(address)
         if isinstance(wire, Outcome):
             return wire
         stream = WatchStream(wire, EventStream(token, gapless=self._probe.resume == "gapless"))
         stands = False
         try:
             refusal = await stream.open(self._probe.request(token))
-            self._marks["first_byte_s"] = time.monotonic() - began_s
+            self.seen.heard()
             stands = refusal is None
         except Broken as broken:
             refusal = broken.outcome
         finally:
+            self.seen.answered(stream.status, stream.headers)
             if not stands:
                 stream.close()
         return refusal or stream
 
-    async def _connect(self, address: Address, began_s: float) -> Stream | trio.SocketStream | Outcome:
+    async def _connect(self, address: Address) -> Stream | trio.SocketStream | Outcome:
         if self._probe.is_secure:
-            return await self._connect_tls(address, began_s)
+            return await self._connect_tls(address)
         connected = await connect(address, self._probe.via)
         if isinstance(connected, Outcome):
             return connected
         self._connected = True
-        self._marks["connect_s"] = time.monotonic() - began_s
+        self.seen.connected(connected)
         return trio.SocketStream(trio.socket.from_stdlib_socket(connected))
 
-    async def _connect_tls(self, address: Address, began_s: float) -> Stream | Outcome:
+    async def _connect_tls(self, address: Address) -> Stream | Outcome:
         context = open_context(self._probe.tls, ("http/1.1",))
         if isinstance(context, Outcome):
             return context
@@ -229,11 +229,11 @@ class WatchTarget:
         if isinstance(stream, Outcome):
             return stream
         self._connected = True
-        self._marks["connect_s"] = time.monotonic() - began_s
+        self.seen.connected(stream.transport_stream.socket)
         refusal: Outcome | None = Outcome(Result.TIMEOUT, Reason.RESPONSE_TIMEOUT)  # of a run that is cut here
         try:
             refusal = await shake_hands(stream)
-            self._marks["tls_s"] = time.monotonic() - began_s
+            self.seen.shook_hands()
         finally:
             if refusal is not None:
                 close_at_once(stream)

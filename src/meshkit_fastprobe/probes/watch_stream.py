@@ -28,8 +28,8 @@ class WatchStream:
         self._events = events
         self._parser = Parser()
         self._scope = trio.CancelScope()
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.status = 0
         self.opened_s = self.heard_s = trio.current_time()
         self.lines = 0
         """How many pieces of the stream brought whole lines; more than 0 once it has said anything."""
@@ -87,15 +87,14 @@ class WatchStream:
         for event in self._parser.feed(data):
             match event:
                 case ("status", int(status)):
-                    self._status = status
+                    self.status = status
                 case ("header", bytes(name), bytes(value)):
-                    self._headers.append((name, value))
+                    self.headers.append((name, value))
                 case ("headers_end",):
                     begun = True
-                    refusal = _judge(self._status, self._headers)
+                    refusal = _judge(self.status, self.headers)
                     if refusal is not None:
                         return refusal, False
-                    self._headers.clear()
                 case ("body", bytes(piece)):
                     refusal = self._listen(piece)
                     if refusal is not None:

@@ -13,9 +13,12 @@ from meshkit_fastprobe._native import layout
 from meshkit_fastprobe.aggregation.describe import describe
 from meshkit_fastprobe.model import Explanation, Outcome, Phases, Reason, Result, RunReport
 from meshkit_fastprobe.probes.catalog import Registration
+from meshkit_fastprobe.probes.seeing import Seen
 
 FAILING_PROBES: Final = 16_384
 """Probes whose last failures are remembered, eight each: the ones that failed last. 5 MB at most."""
+
+MAX_HEAD_BYTES: Final = 4096
 
 HIDDEN: Final = "(not shown)"
 _SECRET: Final = frozenset({"set-cookie", "set-cookie2", "authentication-info", "proxy-authentication-info"})
@@ -63,11 +66,14 @@ def of_trace(
 
 
 def of_outcome(
-    registration: Registration, outcome: Outcome | None, record: Record, at: float, lookup: Lookup | None
+    registration: Registration, outcome: Outcome | None, seen: Seen | None, record: Record, at: float, lookup: Lookup | None
 ) -> Explanation:
-    """A run of a Python lane, which measures from around the callable; its kind may know more."""
+    """A run of a Python lane, which measures from around the callable; its kind may know more, its target have seen more."""
     result, reason = Result(record[6]), Reason(record[7])
-    told = outcome.phases if outcome is not None and outcome.phases is not None else Phases()
+    if outcome is not None and outcome.phases is not None:
+        told = outcome.phases
+    else:
+        told = Phases() if seen is None else msgspec.structs.replace(seen.phases, total_s=None)
     phases = msgspec.structs.replace(
         told,
         total_s=record[3] / 1e9 if told.total_s is None else told.total_s,
@@ -88,7 +94,24 @@ def of_outcome(
         phases=phases,
         addresses=lookup.addresses if lookup else (),
         facts=outcome.facts if outcome else (),
+        **({} if seen is None else _seen(seen)),
     )
+
+
+def _seen(seen: Seen) -> dict[str, Any]:
+    return {
+        "status": seen.status,
+        "connection": seen.connection,
+        "local": seen.local,
+        "peer": seen.peer,
+        "headers": headers_of(head_of(seen.headers)),
+        "body_bytes": seen.body_bytes,
+    }
+
+
+def head_of(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """As they would have come by HTTP/1.1, as much of them as the engine would have kept."""
+    return b"".join(name + b": " + value + b"\r\n" for name, value in headers)[:MAX_HEAD_BYTES]
 
 
 def of_failures(rows: NDArray[np.void], now_ns: int, wall_s: float) -> list[RunReport]:

@@ -168,11 +168,11 @@ class Session:
                 if waiter.trace is not None or lane is not None or attempt == EXPLAIN_ATTEMPTS - 1:
                     break
         finally:
-            outcome = None if lane is None else lane.explained(registration.slot)
+            outcome, seen = (None, None) if lane is None else lane.explained(registration.slot)
         assert waiter.record is not None, "a run that was not skipped has a record"
         at = self._clocks.wall_s(waiter.record[2])
         if waiter.trace is None:
-            return of_outcome(registration, outcome, waiter.record, at, lookup)
+            return of_outcome(registration, outcome, seen, waiter.record, at, lookup)
         return of_trace(registration, waiter.trace, waiter.record, at, lookup)
 
     async def _run(self, registration: Registration, *, explain: bool) -> _Waiter:

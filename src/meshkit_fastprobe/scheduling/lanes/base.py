@@ -14,6 +14,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from typing import ClassVar, Final, Protocol
 
 import trio
@@ -23,6 +24,7 @@ from meshkit_fastprobe._native.batch import RecordBatch
 from meshkit_fastprobe.model import Lane, Outcome, Reason
 from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.catalog import Registration
+from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.scheduling.lanes.places import Places
 from meshkit_fastprobe.scheduling.outcomes import from_exception
 from meshkit_fastprobe.scheduling.sharing import Sharing
@@ -65,6 +67,10 @@ class Run:
         self.ended = False  # its record is written, or it will never have one
 
 
+Told = tuple[Outcome | None, Seen | None]
+"""Of a run that is to be explained."""
+
+
 class PythonLane(ABC):
     """A bounded crew of workers for callables of one sort."""
 
@@ -92,7 +98,7 @@ class PythonLane(ABC):
         self._workers = 0
         self._nursery: trio.Nursery | None = None
         self._last_log_s: dict[str, float] = {}
-        self._explaining: dict[int, Outcome | None] = {}  # by slot: what the next run says, for whom asks
+        self._explaining: dict[int, Told] = {}  # by slot: what the next run says, for whom asks
 
     @property
     def in_flight(self) -> int:
@@ -121,11 +127,11 @@ class PythonLane(ABC):
 
     def explain(self, slot: int) -> None:
         """Keep what the next run of this slot says."""
-        self._explaining[slot] = None
+        self._explaining[slot] = None, None
 
-    def explained(self, slot: int) -> Outcome | None:
-        """What it said."""
-        return self._explaining.pop(slot, None)
+    def explained(self, slot: int) -> Told:
+        """What it said, and what it saw."""
+        return self._explaining.pop(slot, (None, None))
 
     def dispatch(self) -> None:
         """See to it that the queued runs are taken."""
@@ -220,7 +226,8 @@ class PythonLane(ABC):
             latency_ns = max(0, int(outcome.latency_s * 1e9))
         registration.message = outcome.message
         if registration.slot in self._explaining:
-            self._explaining[registration.slot] = outcome
+            seen = getattr(run.target, "seen", None)
+            self._explaining[registration.slot] = outcome, copy(seen)  # another run may begin before this is read
         self._append(
             registration,
             run.started_ns,
