@@ -121,3 +121,46 @@ async def test_a_kept_connection_that_was_reset_between_checks_is_replaced_unsee
                 second = await diag.run_once("it")
     assert (first.reason, second.reason) == (Reason.NONE, Reason.NONE)
     assert connections == 2
+
+
+@LANES
+async def test_a_kept_connection_whose_other_end_is_gone_without_a_word_costs_one_timeout(native_lane: bool):
+    """Half open: the host vanished, and its packets with it. Nothing came, so nobody knows whether the request was heard."""
+    connections = 0
+
+    async def serve(stream: trio.SocketStream) -> None:
+        nonlocal connections
+        connections += 1
+        await request(stream)
+        await stream.send_all(OK)
+        await trio.sleep_forever()
+
+    diag = fp.Diagnostics(fp.Settings(host="test", max_probes=4, native_lane=native_lane))
+    async with target(serve) as address:
+        diag.add(HttpProbe(f"http://{address}/", keep_alive=True), name="it", interval="1h", initial_delay="1h", timeout=0.6)
+        async with diag:
+            with trio.fail_after(60):
+                reasons = [(await diag.run_once("it")).reason for _ in range(3)]
+    assert reasons == [Reason.NONE, Reason.RESPONSE_TIMEOUT, Reason.NONE]
+    assert connections == 2
+
+
+@LANES
+async def test_a_target_that_lets_go_of_its_connections_unaccepted_resets_them(native_lane: bool):
+    """RST before accept: the kernel shook hands, and the process closed its listener."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(8)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        diag = fp.Diagnostics(fp.Settings(host="test", max_probes=4, native_lane=native_lane))
+        diag.add(HttpProbe(url), name="it", interval="1h", initial_delay="1h", timeout=20)
+        async with diag, trio.open_nursery() as nursery:
+            with trio.fail_after(60):
+                nursery.start_soon(_close_soon, server)
+                view = await diag.run_once("it")
+    assert view.reason is Reason.RESPONSE_RESET
+
+
+async def _close_soon(server: socket.socket) -> None:
+    await trio.sleep(0.2)
+    server.close()

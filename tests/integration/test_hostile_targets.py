@@ -94,6 +94,13 @@ async def reset_within_the_status_line(stream: trio.SocketStream) -> None:
     reset(stream)
 
 
+async def reset_within_the_headers(stream: trio.SocketStream) -> None:
+    await request(stream)
+    await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\nx-more: an")
+    await trio.sleep(0.05)
+    reset(stream)
+
+
 async def reset_within_the_body(stream: trio.SocketStream) -> None:
     await request(stream)
     await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
@@ -156,6 +163,7 @@ HOSTILE = [
     (close_after_the_question, Reason.RESPONSE_CLOSED),
     (reset_after_the_question, Reason.RESPONSE_RESET),
     (reset_within_the_status_line, Reason.RESPONSE_RESET),
+    (reset_within_the_headers, Reason.RESPONSE_RESET),
     (reset_within_the_body, Reason.RESPONSE_RESET),
     (a_chunk_without_end, Reason.HTTP_PROTOCOL),
     (a_chunk_size_that_is_no_number, Reason.HTTP_PROTOCOL),
@@ -177,30 +185,34 @@ async def test_a_hostile_answer_becomes_its_reason(misbehave: Misbehave, reason:
     assert view.result is (Result.TIMEOUT if reason is Reason.RESPONSE_TIMEOUT else Result.FAIL)
 
 
-async def test_who_resets_at_once_was_reached_but_gave_no_answer():
+@pytest.mark.parametrize("native_lane", [True, False], ids=["native", "trio"])
+async def test_who_resets_at_once_was_reached_but_gave_no_answer(native_lane: bool):
     """The handshake is done by the kernel before the server can mind, so it is the answer that is missing."""
     async with target(reset_at_once) as address:
-        view = await twice(HttpProbe(f"http://{address}/"))
+        view = await twice(HttpProbe(f"http://{address}/"), native_lane=native_lane)
     assert view.result is Result.FAIL
     assert view.reason is Reason.RESPONSE_RESET
     assert view.detail == errno.ECONNRESET
 
 
-async def test_a_tcp_check_is_content_with_the_handshake_though_a_reset_follows():
+@pytest.mark.parametrize("native_lane", [True, False], ids=["native", "trio"])
+async def test_a_tcp_check_is_content_with_the_handshake_though_a_reset_follows(native_lane: bool):
     async with target(reset_at_once) as address:
-        view = await twice(TcpProbe(address))
+        view = await twice(TcpProbe(address), native_lane=native_lane)
     assert view.result is Result.OK
 
 
-async def test_an_answer_before_the_question_is_taken_as_the_answer_or_as_a_breach():
+@pytest.mark.parametrize("native_lane", [True, False], ids=["native", "trio"])
+async def test_an_answer_before_the_question_is_taken_as_the_answer_or_as_a_breach(native_lane: bool):
     async with target(an_answer_before_the_question) as address:
-        view = await twice(HttpProbe(f"http://{address}/"))
+        view = await twice(HttpProbe(f"http://{address}/"), native_lane=native_lane)
     assert view.reason in {Reason.NONE, Reason.HTTP_PROTOCOL}
 
 
-async def test_a_tcp_check_minds_nothing_that_is_sent():
+@pytest.mark.parametrize("native_lane", [True, False], ids=["native", "trio"])
+async def test_a_tcp_check_minds_nothing_that_is_sent(native_lane: bool):
     async with target(an_answer_before_the_question) as address:
-        view = await twice(TcpProbe(address))
+        view = await twice(TcpProbe(address), native_lane=native_lane)
     assert view.result is Result.OK
 
 
