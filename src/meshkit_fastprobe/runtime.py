@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -105,8 +106,7 @@ class Diagnostics:
         self._pending: list[Registration] = []
         self._running: Session | None = None
         self._context: AbstractAsyncContextManager[None] | None = None
-        self._records_lost = 0
-        self._syn_retransmissions = 0
+        self._past: Counter[str] = Counter()  # what the engines of earlier starts have counted
         self._config: Config | None = None
         self._read_again: Callable[[], Config] | None = None
 
@@ -310,13 +310,11 @@ class Diagnostics:
     @property
     def dropped(self) -> int:
         """Records lost to full rings since the start; zero on a healthy host."""
-        live = self._running.engine.stats()["records_dropped"] if self._running else 0
-        return self._records_lost + self._batch.dropped + live
+        return self.counted("records_dropped") + self._batch.dropped
 
-    @property
-    def syn_retransmissions(self) -> int:
-        """Connection requests of TCP probes that had to be sent again before the handshake came about, since the start."""
-        return self._syn_retransmissions + self.engine_stats().get("syn_retransmissions", 0)
+    def counted(self, name: str) -> int:
+        """By the engines since the start, under a name of engine.h, and by the task lane where it counts the same."""
+        return self._past[name] + (self._running.counters()[name] if self._running else 0)
 
     @property
     def kinds(self) -> list[str]:
@@ -420,9 +418,7 @@ class Diagnostics:
     def _stop(self, running: Session) -> None:
         running.stop()
         self._running = None
-        stats = running.engine.stats()
-        self._records_lost += stats["records_dropped"]
-        self._syn_retransmissions += stats["syn_retransmissions"]
+        self._past.update(running.counters())
         running.engine.close()  # now: a session is a knot of callbacks, which only the collector would undo
         self._pending = list(self.catalog)
         self._changes.close()

@@ -69,7 +69,8 @@ class AsyncTarget(Protocol):
     def timed_out(self) -> Outcome:
         """What it would mean if the run in flight ended now, by its timeout.
 
-        One that connects may have a `seen` as well, a Seen that it fills as it goes: for runs that are explained.
+        One that connects may have a `seen` as well, a Seen that it fills as it goes: for runs that are explained. One that is
+        sent datagrams may have `strays`: how many of this run answered no question of its own.
         """
 
     def check(self) -> Awaitable[Outcome | None]:

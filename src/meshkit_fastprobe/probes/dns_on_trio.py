@@ -23,11 +23,12 @@ _ASK_AGAIN: Final = Outcome(Result.ERROR, Reason.NONE)
 class DnsTarget:
     """One question over UDP, and over TCP when the answer to that was cut short."""
 
-    __slots__ = ("_address", "_plan", "_via")
+    __slots__ = ("_address", "_plan", "_via", "strays")
     timed_out: ClassVar[Outcome] = Outcome(Result.TIMEOUT, Reason.DNS_TIMEOUT)
 
     def __init__(self, host: str, port: int, plan: DnsPlan, via: Via = ANY_WAY) -> None:
         self._plan = plan
+        self.strays = 0
         self._via = via
         try:
             self._address: Address | None = Address(host, port)
@@ -35,6 +36,7 @@ class DnsTarget:
             self._address = None
 
     async def check(self) -> Outcome | None:
+        self.strays = 0
         if self._address is None:
             return UNREACHABLE
         message_id = secrets.randbits(16)
@@ -58,6 +60,7 @@ class DnsTarget:
                         return _ASK_AGAIN
                     if reading == _JUDGED:
                         return _outcome(reason, detail)
+                    self.strays += 1
             except OSError as error:  # an ICMP message came back
                 return refused(error.errno or 0, address)
 

@@ -26,11 +26,12 @@ _PING_WITH_HEADER: Final = sys.platform == "darwin"
 class IcmpTarget:
     """One echo request, and the first answer that is to it."""
 
-    __slots__ = ("_address", "_payload_bytes", "_via")
+    __slots__ = ("_address", "_payload_bytes", "_via", "strays")
     timed_out: ClassVar[Outcome] = Outcome(Result.TIMEOUT, Reason.ICMP_TIMEOUT)
 
     def __init__(self, host: str, payload_bytes: int, via: Via = ANY_WAY) -> None:
         self._payload_bytes = payload_bytes
+        self.strays = 0
         self._via = via
         try:
             self._address: Address | None = Address(host, 0)
@@ -38,6 +39,7 @@ class IcmpTarget:
             self._address = None
 
     async def check(self) -> Outcome | None:
+        self.strays = 0
         if self._address is None:
             return UNREACHABLE
         opened = _open(self._address, self._via)
@@ -65,10 +67,11 @@ class IcmpTarget:
         while True:
             packet, sender = await sock.recvfrom(MAX_PACKET)
             answer = echo.read(packet, with_header=with_header, own_id=raw)
-            if answer is None:
+            if answer is None:  # a raw socket gets everybody's: no word about anybody
                 continue
             reason, detail, about = answer
             if _host(address, about or sender[0]) != _host(address, address.sockaddr[0]):
+                self.strays += 1
                 continue
             return None if reason == Reason.NONE else Outcome(Result.FAIL, Reason(reason), detail=detail)
 

@@ -147,6 +147,13 @@ class Session:
             self._placement.heard(registration, ok=ok)
         self.pump.wake()
 
+    def counters(self) -> dict[str, int]:
+        """Those of the engine, with what the task lane has counted of the same."""
+        counted, on_trio = self.engine.stats(), self._lanes[Lane.TASK]
+        assert isinstance(on_trio, TaskLane)
+        counted["stray_datagrams"] += on_trio.stray_datagrams
+        return counted
+
     async def run_once(self, registration: Registration) -> Reason | None:
         """Wait for the next result of this probe; the reason when it was skipped instead."""
         return (await self._run(registration, explain=False)).skipped

@@ -86,6 +86,11 @@ SYN_RETRANSMISSIONS: Final = Metric(
     "counter",
     "Connection requests sent again before the handshake of a TCP probe came about.",
 )
+STRAY_DATAGRAMS: Final = Metric(
+    "meshkit_stray_datagrams_total",
+    "counter",
+    "Datagrams dropped because they answered no question of the DNS or ICMP probe they came to.",
+)
 BUDGET_IN_FLIGHT: Final = Metric(
     "meshkit_budget_in_flight", "gauge", "Runs in flight of a group that shares this host, in all lanes.", ("group",)
 )
@@ -168,6 +173,7 @@ PROCESS: Final = (
     SCHEDULER_LAG,
     RING_DROPPED,
     SYN_RETRANSMISSIONS,
+    STRAY_DATAGRAMS,
     BUDGET_IN_FLIGHT,
     BUDGET_WAITING,
     BUDGET_SKIPPED,

@@ -34,7 +34,8 @@ def process_families(source: Source) -> Iterator[tuple[Metric, list[Sample]]]:
     yield names.DEFERRED, [Sample(names.DEFERRED.name, {}, int(totals["skipped"][Reason.DEFERRED]))]
     yield names.SCHEDULER_LAG, list(histogram_samples(names.SCHEDULER_LAG, {}, totals["lag"], totals["lag_sum_s"]))
     yield names.RING_DROPPED, [Sample(names.RING_DROPPED.name, {}, source.dropped)]
-    yield names.SYN_RETRANSMISSIONS, [Sample(names.SYN_RETRANSMISSIONS.name, {}, source.syn_retransmissions)]
+    yield names.SYN_RETRANSMISSIONS, [Sample(names.SYN_RETRANSMISSIONS.name, {}, source.counted("syn_retransmissions"))]
+    yield names.STRAY_DATAGRAMS, [Sample(names.STRAY_DATAGRAMS.name, {}, source.counted("stray_datagrams"))]
     yield from _budgets(source.budgets())
     yield from _usage(source.usage)
     yield from _chaos(source.usage.chaos)

@@ -72,9 +72,8 @@ class Source(Protocol):
     def budgets(self) -> Sequence[BudgetUse]:
         """Of each group that shares the host."""
 
-    @property
-    def syn_retransmissions(self) -> int:
-        """Connection requests that had to be sent again, since the start."""
+    def counted(self, name: str) -> int:
+        """By the engine since the start: "syn_retransmissions", "stray_datagrams"."""
 
     @property
     def usage(self) -> Usage:

@@ -66,7 +66,26 @@ async def test_replies_to_other_questions_are_passed_over(native_lane: bool) -> 
         ]
 
     async with name_server(answer) as server:
-        assert (await _check(DnsProbe(server, "example.org"), native_lane)).result is Result.OK
+        diag = Diagnostics(Settings(host="test", max_probes=8, native_lane=native_lane))
+        diag.add(DnsProbe(server, "example.org"), name="it", interval="1h", initial_delay="1h", timeout="20s")
+        async with diag:
+            assert (await diag.run_once("it")).result is Result.OK
+            assert diag.counted("stray_datagrams") == 5
+        assert diag.counted("stray_datagrams") == 5
+
+
+@lanes
+@pytest.mark.parametrize(
+    "after_question",
+    [b"\xc0\x0c\0\1\0\1\0\0\0\x3c\xff\xff\x7f", b"\xc0\x1d\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1", b"\x3f" + b"a" * 3000],
+    ids=["data beyond the end", "a pointer to itself", "oversized"],
+)
+async def test_an_answer_that_means_harm_fails(after_question: bytes, native_lane: bool) -> None:
+    def answer(_: Message, question: bytes) -> list[bytes]:
+        return [question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question[12:] + after_question]
+
+    async with name_server(answer) as server:
+        assert (await _check(DnsProbe(server, "example.org"), native_lane)).reason is Reason.DNS_PROTOCOL
 
 
 @lanes

@@ -19,13 +19,15 @@ class Host:
         self.catalog = Catalog(capacity)
         self.flaps = Flaps(capacity)
         self.dropped = 0
-        self.syn_retransmissions = 0
         decisions = {(Permission.PROBES_READ, True): 3, (Permission.PROBES_WRITE, False): 1}
         requests = Requests()
         for seconds in (0.0001, 2.0**-12, 0.3, 64.0, 100.0):
             requests.take(Asked("/probes", "GET", "2", 200), seconds)
         requests.take(Asked("other", "POST", "1.1", 404), 0.001)
         self.usage = Usage(decisions, AuditUse(records=4, late=3, lost=2, failures=1), requests)
+
+    def counted(self, name):
+        return len(name)
 
     def budgets(self):
         return [BudgetUse(group='eu-1 "b"', in_flight=3, waiting=2, waited=9, skipped_saturated=1, skipped_budget=4)]

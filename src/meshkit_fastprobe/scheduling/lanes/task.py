@@ -44,6 +44,7 @@ class TaskLane(PythonLane):
     ) -> None:
         super().__init__(engine, clocks, batch, wake_ingest, sharing, max_runs)
         self._targets: dict[int, AsyncTarget] = {}  # by slot: native kinds, where there is no native lane
+        self.stray_datagrams = 0
         self._left = trio.Event()  # runs were left in the queue for the first workers to come back to
 
     def open(self, nursery: trio.Nursery) -> None:
@@ -88,6 +89,7 @@ class TaskLane(PythonLane):
 
     def _release(self, run: Run) -> None:
         super()._release(run)
+        self.stray_datagrams += getattr(run.target, "strays", 0)
         if run.target is not None and self._targets.get(run.registration.slot) is not run.target:
             run.target.close()  # replaced, or its probe removed, while it was being asked
 
