@@ -9,7 +9,7 @@ import trio
 
 from meshkit_fastprobe._native.datagram import DnsPlan
 from meshkit_fastprobe.model import Outcome, Reason, Result
-from meshkit_fastprobe.probes.base import AsyncTarget
+from meshkit_fastprobe.probes.base import OUR_LIMITS, AsyncTarget, OurLimit
 from meshkit_fastprobe.probes.dialing import UNREACHABLE, Address, connect, open_udp, refused
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
@@ -77,7 +77,10 @@ class DnsTarget:
                 answer = await _receive_exactly(stream, size)
             except EOFError:
                 return Outcome(Result.FAIL, Reason.RESPONSE_CLOSED)
-            except trio.BrokenResourceError:
+            except trio.BrokenResourceError as error:
+                cause = error.__cause__
+                if isinstance(cause, OSError) and cause.errno in OUR_LIMITS:
+                    raise OurLimit(OUR_LIMITS[cause.errno]) from None
                 return Outcome(Result.FAIL, Reason.RESPONSE_RESET)
         _, reason, detail = self._plan.read(message_id, answer, over_tcp=True)
         return _outcome(reason, detail)

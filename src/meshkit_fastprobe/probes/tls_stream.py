@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import trio
 
 from meshkit_fastprobe.model import Outcome, Reason, Result
+from meshkit_fastprobe.probes.base import OUR_LIMITS, OurLimit
 from meshkit_fastprobe.probes.dialing import Address, connect
 from meshkit_fastprobe.probes.http_judge import Broken
 from meshkit_fastprobe.probes.tls_settings import Tls
@@ -145,7 +146,7 @@ def _broken_by(error: BaseException) -> Broken:
 
 
 def failure_of(error: BaseException) -> Outcome:
-    """What went wrong in a handshake, or later on a TLS stream, by the causes of what was raised."""
+    """What went wrong in a handshake, or later on a stream, by the causes of what was raised. OurLimit when it is our fault."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Outcome.fail(cause.verify_message, reason=_BY_VERIFY_CODE.get(cause.verify_code, Reason.TLS_UNTRUSTED))
@@ -153,6 +154,8 @@ def failure_of(error: BaseException) -> Outcome:
             break
         if isinstance(cause, ssl.SSLError):
             return _of_library(cause.reason or "")
+        if isinstance(cause, OSError) and cause.errno in OUR_LIMITS:
+            raise OurLimit(OUR_LIMITS[cause.errno]) from None
         if isinstance(cause, OSError):
             return Outcome.fail("reset", reason=Reason.TLS_HANDSHAKE, detail=cause.errno or 0)
     return Outcome.fail("closed by the target", reason=Reason.TLS_HANDSHAKE)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
+import trio
 
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Lane, Outcome, Reason, Result
-from meshkit_fastprobe.probes.base import TrioProbe, lane_of
+from meshkit_fastprobe.probes.base import OurLimit, TrioProbe, lane_of
 from meshkit_fastprobe.probes.tls import DAY_S, TlsProbe, judge
 from meshkit_fastprobe.probes.tls_settings import Tls
+from meshkit_fastprobe.probes.tls_stream import failure_of
 
 ENDS = {"notAfter": "Jan 31 00:00:00 2030 GMT"}
 END_S = 1896048000.0
@@ -99,3 +102,12 @@ def test_it_runs_on_trio() -> None:
 def test_probes_can_be_compared_and_hashed() -> None:
     assert TlsProbe("a:1", alpn=["h2"]) == TlsProbe("a:1", alpn=("h2",))  # type: ignore[arg-type] - what people write
     assert len({TlsProbe("a:1"), TlsProbe("a:1"), TlsProbe("a:2")}) == 2
+
+
+@pytest.mark.parametrize(("number", "reason"), [(errno.ENOBUFS, Reason.MEMORY), (errno.ENOMEM, Reason.MEMORY)])
+def test_what_this_host_runs_out_of_on_a_stream_is_no_failure_of_the_target(number: int, reason: Reason) -> None:
+    error = trio.BrokenResourceError("socket connection broken")
+    error.__cause__ = OSError(number, "no")
+    with pytest.raises(OurLimit) as ours:
+        failure_of(error)
+    assert ours.value.reason is reason
