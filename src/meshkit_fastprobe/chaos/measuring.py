@@ -87,6 +87,11 @@ class Observer:
         hurt = self._slots[np.isfinite(self._first_bad[self._slots])]
         return bool((self._up[hurt] & np.isfinite(self._good_since[hurt])).all())
 
+    @property
+    def seen(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of each probe: when its first bad run was sent, and the first of the good ones that lasted. NaN: not yet."""
+        return self._first_bad[self._slots], self._good_since[self._slots]
+
     def measures(self) -> tuple[Measure, ...]:
         groups = self._group[self._slots]
         return tuple(self._measure(str(name), self._slots[groups == name]) for name in np.unique(groups.astype(str)))

@@ -26,6 +26,7 @@ VERBS: Final = {
     "demo": "hosting:demo",
     "run": "hosting:run",
     "once": "hosting:once",
+    "calibrate": "calibrate:calibrate",
     "status": "status:status",
     "top": "top:top",
     "groups": "reading:groups",
