@@ -116,6 +116,19 @@ def test_every_ignored_lint_rule_has_a_reason():
     assert tomllib.loads(text)["tool"]["ruff"]["lint"]["select"] == ["ALL"]
 
 
+def test_nothing_goes_through_a_shell():
+    """Programs get their arguments as a list: what an operator or a plan from the disk says is never read as a command."""
+    shipped = [path for path in _with_suffix(".py", ".pyx") if _name(path).startswith("src/")]
+    ways = (
+        r"shell\s*=\s*(True|1)",
+        r"\bos\.(system|popen)\(",
+        r"\bget(status)?output\(",
+        r"\bcreate_subprocess_shell\(",
+        r"""["'](/(usr/)?bin/)?(ba|da|z)?sh["'],\s*["']-\w*c["']""",
+    )
+    assert [line for way in ways for line in _lines(way, shipped)] == []
+
+
 # -- the C core and what wraps it ----------------------------------------------------------------------------------------
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, FaultPlan
+from meshkit_fastprobe.chaos.network.endpoints import parse_endpoint
+from meshkit_fastprobe.chaos.network.protection import refuse_protected
 from meshkit_fastprobe.chaos.proxies import Proxy, Shape
 from meshkit_fastprobe.chaos.threads import in_thread
 from meshkit_fastprobe.config.options import check_text
@@ -46,6 +49,8 @@ def planned(host: FaultHost, kind: str, name: str, mark: str, only: str = "") ->
         raise FaultError(f"there is no proxy {name!r}; add [[chaos.proxy]], and start the host again")
     if only and proxy.protocol != only:
         raise FaultError(_not_for(proxy, only))
+    with suppress(ConfigError):  # a name: what it resolves to is for the embedder's proxies to keep apart
+        refuse_protected(host, [parse_endpoint("upstream", proxy.settings.upstream)], broad=True)
     return FaultPlan(
         kind=kind,
         backend=BACKEND,
