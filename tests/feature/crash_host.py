@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import struct
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from meshkit_fastprobe.chaos.refused import ChaosRefusedError
 from meshkit_fastprobe.chaos.states import FINAL, Phase
 
 STATE_DIR, MARK, PORT, PHASE, EVENT = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5]
+TARGET = os.environ.get("CRASH_TARGET", f"127.0.0.1:{PORT}")
 DURATION_S = 1.5
 ON = ("chaos.enabled", "chaos.packet_loss.enabled")
 
@@ -80,26 +82,24 @@ class Trouble:
         os.close(filler)
 
     def error(self) -> None:
-        """Reading and writing the databases fails."""
-        nothing = os.open("/dev/null", os.O_RDONLY)
-        for entry in Path("/proc/self/fd").iterdir():
-            try:
-                name = str(entry.readlink())
-            except OSError:
-                continue
-            if name.endswith(("chaos.db", "chaos.db-wal", "audit.db", "audit.db-wal")):
-                os.dup2(nothing, int(entry.name))
+        """Reading and writing the databases fails with EIO."""
+        preloaded(1)
 
     def later(self) -> None:
-        now = time.time
-        time.time = lambda: now() + 3600
+        preloaded(3600)
 
     def earlier(self) -> None:
-        now = time.time
-        time.time = lambda: now() - 3600
+        preloaded(-3600)
+
+    def target(self) -> None:
+        """Whom the fault is about is killed."""
+        os.kill(int(os.environ["CRASH_VICTIM"]), signal.SIGKILL)
+
+    namespace = target
+    """The last process of the network namespace in which the target is: it goes, and the link to it."""
 
     def removed(self) -> None:
-        """Somebody else takes the table away: the nearest to a namespace that is gone under a process that lives."""
+        """Somebody else takes the table away."""
         held = table._held.pop(table.PREFIX + MARK, None)
         if held is not None:
             held.netfilter.close()
@@ -116,13 +116,21 @@ class Trouble:
         self.allowed = False
 
 
+def preloaded(number: int) -> None:
+    """Tell clock_and_disk.c, which is preloaded, what to do."""
+    before = time.time()
+    with Path(os.environ["CRASH_CONTROL"]).open("r+b") as control:
+        control.write(struct.pack("=q", number))
+    assert number == 1 or abs(time.time() - before) > 3000, "the clock did not jump: nothing is preloaded"
+
+
 async def _raises(*_: object) -> None:
     raise FaultError("the tool failed")
 
 
 async def host() -> None:
     switched_on()
-    fault = PacketLoss(targets=(f"127.0.0.1:{PORT}",), ratio=1.0, direction="out")
+    fault = PacketLoss(targets=(TARGET,), ratio=1.0, direction="out")
     experiment = fp.Experiment(id=MARK, fault=fault, duration_s=DURATION_S, recovery_s=1.0)
     settings = fp.Settings(
         host="cp-1",
