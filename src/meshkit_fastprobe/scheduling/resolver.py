@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import trio
 
 from meshkit_fastprobe.model import Outcome, Reason, Result
-from meshkit_fastprobe.probes.via import Ip, order
+from meshkit_fastprobe.probes.via import Ip, family_of, order
 from meshkit_fastprobe.scheduling.outcomes import from_gaierror
 
 MAX_LOOKUPS: Final = 16
@@ -97,7 +97,7 @@ class Resolver:
         if name not in self._users:
             return
         before = self._answers.get(name)
-        after = choose(before, outcome)
+        after = choose(before, outcome, name.ip)
         self._answers[name] = after
         wait_s = self._ttl_s if isinstance(outcome, list) else min(RETRY_S, self._ttl_s)
         apart = 1 + TTL_SPREAD * (random.random() - 0.5)  # noqa: S311 - it only spreads load
@@ -106,10 +106,12 @@ class Resolver:
             self._changed(name)
 
 
-def choose(before: Address | Outcome | None, outcome: list[Address] | Outcome) -> Address | Outcome:
-    """What to use from now on, given what was used and what the lookup said."""
+def choose(before: Address | Outcome | None, outcome: list[Address] | Outcome, ip: Ip = "any") -> Address | Outcome:
+    """What to use from now on, given what was used and what the lookup said. A family that is preferred is gone back to."""
     if isinstance(outcome, list):
-        return before if isinstance(before, str) and before in outcome else outcome[0]
+        if isinstance(before, str) and before in outcome and (ip == "any" or family_of(before) == family_of(outcome[0])):
+            return before
+        return outcome[0]
     if isinstance(before, str) and outcome.reason is not Reason.DNS_NXDOMAIN:
         return before
     return outcome
