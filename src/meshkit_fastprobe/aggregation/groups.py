@@ -25,6 +25,7 @@ MAX_TAGS: Final = 16
 """Tags one report may be grouped by."""
 _REMEMBERED: Final = 16
 """Combinations of tags whose numbering is kept: readers choose label keys, so there must be an end to it."""
+_BOUNDS_S: Final = histogram.upper_bounds_s()
 _PASSED: Final = [Result.OK, Result.DEGRADED]
 
 
@@ -49,6 +50,8 @@ class Group(msgspec.Struct, frozen=True):
     window: str | None
     seconds: float
     """What the window really covers; rate_per_s divides by it."""
+    buckets: dict[float, int] | None = None
+    """Where asked for: runs by the inclusive upper bound of their bucket in seconds, infinite for timeouts."""
 
 
 class Numbering(msgspec.Struct, frozen=True, eq=False):
@@ -81,6 +84,8 @@ class GroupReports:
         by: Sequence[str],
         window: str | None,
         visible: NDArray[np.bool_] | None = None,
+        *,
+        buckets: bool = False,
     ) -> list[Group]:
         """Groups that have probes in these columns, in the order of their tags; of visible rows only, as Snapshot.groups says.
 
@@ -91,7 +96,7 @@ class GroupReports:
             columns, numbering = _without_hidden(columns, numbering, visible)
         self._windows.frame(now_ns)
         sums = self._windows.sums(window, numbering.row_of_group, len(numbering.values))
-        return _reports(columns, numbering, sums, window)
+        return _reports(columns, numbering, sums, window, buckets=buckets)
 
     def _numbering(self, by: tuple[str, ...]) -> Numbering:
         known = self._numberings.get(by)
@@ -132,7 +137,9 @@ def _values(tags: Tags, by: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(known.get(tag, "") for tag in by)
 
 
-def _reports(columns: dict[str, NDArray[Any]], numbering: Numbering, sums: WindowSums, window: str | None) -> list[Group]:
+def _reports(
+    columns: dict[str, NDArray[Any]], numbering: Numbering, sums: WindowSums, window: str | None, *, buckets: bool
+) -> list[Group]:
     rows = len(numbering.values)
     row = numbering.row_of_group[columns["group"]]
     states = np.bincount(row * len(State) + columns["state"], minlength=rows * len(State)).reshape(rows, len(State))
@@ -157,9 +164,15 @@ def _reports(columns: dict[str, NDArray[Any]], numbering: Numbering, sums: Windo
             p99_s=p99,
             window=window,
             seconds=sums.seconds,
+            buckets=_filled(sums.histograms[at]) if buckets else None,
         )
         for at, (p50, p90, p99) in zip(shown, map(without_nan, quantiles.tolist()), strict=True)
     ]
+
+
+def _filled(row: NDArray[np.uint64]) -> dict[float, int]:
+    at = np.flatnonzero(row)
+    return dict(zip(_BOUNDS_S[at].tolist(), row[at].tolist(), strict=True))
 
 
 def without_nan(values: list[float]) -> list[float | None]:

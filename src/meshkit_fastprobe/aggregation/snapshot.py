@@ -172,14 +172,17 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         by: Sequence[str] = ("cluster", "namespace"),
         window: str | None = None,
         visible: NDArray[np.bool_] | None = None,
+        *,
+        buckets: bool = False,
     ) -> list[Group]:
         """Reports per distinct values of these tags: cluster, namespace, kind, or keys of labels.
 
         window: "1m", "5m", "1h", or None for the life of the table. States are of this snapshot, what ran is
         of now. visible: rows that may be told of; probes that share all their tags with a hidden one are left out with it, for
-        what they ran is counted together. ValueError for a window or tag that cannot be.
+        what they ran is counted together. buckets: with the histogram of each, which adds up over groups, hosts and time, as
+        percentiles do not. ValueError for a window or tag that cannot be.
         """
-        return self.source.reports.read(self.columns, self.now_ns, by, window, visible)
+        return self.source.reports.read(self.columns, self.now_ns, by, window, visible, buckets=buckets)
 
     def to_msgpack_columns(self) -> bytes:
         """MessagePack of host, cluster, takenAt, kinds, names, and columns as {name: [NumPy type, raw bytes]}."""

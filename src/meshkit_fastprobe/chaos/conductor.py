@@ -25,7 +25,7 @@ from meshkit_fastprobe.chaos.life import Life
 from meshkit_fastprobe.chaos.reconciling import reconciled, sweep, undone
 from meshkit_fastprobe.chaos.refused import ChaosRefusedError, Refusal, guarded
 from meshkit_fastprobe.chaos.run import Move, Plan, Run, plan_of
-from meshkit_fastprobe.chaos.states import FINAL, HARMFUL, LIVE, WAITING, Phase
+from meshkit_fastprobe.chaos.states import FINAL, HALTED, HARMFUL, LIVE, WAITING, Phase
 from meshkit_fastprobe.chaos.surroundings import Auditor, Prepared, Surroundings
 from meshkit_fastprobe.chaos.tally import Tally
 from meshkit_fastprobe.config.spec import Faults
@@ -348,11 +348,11 @@ class Conductor:
         if self._around is not None:
             self._audit.note(Entry(actor=subject, action="chaos.halt", scope=self._host, result=DONE, reason=reason))
         for life in self._lives.values():
-            life.end(Phase.ABORTED, f"all chaos was halted {self.halted}", subject)
+            life.end(Phase.ABORTED, f"{HALTED} {self.halted}", subject)
         with trio.move_on_after(HALT_PATIENCE_S):
             async with trio.open_nursery() as nursery:
                 for run in concerned:
-                    nursery.start_soon(self._end, run, f"all chaos was halted {self.halted}", subject)
+                    nursery.start_soon(self._end, run, f"{HALTED} {self.halted}", subject)
         try:
             await self.journal.keep("halted", self.halted)
         except JournalError as error:

@@ -55,6 +55,9 @@ HARMFUL: Final = frozenset({_P.INJECTING, _P.ACTIVE, _P.REVERTING, _P.REVERT_FAI
 """The fault may be in force."""
 LIVE: Final = HARMFUL | {_P.ARMED, _P.RECOVERING}
 
+HALTED: Final = "all chaos was halted"
+"""How the reason of a run begins that a halt has ended."""
+
 
 def moved(now: Phase, onward: Phase) -> Phase:
     """The new phase. A move that the table does not have is a mistake of ours."""

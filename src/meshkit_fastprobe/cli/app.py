@@ -48,6 +48,9 @@ VERBS: Final = {
     "chaos history": "chaos:history",
     "chaos objects": "chaos:objects",
     "chaos receipt": "chaos:receipt",
+    "chaos scenario run": "scenario:run",
+    "chaos scenario lint": "scenario:lint",
+    "chaos scenario schema": "scenario:schema",
     "toggles list": "control:toggles_list",
     "toggles set": "control:toggles_set",
     "audit list": "control:audit_list",
@@ -68,6 +71,7 @@ VERBS: Final = {
 FAMILIES: Final = {
     "probes": "List, show, run, pause and resume probes of a running host.",
     "chaos": "Experiments: what may be injected, what runs, and how to end it.",
+    "chaos scenario": "Experiments in steps, from a file: run it, or check it without running.",
     "toggles": "What is switched on at a running host.",
     "audit": "Who did what at a host, and whether the record is whole.",
     "token": "Sign tokens with a key of your own, and see what one says.",
@@ -102,18 +106,26 @@ def tree(first: str | None = None) -> Any:
     """The command with the verbs that begin with this word, or all of them: what is not asked for is not imported."""
     root = _family("Health probes for control planes: what is up, degraded or down, why, and since when.")
     root.callback()(_root)
-    families: dict[str, typer.Typer] = {}
+    families: dict[str, typer.Typer] = {"": root}
     for verb, body in VERBS.items():
         family, _, name = verb.rpartition(" ")
-        if first not in {None, family or name}:
+        if first not in {None, verb.partition(" ")[0]}:
             continue
-        if family and family not in families:
-            families[family] = _family(FAMILIES[family])
-            root.add_typer(families[family], name=family)
+        _grow(families, family)
         module, _, function = body.partition(":")
         spoken = getattr(import_module(f"meshkit_fastprobe.cli.{module}"), function)
-        (families[family] if family else root).command(name)(_with_context(spoken))
+        families[family].command(name)(_with_context(spoken))
     return typer.main.get_command(root)
+
+
+def _grow(families: dict[str, typer.Typer], family: str) -> None:
+    """Add a family, and those it is in."""
+    if family in families:
+        return
+    above, _, name = family.rpartition(" ")
+    _grow(families, above)
+    families[family] = _family(FAMILIES[family])
+    families[above].add_typer(families[family], name=name)
 
 
 def _family(does: str) -> typer.Typer:

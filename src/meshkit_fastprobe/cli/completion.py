@@ -97,7 +97,7 @@ def _verb(before: Sequence[str]) -> tuple[str | None, list[str]]:
     """The verb that these words begin with, and the words behind it."""
     from meshkit_fastprobe.cli.app import VERBS
 
-    for length in (1, 2):
+    for length in (1, 2, 3):
         verb = " ".join(before[:length])
         if verb in VERBS:
             return verb, list(before[length:])
@@ -107,10 +107,12 @@ def _verb(before: Sequence[str]) -> tuple[str | None, list[str]]:
 def _verbs(family: str) -> list[Candidate]:
     from meshkit_fastprobe.cli.app import FAMILIES, VERBS
 
-    if family:
-        return [(verb.split()[1], _does(body)) for verb, body in VERBS.items() if verb.startswith(f"{family} ")]
-    alone = [(verb, _does(body)) for verb, body in VERBS.items() if " " not in verb]
-    return sorted([*alone, *FAMILIES.items()])
+    within = f"{family} " if family else ""
+    below = [(name.removeprefix(within), body) for name, body in VERBS.items() if name.startswith(within)]
+    found = [(name, _does(body)) for name, body in below if " " not in name]
+    families = [(name.removeprefix(within), says) for name, says in FAMILIES.items() if name.startswith(within)]
+    found += [(name, says) for name, says in families if " " not in name]
+    return found if family else sorted(found)
 
 
 def _of_verb(verb: str, rest: Sequence[str], current: str) -> list[Candidate]:

@@ -85,6 +85,10 @@ class Wire:
         connection.close()
         return reply
 
+    def another(self) -> Wire:
+        """One with connections of its own, for another thread."""
+        return Wire(self._tls)
+
     def close(self) -> None:
         """All kept connections."""
         for connection in self._kept.values():

@@ -74,7 +74,7 @@ def read_chaos(place: Place, raw: object, faults: Faults, problems: Problems) ->
     if not isinstance(raw, Mapping):
         problems.add(place, f"{shown(raw)} is not a table", "write [chaos] and its keys below")
         return ChaosSettings()
-    lists = {key: _tables(place.at(key), raw[key], problems) for key in ("experiment", "blackout", "proxy") if key in raw}
+    lists = {key: read_tables(place.at(key), raw[key], problems) for key in ("experiment", "blackout", "proxy") if key in raw}
     read = read_table(place, {key: value for key, value in raw.items() if key not in lists}, ChaosKeys, problems)
     read.pop("plugins", None)
     for key in TIMES_S.keys() & read.keys():
@@ -82,9 +82,9 @@ def read_chaos(place: Place, raw: object, faults: Faults, problems: Problems) ->
             read[f"{key}_s"] = parse_duration(place.at(key), read.pop(key))
         except ConfigError as error:
             problems.take(error)
-    read["experiments"] = _each(place.at("experiment"), lists.get("experiment", []), read_experiment, problems, faults)
-    read["blackouts"] = _each(place.at("blackout"), lists.get("blackout", []), _blackout, problems)
-    read["proxies"] = _each(place.at("proxy"), lists.get("proxy", []), _proxy, problems)
+    read["experiments"] = read_each(place.at("experiment"), lists.get("experiment", []), read_experiment, problems, faults)
+    read["blackouts"] = read_each(place.at("blackout"), lists.get("blackout", []), _blackout, problems)
+    read["proxies"] = read_each(place.at("proxy"), lists.get("proxy", []), _proxy, problems)
     return ChaosSettings(**read)
 
 
@@ -114,7 +114,7 @@ def read_experiment(place: Place, raw: Mapping[str, Any], problems: Problems, fa
             problems.take(error)
     for key, (selector, shape) in _SELECTORS.items():
         if key in raw:
-            given[key] = _selector(place.at(key), raw[key], selector, shape, problems)
+            given[key] = read_selector(place.at(key), raw[key], selector, shape, problems)
     if len(problems) > before:
         return None
     try:
@@ -150,14 +150,14 @@ def fault_shape(kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
 def check_chaos(chaos: ChaosSettings, at: At, problems: Problems) -> None:
     """Refuse what cannot be."""
     for key, (lowest_s, highest_s) in TIMES_S.items():
-        _check_time(at(f"chaos.{key}_s"), getattr(chaos, f"{key}_s"), lowest_s, highest_s, problems)
+        check_time(at(f"chaos.{key}_s"), getattr(chaos, f"{key}_s"), lowest_s, highest_s, problems)
     for key, (lowest, highest) in COUNTS.items():
         count = getattr(chaos, key)
         if not isinstance(count, int) or not lowest <= count <= highest:
             problems.add(
                 at(f"chaos.{key}"), f"{shown(count)} is not in {lowest}..{highest}", "choose a whole number between them"
             )
-    _check_share(at("chaos.healthy_floor"), chaos.healthy_floor, problems)
+    check_share(at("chaos.healthy_floor"), chaos.healthy_floor, problems)
     for key, most in (
         ("experiments", MAX_EXPERIMENTS),
         ("blackouts", MAX_BLACKOUTS),
@@ -180,10 +180,10 @@ def check_experiment(experiment: Experiment, place: Place, chaos: ChaosSettings,
     """Refuse what cannot be of one, within the bounds of its host."""
     if not _id.fullmatch(experiment.id):
         problems.add(place.at("id"), f"{shown(experiment.id)} is not an id", "write 1 to 48 small letters, digits and dashes")
-    _check_time(place.at("duration"), experiment.duration_s, MIN_DURATION_S, chaos.max_duration_s, problems)
-    _check_time(place.at("recovery"), experiment.recovery_s, 0.0, MAX_RECOVERY_S, problems)
+    check_time(place.at("duration"), experiment.duration_s, MIN_DURATION_S, chaos.max_duration_s, problems)
+    check_time(place.at("recovery"), experiment.recovery_s, 0.0, MAX_RECOVERY_S, problems)
     if experiment.steady_state is not None:
-        _check_share(place.at("steady_state", "healthy_ratio"), experiment.steady_state.healthy_ratio, problems)
+        check_share(place.at("steady_state", "healthy_ratio"), experiment.steady_state.healthy_ratio, problems)
     for key in _SELECTORS:
         selector = getattr(experiment, key)
         if selector is not None:
@@ -193,7 +193,8 @@ def check_experiment(experiment: Experiment, place: Place, chaos: ChaosSettings,
                 problems.take(error)
 
 
-def _selector(place: Place, raw: object, selector: type[S], shape: type[msgspec.Struct], problems: Problems) -> S:
+def read_selector(place: Place, raw: object, selector: type[S], shape: type[msgspec.Struct], problems: Problems) -> S:
+    """Which probes, from a table in line."""
     read = read_table(place, raw, shape, problems)
     return selector(**{**read, "labels": tuple(sorted(read.get("labels", {}).items()))})
 
@@ -235,19 +236,22 @@ def _check_names(place: Place, names: list[str], what: str, problems: Problems) 
             problems.add(place.at(index), f"{shown(name)} is the name of {what} already", "choose another")
 
 
-def _check_time(place: Place, seconds: float, lowest_s: float, highest_s: float, problems: Problems) -> None:
+def check_time(place: Place, seconds: float, lowest_s: float, highest_s: float, problems: Problems) -> None:
+    """Refuse what is no time between these."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not lowest_s <= seconds <= highest_s:
         text = format_duration(seconds) if isinstance(seconds, int | float) else shown(seconds)
         bounds = f"{format_duration(lowest_s)} and {format_duration(highest_s)}"
         problems.add(place, f"{text} is not within {bounds}", "choose a time between them")
 
 
-def _check_share(place: Place, share: float, problems: Problems) -> None:
+def check_share(place: Place, share: float, problems: Problems) -> None:
+    """Refuse what is not from 0 to 1."""
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
         problems.add(place, f"{shown(share)} is not a share", "choose a number from 0 to 1")
 
 
-def _tables(place: Place, raw: object, problems: Problems) -> list[Any]:
+def read_tables(place: Place, raw: object, problems: Problems) -> list[Any]:
+    """The list that [[these]] tables make."""
     if isinstance(raw, list):
         return raw
     problems.add(
@@ -256,7 +260,8 @@ def _tables(place: Place, raw: object, problems: Problems) -> list[Any]:
     return []
 
 
-def _each(place: Place, raw: list[Any], read: Callable[..., Any], problems: Problems, *more: Any) -> tuple[Any, ...]:
+def read_each(place: Place, raw: list[Any], read: Callable[..., Any], problems: Problems, *more: Any) -> tuple[Any, ...]:
+    """What `read` makes of each table, without those that cannot be."""
     found = []
     for index, table in enumerate(raw):
         if isinstance(table, Mapping):

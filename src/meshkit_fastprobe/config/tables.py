@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -107,9 +108,10 @@ def _tables_of(shape: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
 
 
 def _choices(kind: Any) -> list[str]:
-    """The words that a Literal, alone or in a union, allows."""
+    """The words that a Literal or an enumeration, alone or in a union, allows."""
     parts = (kind, *get_args(kind))
-    return [str(choice) for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+    words = [str(choice) for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+    return words + [str(choice) for part in parts if isinstance(part, type) and issubclass(part, StrEnum) for choice in part]
 
 
 def _is_struct(part: object) -> bool:

@@ -91,6 +91,8 @@ class GroupItem(Body):
     p99_seconds: float | None = None
     beyond_range: list[str] = msgspec.field(default_factory=list)
     window: str | None = None
+    buckets: dict[str, int] | None = None
+    """Runs by the inclusive upper bound of their bucket in seconds, "inf" for timeouts; with buckets=true."""
 
 
 class AuditItem(Body):
@@ -217,6 +219,7 @@ def group_item(group: Group) -> GroupItem:
         success_ratio=_finite(group.success_ratio),
         beyond_range=beyond,
         window=group.window,
+        buckets=None if group.buckets is None else {repr(bound_s): runs for bound_s, runs in group.buckets.items()},
         **numbers,
     )
 

@@ -34,6 +34,10 @@ def tag_values(probe, by):
     return tuple(known.get(tag, "") for tag in by)
 
 
+def bound_of(latency_s):
+    return math.inf if math.isinf(latency_s) else BOUNDS_S[histogram.bucket(round(latency_s * 1e9))]
+
+
 def bucket_bounds(latencies_s, share):
     """Between which bounds the quantile lies: those of the bucket of the value it stands for."""
     rank = max(math.ceil(share * len(latencies_s)), 1)
@@ -66,7 +70,7 @@ def test_reports_are_those_of_a_naive_count(make_world, asked, ran, by, window):
         if result is not Result.ERROR:
             latencies[key].append(math.inf if result is Result.TIMEOUT else latency_s)
 
-    found = snapshot.groups(by=by, window=window)
+    found = snapshot.groups(by=by, window=window, buckets=True)
     assert [tuple(group.tags.values()) for group in found] == sorted(members)
     for group in found:
         key = tuple(group.tags.values())
@@ -78,6 +82,7 @@ def test_reports_are_those_of_a_naive_count(make_world, asked, ran, by, window):
         assert group.rate_per_s == pytest.approx(group.runs / 2)
         passed = counted[key]["ok"] + counted[key]["degraded"]
         assert group.success_ratio == (pytest.approx(passed / group.runs) if group.runs else None)
+        assert group.buckets == dict(Counter(bound_of(latency_s) for latency_s in latencies[key]))
         for share, value_s in zip(QUANTILES.tolist(), (group.p50_s, group.p90_s, group.p99_s), strict=True):
             if not latencies[key]:
                 assert value_s is None

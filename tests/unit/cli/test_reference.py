@@ -13,11 +13,12 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 
 def spoken() -> set[str]:
     """The verbs of the built tree."""
-    return {
-        f"{name} {child}".strip()
-        for name, command in module.tree().commands.items()
-        for child in getattr(command, "commands", None) or [""]
-    }
+    return set(_below(module.tree()))
+
+
+def _below(command):
+    for name, child in command.commands.items():
+        yield from (f"{name} {verb}" for verb in _below(child)) if hasattr(child, "commands") else (name,)
 
 
 def test_the_table_of_verbs_is_what_is_built():

@@ -99,6 +99,7 @@ _BY: Final = Parameter("by", "tags with commas: cluster, namespace, kind, or nam
 _WINDOW: Final = Parameter(
     "window", "of the recent past; without it, since the start", {"type": "string", "enum": [*groups.WINDOWS]}
 )
+_BUCKETS: Final = Parameter("buckets", "true tells the histogram of each as well: sums of them are histograms", _FLAG)
 _TYPES: Final = Parameter("types", f"only these, with commas: {', '.join(events.TYPES)}")
 _EXPERIMENT: Final = Parameter("experiment", "only of this experiment")
 _AUDIT_FILTERS: Final = tuple(Parameter(name, f"only with this {name}") for name in audit.FILTERS)
@@ -193,7 +194,7 @@ ROUTES: Final = (
         groups.list_groups,
         "counts, rates and percentiles by tags",
         Over.SOME,
-        query=(_BY, _WINDOW, _CLUSTER, _NAMESPACE, _KIND, _LABEL),
+        query=(_BY, _WINDOW, _BUCKETS, _CLUSTER, _NAMESPACE, _KIND, _LABEL),
         item=GroupItem,
         many=True,
     ),

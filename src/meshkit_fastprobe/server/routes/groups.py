@@ -10,7 +10,7 @@ from meshkit_fastprobe.aggregation.groups import MAX_TAGS
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, envelope_reply, group_item, rfc3339
 from meshkit_fastprobe.server.filters import EVERYTHING, Filters
-from meshkit_fastprobe.server.query import invalid, word_of
+from meshkit_fastprobe.server.query import TRUTH, invalid, word_of
 from meshkit_fastprobe.server.reply import Reply
 
 DEFAULT_BY: Final[tuple[str, ...]] = ("cluster", "namespace")
@@ -21,6 +21,7 @@ async def list_groups(context: Context, request: Request) -> Reply:
     query = request.query
     by = query.one("by", _tags, DEFAULT_BY)
     window = query.one("window", word_of("window", WINDOWS), None)
+    buckets = query.one("buckets", word_of("buckets", TRUTH), default=False)
     filters = Filters.read(query)
     snapshot = context.host.snapshot()
     visible = await context.authorization.visible(request.principal, snapshot)
@@ -35,7 +36,7 @@ async def list_groups(context: Context, request: Request) -> Reply:
             schema_version=SCHEMA_VERSION,
             generated_at=rfc3339(snapshot.taken_at),
             host=snapshot.host,
-            items=[group_item(group) for group in snapshot.groups(by=by, window=window, visible=visible)],
+            items=[group_item(group) for group in snapshot.groups(by, window, visible, buckets=buckets)],
         ),
     )
 
