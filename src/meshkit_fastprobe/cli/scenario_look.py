@@ -109,8 +109,8 @@ def _linted(file: Path, config: Config | None, client: Client | None) -> dict[st
         errors = error.errors if isinstance(error, ConfigErrors) else (error,)
         told = [{"where": each.where, "problem": each.problem, "fix": each.fix} for each in errors]
         return answer | {"ok": False, "errors": told}
-    known = client is not None or config is not None
-    return answer | {"steps": len(plan.steps), "longest": format_duration(plan.longest_s) if known else ""}
+    compared = client is not None or config is not None
+    return answer | {"steps": len(plan.steps), "longest": format_duration(plan.longest_s) if compared else ""}
 
 
 async def _asked(scenario: Scenario, place: Place, hands: HttpHands) -> ScenarioPlan:

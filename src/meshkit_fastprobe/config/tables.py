@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -109,7 +109,8 @@ def _tables_of(shape: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
 
 def _choices(kind: Any) -> list[str]:
     """The words that a Literal or an enumeration, alone or in a union, allows."""
-    parts = (kind, *get_args(kind))
+    parts = [kind, *get_args(kind)]
+    parts += [inner for part in parts if get_origin(part) is Annotated for inner in get_args(part)]
     words = [str(choice) for part in parts if get_origin(part) is Literal for choice in get_args(part)]
     return words + [str(choice) for part in parts if isinstance(part, type) and issubclass(part, StrEnum) for choice in part]
 

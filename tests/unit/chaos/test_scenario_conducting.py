@@ -1,9 +1,10 @@
-"""Whatever a host does to a scenario (refuse, break off, go away), and whoever ends it when: nothing it started is left in force."""
+"""Whatever a host does to a scenario (refuse, break off, go away), whoever ends it when: nothing it began is left in force."""
 
 from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -308,7 +309,7 @@ def test_steps_keep_to_their_order_and_never_share_a_resource(world, end_at):
             if life.began_at is not None:
                 assert conduct.lives[need].ended_at <= life.began_at
         phases = [move.phase for move in life.moves]
-        assert all(after in ALLOWED[before] for before, after in zip(phases, phases[1:], strict=False))
+        assert all(after in ALLOWED[before] for before, after in pairwise(phases))
     by_time = {experiment: at for at, experiment in host.activated}
     for life in conduct.lives.values():
         for need in life.step.needs:
