@@ -23,7 +23,13 @@ def words(*typed):
 
 
 def test_the_first_word_is_a_verb_or_a_family():
-    assert set(words("")) == {verb for verb in VERBS if " " not in verb} | set(FAMILIES)
+    assert set(words("")) == {name for name in (*VERBS, *FAMILIES) if " " not in name}
+
+
+def test_a_family_within_a_family_is_completed_too():
+    assert "scenario" in words("chaos", "")
+    assert words("chaos", "scenario", "") == ["run", "lint", "schema"]
+    assert "--report" in words("chaos", "scenario", "run", "--re")
     assert words("sta") == ["status"]
 
 
