@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -18,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -157,7 +157,10 @@ class Audit:
         if isinstance(question.answer, Exception):
             raise AuditError(f"the audit cannot be read: {question.answer}") from question.answer
         contents, reached = question.answer
-        return [decode(content) for content in contents], reached
+        try:
+            return [decode(content) for content in contents], reached
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise AuditError(f"the audit holds what nobody here wrote: {error}") from error
 
     # -- the writer's thread ---------------------------------------------------------------------------------------------------
 
@@ -226,7 +229,7 @@ class Audit:
     def _answer(self, store: AuditStore, question: _Question) -> None:
         try:
             question.answer = store.newest(question.before, question.limit, question.wanted)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - who asks hears it; this thread has others to write for
             question.answer = error
         assert self._token is not None
         with suppress(trio.RunFinishedError):
@@ -235,21 +238,14 @@ class Audit:
     def _commit(self, store: AuditStore, batch: list[_Written]) -> bool:
         if not batch:
             return True
-        rows, seq, mac = [], store.head.seq, store.head.mac
-        for waiter in batch:
-            seq += 1
-            waiter.record = Record(seq, time.time_ns(), time.monotonic_ns(), self._boot_id, waiter.late, waiter.entry)
-            content = canonical(waiter.record)
-            mac = link(store.key, mac, content)
-            rows.append((seq, content, mac))
         error, stored = None, False
         try:
-            store.append(rows)
+            store.append(self._rows(store, batch))
             stored = True
-        except AuditError as failure:
-            error = failure
+        except Exception as failure:  # noqa: BLE001 - whatever it was, those who wait must not wait for ever
+            error = failure if isinstance(failure, AuditError) else AuditError(f"{type(failure).__name__}: {failure}")
             self.failures += 1
-            log.error("audit not written, so what it would record does not happen: %s", failure)
+            log.error("audit not written, so what it would record does not happen: %s", error)
         if stored:
             untold = self._copies.follow(store)
             if untold is not None and self._copy_needed:
@@ -258,6 +254,16 @@ class Audit:
         with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self._told, batch, error, store.head if stored else None)
         return stored
+
+    def _rows(self, store: AuditStore, batch: list[_Written]) -> list[tuple[int, bytes, bytes]]:
+        rows, seq, mac = [], store.head.seq, store.head.mac
+        for waiter in batch:
+            seq += 1
+            waiter.record = Record(seq, time.time_ns(), time.monotonic_ns(), self._boot_id, waiter.late, waiter.entry)
+            content = canonical(waiter.record)
+            mac = link(store.key, mac, content)
+            rows.append((seq, content, mac))
+        return rows
 
     def _told(self, batch: list[_Written], error: AuditError | None, head: Head | None) -> None:
         """head: where the chain ends now; None when nothing was written."""

@@ -130,7 +130,12 @@ class Copies:
         for one in self._followed:
             try:
                 self._tell(one, store)
-            except (OSError, sqlite3.Error) as error:
+            except (
+                OSError,
+                sqlite3.Error,
+                msgspec.MsgspecError,
+                UnicodeDecodeError,
+            ) as error:  # the last two: somebody altered it
                 errors.append(f"{one.name}: {error}")
                 self.failures += 1
                 if not one.failing:

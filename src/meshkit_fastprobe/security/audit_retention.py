@@ -10,6 +10,8 @@ import sqlite3
 import time
 from typing import Final
 
+import msgspec
+
 from meshkit_fastprobe.access import AuditSettings
 from meshkit_fastprobe.security.audit_chain import decode
 from meshkit_fastprobe.security.audit_store import AuditStore
@@ -38,7 +40,7 @@ class Retention:
             return 0
         try:
             dropped = self._trim(store, copied, time.time() if now_s is None else now_s)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, msgspec.MsgspecError, UnicodeDecodeError) as error:  # the last two: somebody altered them
             log.error("old records of the audit could not be dropped: %s", error)
             dropped = 0
         self._next_s = time.monotonic() + (EVERY_S if dropped < AT_ONCE else 0)

@@ -140,10 +140,10 @@ class AuditStore:
             os.close(self._lock)
 
     def _sign(self, head: Head, *, begins: bool) -> None:
-        signature = self._signing_key.sign(_vouched(head))
-        self._connection.execute(
-            "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)", (head.seq, head.mac, signature, int(begins))
-        )
+        """One that says where the chain begins stays: without it the records before it would be missed."""
+        signature = self._signing_key.sign(_vouched(head, begins=begins))
+        insert = "INSERT OR REPLACE" if begins else "INSERT OR IGNORE"
+        self._connection.execute(f"{insert} INTO checkpoint VALUES (?, ?, ?, ?)", (head.seq, head.mac, signature, int(begins)))
 
 
 def verify(directory: Path, known: Iterable[Head] = ()) -> Report:
@@ -183,14 +183,33 @@ def _verify(connection: sqlite3.Connection, key: bytes, public: Ed25519PublicKey
     for seq, mac, signature, begins in connection.execute("SELECT * FROM checkpoint ORDER BY seq"):
         head = Head(seq, mac)
         try:
-            public.verify(signature, _vouched(head))
+            public.verify(signature, _vouched(head, begins=bool(begins)))
         except InvalidSignature:
             return Report(Verdict.ALTERED, 0, start, seq, "the signature of its checkpoint is wrong")
         if begins:
             start = head
         known.append(head)
     known = [head for head in known if head.seq >= start.seq]
-    return check_chain(key, start, _rows(connection), known)
+    rows = _Readable(_rows(connection))
+    report = check_chain(key, start, rows, known)
+    if rows.broken is None or report.verdict not in {Verdict.INTACT, Verdict.TRUNCATED}:
+        return report
+    at = report.head.seq + 1
+    return Report(Verdict.TORN, report.records, report.head, at, f"the database cannot be read from here on: {rows.broken}")
+
+
+class _Readable:
+    """Rows as far as they can be read; broken: why no further."""
+
+    def __init__(self, rows: Iterator[tuple[int, bytes, bytes]]) -> None:
+        self._rows = rows
+        self.broken: sqlite3.DatabaseError | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, bytes, bytes]]:
+        try:
+            yield from self._rows
+        except sqlite3.DatabaseError as error:
+            self.broken = error
 
 
 def _rows(connection: sqlite3.Connection) -> Iterator[tuple[int, bytes, bytes]]:
@@ -203,8 +222,10 @@ def public_key(directory: Path) -> bytes:
     return private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def _vouched(head: Head) -> bytes:
-    return b"meshkit-fastprobe audit head\0" + head.seq.to_bytes(8) + head.mac
+def _vouched(head: Head, *, begins: bool) -> bytes:
+    """Whether the chain begins there is part of it: else whoever drops records could make any checkpoint the beginning."""
+    what = b"beginning" if begins else b"head"
+    return b"meshkit-fastprobe audit " + what + b"\0" + head.seq.to_bytes(8) + head.mac
 
 
 def _new_signing_key() -> bytes:

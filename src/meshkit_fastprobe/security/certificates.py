@@ -6,6 +6,10 @@ SPIFFE has it: nobody could say which of them the authority meant.
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +18,12 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.security.policy import Principal
+from meshkit_fastprobe.security.watched import WatchedFile
 
 MAX_NAME_LENGTH: Final = 2048
 _SPIFFE: Final = "spiffe://"
+
+log = logging.getLogger("meshkit_fastprobe.security")
 
 
 class UnnamedCertificateError(Exception):
@@ -24,9 +31,32 @@ class UnnamedCertificateError(Exception):
 
 
 class Revocations:
-    """Serial numbers an authority has taken back, of one CRL file. ConfigError when it cannot be used."""
+    """Serial numbers an authority has taken back, of one CRL file. ConfigError when it cannot be used at the start.
 
-    def __init__(self, path: Path, authority: x509.Certificate) -> None:
+    It is read again when it has changed; one that cannot be used then leaves what was revoked as it was.
+    """
+
+    def __init__(self, path: Path, authority: x509.Certificate, now_s: Callable[[], float] = time.time) -> None:
+        self._authority = authority
+        self._file = WatchedFile(path, now_s)
+        self._revoked = self._read()
+
+    def __contains__(self, certificate: x509.Certificate) -> bool:
+        if self._file.is_new():
+            self._read_again()
+        return certificate.serial_number in self._revoked
+
+    def _read_again(self) -> None:
+        try:
+            self._revoked = self._read()
+        except ConfigError as error:
+            log.error("certificates taken back not read anew, those from before stay so: %s", error)
+            return
+        self._file.take()
+        log.info("%d certificates are taken back by %s", len(self._revoked), self._file.path)
+
+    def _read(self) -> frozenset[int]:
+        path, authority = self._file.path, self._authority
         where = "server.tls.client_crl"
         try:
             crl = x509.load_pem_x509_crl(path.read_bytes())
@@ -37,15 +67,17 @@ class Revocations:
         )  # the annotation asks for kinds of keys that can sign a CRL; others are refused inside
         if crl.issuer != authority.subject or not crl.is_signature_valid(key):
             raise ConfigError(where, f"{path} is not signed by the client CA", "name the CRL of that authority")
-        self._revoked = frozenset(entry.serial_number for entry in crl)
-
-    def __contains__(self, certificate: x509.Certificate) -> bool:
-        return certificate.serial_number in self._revoked
+        return frozenset(entry.serial_number for entry in crl)
 
 
-def principal_of(der: bytes, revocations: Revocations | None = None) -> Principal:
-    """The holder's principal. UnnamedCertificateError when there is none."""
+def principal_of(der: bytes, revocations: Revocations | None = None, now: datetime | None = None) -> Principal:
+    """The holder's principal. UnnamedCertificateError when there is none.
+
+    TLS looks at dates once, in the handshake: a connection may outlive the certificate it was made with.
+    """
     certificate = x509.load_der_x509_certificate(der)
+    if certificate.not_valid_after_utc < (now or datetime.now(UTC)):
+        raise UnnamedCertificateError(f"certificate {certificate.serial_number:x} has expired")
     if revocations is not None and certificate in revocations:
         raise UnnamedCertificateError(f"certificate {certificate.serial_number:x} is revoked")
     name = _name_of(certificate)

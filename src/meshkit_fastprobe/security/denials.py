@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import trio
+
 from meshkit_fastprobe.security.audit_chain import Entry
 
 FOLD_S: Final = 60.0
@@ -40,6 +42,13 @@ class Denials:
             self._write(entry)
         else:
             self._others += 1
+
+    async def run(self) -> None:
+        """Write what was counted when its minute is over, whether somebody is refused again or not. Until cancelled."""
+        while True:
+            await trio.sleep(FOLD_S)
+            if self._now_s() - self._since_s >= FOLD_S:
+                self.flush()
 
     def flush(self) -> None:
         """Write what was only counted; a new minute begins."""

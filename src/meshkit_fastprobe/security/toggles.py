@@ -7,6 +7,7 @@ whoever can reach the endpoints cannot switch on what the file keeps off.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,12 +25,13 @@ MAX_REASON_LENGTH: Final = 500
 
 
 class Declared(msgspec.Struct, frozen=True):
-    """A switch there is. choices: the words it takes; none: it is on or off."""
+    """A switch there is. choices: the words it takes; none: it is on or off. stops: what only ends or forbids harm."""
 
     name: str
     default: Value
     does: str
     choices: tuple[str, ...] = ()
+    stops: Value | None = None
 
 
 class Toggle(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +75,7 @@ class Toggles:
         self._ceilings = ceilings
         self._path = None if directory is None else directory / FILE
         self._now_s = now_s
+        self._keeping = threading.Lock()
         stored = {} if self._path is None else _read(self._path)
         self._toggles = {
             name: self._below_ceiling(stored.get(name, Toggle(name=name, value=one.default)))
@@ -109,14 +112,23 @@ class Toggles:
         return Toggle(name=name, value=value, version=now.version + 1, changed_at=self._now_s(), changed_by=by, reason=reason)
 
     def keep(self, toggle: Toggle) -> None:
-        """On the disk, then in force; OSError, and neither, when the disk does not take it. Blocks.
+        """On the disk, then in force; OSError, and neither, when the disk does not take it. Blocks; from any thread.
 
         VersionMismatchError when another change was kept since this one was made.
         """
+        with self._keeping:
+            self._keep(toggle, durably=True)
+
+    def hold(self, toggle: Toggle) -> None:
+        """In force until the host stops, for want of a disk that takes it."""
+        with self._keeping:
+            self._keep(toggle, durably=False)
+
+    def _keep(self, toggle: Toggle, *, durably: bool) -> None:
         if toggle.version != self._toggles[toggle.name].version + 1:
             raise VersionMismatchError(f"{toggle.name} was changed meanwhile")
         toggles = {**self._toggles, toggle.name: toggle}
-        if self._path is not None:
+        if self._path is not None and durably:
             _write(self._path, _File({name: one for name, one in toggles.items() if one.version}))
         self._toggles = toggles
 

@@ -21,14 +21,15 @@ from joserfc.errors import JoseError, SecurityWarning
 from meshkit_fastprobe.access import TokenSettings
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.security.policy import Principal
+from meshkit_fastprobe.security.watched import WatchedFile
 
 ALGORITHMS: Final = ("EdDSA", "ES256", "RS256")
 MAX_TOKEN_BYTES: Final = 8192
 MAX_FILE_BYTES: Final = 1 << 20
 MAX_GROUPS: Final = 256
+MAX_SUBJECT_LENGTH: Final = 2048
 LEEWAY_S: Final = 30
 """Clocks of issuer and host may differ by this much."""
-LOOK_EVERY_S: Final = 1.0
 _ALGORITHM_OF: Final = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256"}
 
 log = logging.getLogger("meshkit_fastprobe.security")
@@ -48,11 +49,8 @@ class Tokens:
 
     def __init__(self, settings: TokenSettings, now_s: Callable[[], float] = time.time) -> None:
         self._settings = settings
-        self._file = Path(settings.jwks_file)
-        self._now_s = now_s
-        self._stamp = _stamp(self._file)
-        self._keys = read_keys(self._file)
-        self._looked_at_s = now_s()
+        self._file = WatchedFile(Path(settings.jwks_file), now_s)
+        self._keys = read_keys(self._file.path)
         self._claims = jwt.JWTClaimsRegistry(
             now=lambda: int(now_s()),
             leeway=LEEWAY_S,
@@ -71,9 +69,10 @@ class Tokens:
         try:
             claims = self._claims_of(token)
             self._claims.validate(claims)
-        except (JoseError, ValueError, msgspec.ValidationError) as error:
+            return Principal(_subject(claims["sub"]), _groups(claims.get(self._settings.groups_claim, ())))
+        except (JoseError, ValueError, TypeError, OverflowError, RecursionError, msgspec.ValidationError) as error:
+            # The last three of Python: claims of a type that nobody compares with, which only an issuer of ours could sign.
             raise InvalidTokenError(f"{type(error).__name__}: {error}") from error
-        return Principal(claims["sub"], _groups(claims.get(self._settings.groups_claim, ())))
 
     def _claims_of(self, token: bytes) -> dict[str, Any]:
         header = msgspec.convert(jws.extract_compact(token).headers(), _Header)
@@ -91,20 +90,15 @@ class Tokens:
         return fitting[0]
 
     def _look_at_file(self) -> None:
-        now_s = self._now_s()
-        if 0 <= now_s - self._looked_at_s < LOOK_EVERY_S:
-            return
-        self._looked_at_s = now_s
-        stamp = _stamp(self._file)
-        if stamp == self._stamp:
+        if not self._file.is_new():
             return
         try:
-            self._keys = read_keys(self._file)
+            self._keys = read_keys(self._file.path)
         except ConfigError as error:
             log.error("keys not read anew, those from before go on being used: %s", error)
             return
-        self._stamp = stamp
-        log.info("%d keys read from %s", len(self._keys), self._file)
+        self._file.take()
+        log.info("%d keys read from %s", len(self._keys), self._file.path)
 
 
 def read_keys(path: Path) -> list[tuple[str, tuple[str, jwk.Key]]]:
@@ -134,15 +128,14 @@ def _read_key(described: dict[str, Any]) -> tuple[str, tuple[str, jwk.Key]]:
     return kid, (algorithm, jwk.import_key(described))
 
 
+def _subject(value: object) -> str:
+    """It stands in logs and in the audit."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_SUBJECT_LENGTH or not value.isprintable():
+        raise InvalidTokenError(f"a sub that is no name of at most {MAX_SUBJECT_LENGTH} printable characters")
+    return value
+
+
 def _groups(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or len(value) > MAX_GROUPS or not all(isinstance(group, str) for group in value):
         raise InvalidTokenError(f"groups that are no list of at most {MAX_GROUPS} names")
     return tuple(value)
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request as StarletteRequest
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from meshkit_fastprobe.security.audit_chain import Entry
 from meshkit_fastprobe.security.denials import Denials
@@ -121,10 +121,12 @@ def _log_denial(entry: Entry) -> None:
     log.warning("%s was refused %s %s", entry.actor, entry.action, entry.scope)
 
 
-async def _routing_problem(_request: StarletteRequest, error: Exception) -> Answer:
+async def _routing_problem(request: StarletteRequest, error: Exception) -> Answer:
     assert isinstance(error, HTTPException)
     if error.status_code == METHOD_NOT_ALLOWED.status:
-        allowed = (error.headers or {}).get("Allow", "")
+        # Of all routes that fit: Starlette tells those of the first.
+        fitting = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+        allowed = ", ".join(sorted({method for route in fitting for method in route.methods}))
         return Problem(
             METHOD_NOT_ALLOWED, "another method is needed", f"allowed: {allowed}", headers={"allow": allowed}
         ).reply()

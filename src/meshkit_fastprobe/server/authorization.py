@@ -17,6 +17,7 @@ from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.aggregation.snapshot import Snapshot
 from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.model import ProbeOptions
+from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.audit_chain import Entry
 from meshkit_fastprobe.security.denials import DENIED, Denials
 from meshkit_fastprobe.security.gate import Gate
@@ -122,15 +123,23 @@ class Authorization:
 
     async def record(self, principal: Principal, action: str, scope: str, *, reason: str = "", detail: str = "") -> None:
         """Write down what is about to be done; Problem, and then it must not be done, when that fails."""
-        audit = self._host.endpoints.audit
-        if audit is None:
-            raise _not_recorded("this host keeps no audit while it is not serving")
         try:
-            await audit.append(
+            await self._audit.append(
                 Entry(actor=principal.subject, action=action, scope=scope, result=DONE, reason=reason, detail=detail)
             )
         except AuditError as error:
             raise _not_recorded(str(error)) from None
+
+    async def note(self, principal: Principal, action: str, scope: str, *, reason: str = "", detail: str = "") -> None:
+        """Likewise, of what is done whether that fails or not: it is written late then, and says so."""
+        self._audit.note(Entry(actor=principal.subject, action=action, scope=scope, result=DONE, reason=reason, detail=detail))
+
+    @property
+    def _audit(self) -> Audit:
+        audit = self._host.endpoints.audit
+        if audit is None:
+            raise _not_recorded("this host keeps no audit while it is not serving")
+        return audit
 
     def _resource(self, name: str, options: ProbeOptions) -> Resource:
         return Resource(host=self._host.settings.host, cluster=options.cluster, namespace=options.namespace, probe=name)

@@ -14,6 +14,7 @@ from meshkit_fastprobe.server.reply import Answer, Message, Receive, Scope, Send
 T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_BYTES: Final = 64 * 1024
+MAX_DEPTH: Final = 32
 PATIENCE_S: Final = 10.0
 """For a body to arrive that a route waits for."""
 LINGER_S: Final = 1.0
@@ -68,6 +69,11 @@ class Bodies:
         if scope["type"] != "http" or not _is_announced(scope):
             await self._app(scope, receive, send)
             return
+        app = self._app
+        if header(scope, b"transfer-encoding") and header(scope, b"content-length"):
+            # Whoever passed it on may have gone by the other one, and take what follows for another request (RFC 9112, 6.3).
+            what = "the request has both Transfer-Encoding and Content-Length"
+            app = Problem(INVALID_BODY, what, "send one of them", headers={"connection": "close"}).reply()
         body = scope[BODY] = Body()
 
         async def receive_no_body() -> Message:
@@ -84,7 +90,7 @@ class Bodies:
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_take_all, receive, body)
-            await self._app(scope, receive_no_body, send_once_heard)
+            await app(scope, receive_no_body, send_once_heard)
             nursery.cancel_scope.cancel()
 
 
@@ -92,9 +98,20 @@ async def read_object(scope: Scope) -> dict[str, Any]:
     """The body as an object of any keys. Problem likewise."""
     body: Body | None = scope.get(BODY)
     try:
-        return msgspec.convert(_decoded(scope, b"" if body is None else await body.read(), Any), dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        told = msgspec.convert(_decoded(scope, b"" if body is None else await body.read(), Any), dict[str, Any])
+        _check_depth(told, MAX_DEPTH)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(INVALID_BODY, f"the body cannot be read: {error}", "send an object") from None
+    return told
+
+
+def _check_depth(value: Any, left: int) -> None:
+    """RecursionError for what is nested further: others look into it by calling themselves."""
+    if left == 0:
+        raise RecursionError(f"it is nested more than {MAX_DEPTH} deep")
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for part in inside:
+        _check_depth(part, left - 1)
 
 
 def _decoded(scope: Scope, content: bytes, shape: Any) -> Any:
@@ -112,7 +129,7 @@ async def read_json(scope: Scope, shape: type[T], *, optional: bool = False) -> 
         return shape()
     try:
         read: T = _decoded(scope, content, shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         fields = ", ".join(field.encode_name for field in msgspec.structs.fields(shape))
         raise Problem(INVALID_BODY, f"the body cannot be read: {error}", f"send an object of: {fields}") from None
     return read

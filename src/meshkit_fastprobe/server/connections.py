@@ -17,7 +17,8 @@ import trio
 from h2.exceptions import H2Error
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -65,7 +66,11 @@ def hypercorn_config() -> Config:
 class Connection(TCPServer):
     """One connection: its writes give up, and it ends when its visitor has gone."""
 
+    _is_idle = True
+
     async def protocol_send(self, event: Event) -> None:
+        if isinstance(event, Updated):
+            self._is_idle = event.idle
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
@@ -100,6 +105,9 @@ class Connection(TCPServer):
             except H2Error as error:  # hypercorn answers streams that a visitor has reset by now
                 log.info("a visitor's HTTP/2 stream was gone: %s", error)
                 break
+            if not self._is_idle and isinstance(spoken := self.protocol.protocol, H2Protocol) and spoken.idle:
+                # HTTP/2 with prior knowledge begins with what looks like a request, which hypercorn waits to see answered.
+                await self.protocol_send(Updated(idle=True))
             if not data:
                 break
         await self.protocol.handle(Closed())

@@ -20,6 +20,10 @@ PER_S: Final = 100.0
 _DATA, _HEADERS, _WINDOW_UPDATE = 0x0, 0x1, 0x8
 _COSTS: Final = {_HEADERS: 0.1, _WINDOW_UPDATE: 0.01}
 """What moves data or asks for something; the rate of requests and the windows bound it besides."""
+_COST: Final = 1.0
+_SMALL_BYTES: Final = 512
+_COST_OF_DATA, _COST_OF_LITTLE = 0.01, 0.1
+"""A body in crumbs: the windows alone would let through 65,535 at once, each as dear as a whole frame."""
 
 
 class FrameMeter:
@@ -62,8 +66,10 @@ class FrameMeter:
         while at + HEADER_BYTES <= len(kept):
             size = int.from_bytes(kept[at : at + 3])
             kind = kept[at + 3]
-            if kind != _DATA or size == 0:
-                cost += _COSTS.get(kind, 1.0)
+            if kind != _DATA:
+                cost += _COSTS.get(kind, _COST)
+            else:
+                cost += _COST_OF_DATA if size > _SMALL_BYTES else _COST_OF_LITTLE if size else _COST
             at += HEADER_BYTES + size
         if at >= len(kept):
             self._skip = at - len(kept)

@@ -14,6 +14,8 @@ from hashlib import blake2b
 from meshkit_fastprobe.server.problems import INVALID_PAGE_TOKEN, Problem
 
 _DIGEST_BYTES = 8
+_DIGITS = 18
+"""What SQLite has room for."""
 
 
 def make_token(last_name: str, filters: str) -> str:
@@ -23,6 +25,21 @@ def make_token(last_name: str, filters: str) -> str:
 
 def read_token(token: str, filters: str) -> str:
     """The last name seen. Problem for a token that is not ours, is cut, or was made for other filters."""
+    name = _name_in(token, filters)
+    if name is None:
+        raise _refused()
+    return name
+
+
+def read_number(token: str, filters: str) -> int:
+    """Of a listing by number. Problem likewise: anybody can make a token, so what it holds may be anything."""
+    name = _name_in(token, filters) or ""
+    if not (name.isascii() and name.isdigit() and len(name) <= _DIGITS):
+        raise _refused()
+    return int(name)
+
+
+def _name_in(token: str, filters: str) -> str | None:
     try:
         raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         digest, name = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
@@ -30,7 +47,11 @@ def read_token(token: str, filters: str) -> str:
             return name.decode("utf-8", "surrogatepass")
     except (ValueError, binascii.Error):
         pass
-    raise Problem(
+    return None
+
+
+def _refused() -> Problem:
+    return Problem(
         INVALID_PAGE_TOKEN,
         "page_token is altered, cut, or belongs to a request with other filters",
         "use nextPageToken as it was given, with the same filters, or start without page_token",

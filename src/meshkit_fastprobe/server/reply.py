@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import aclosing
 from functools import partial
@@ -26,6 +27,8 @@ COMPRESSED_FROM: Final = 4096
 """Bytes: below, the trouble is greater than the gain."""
 COMPRESSION: Final = 1
 """The fastest: items are alike, and shrink to a tenth at any level."""
+
+_NONE: Final = re.compile(rb"q=0(\.0*)?")
 
 log = logging.getLogger("meshkit_fastprobe.server")
 
@@ -117,7 +120,12 @@ async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
 
 
 def accepts_gzip(scope: Scope) -> bool:
-    return b"gzip" in b",".join(_values(scope, b"accept-encoding"))
+    """Not that of `gzip;q=0`, which says the opposite."""
+    told = b",".join(_values(scope, b"accept-encoding")).lower().replace(b" ", b"")
+    return any(
+        coding == b"gzip" and not _NONE.fullmatch(weight)
+        for coding, _, weight in (one.partition(b";") for one in told.split(b","))
+    )
 
 
 def _has(scope: Scope, etag: str) -> bool:
@@ -125,7 +133,7 @@ def _has(scope: Scope, etag: str) -> bool:
     if scope["method"] not in {"GET", "HEAD"}:
         return False
     told = b",".join(_values(scope, b"if-none-match")).decode("latin-1")
-    return etag.removeprefix("W/") in {one.strip().removeprefix("W/") for one in told.split(",")}
+    return told.strip() == "*" or etag.removeprefix("W/") in {one.strip().removeprefix("W/") for one in told.split(",")}
 
 
 def _values(scope: Scope, name: bytes) -> list[bytes]:

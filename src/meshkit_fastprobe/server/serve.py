@@ -82,6 +82,7 @@ async def serve(
                 aliases=settings.aliases,
             )
             nursery.start_soon(events.run)
+            nursery.start_soon(denials.run)
             nursery.start_soon(tell_transitions, diag, diag.changes(), events)
             nursery.start_soon(_close_on_leaving, events, leaving)
             endpoints.local_token = token

@@ -32,9 +32,9 @@ def declared(kinds: Iterable[str], faults: Iterable[str] = ()) -> list[Declared]
         Declared(TRACE_SAMPLING, "0", "the share of requests that are traced", SAMPLING_RATES),
         Declared(PROBES, True, "whether anything is probed"),
         *(Declared(of_kind(kind), True, f"whether probes of kind {kind} run") for kind in kinds),
-        Declared(CHAOS, False, "whether experiments may start on this host, and go on"),
-        Declared(INCIDENT, False, "on while there is an incident: no experiment starts"),
-        *(Declared(of_fault(fault), False, f"whether {fault} may be injected on this host") for fault in faults),
+        Declared(CHAOS, False, "whether experiments may start on this host, and go on", stops=False),
+        Declared(INCIDENT, False, "on while there is an incident: no experiment starts", stops=True),
+        *(Declared(of_fault(fault), False, f"whether {fault} may be injected on this host", stops=False) for fault in faults),
     ]
 
 

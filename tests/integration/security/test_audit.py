@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from meshkit_fastprobe.access import AuditSettings
 from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.audit_chain import Entry, Head, Verdict
@@ -81,6 +82,14 @@ async def test_damage_is_named_and_placed(tmp_path, statement: str, verdict: Ver
     assert report.why
 
 
+async def test_no_checkpoint_is_made_the_beginning_by_who_takes_the_records_before_it(tmp_path):
+    await keep(tmp_path, 2000)
+    damage(tmp_path, "UPDATE checkpoint SET begins = 1 WHERE seq = (SELECT min(seq) FROM checkpoint)")
+    damage(tmp_path, "DELETE FROM record WHERE seq <= (SELECT min(seq) FROM checkpoint)")
+    report = verify(tmp_path)
+    assert (report.verdict, report.why) == (Verdict.ALTERED, "the signature of its checkpoint is wrong")
+
+
 async def test_an_older_copy_put_back_is_found_by_the_head_somebody_kept(tmp_path):
     await keep(tmp_path, 10)
     shutil.copy(tmp_path / "audit.db", tmp_path / "old")
@@ -95,6 +104,20 @@ async def test_a_database_that_was_torn_says_so(tmp_path):
     size = (tmp_path / "audit.db").stat().st_size
     os.truncate(tmp_path / "audit.db", size // 2)
     assert verify(tmp_path).verdict is Verdict.TORN
+
+
+async def test_a_hole_in_the_database_is_placed(tmp_path):
+    await keep(tmp_path, 2000)
+    page = 4096
+    content = bytearray((tmp_path / "audit.db").read_bytes())
+    middle = len(content) // page // 2 * page
+    content[middle : middle + page] = bytes(page)
+    (tmp_path / "audit.db").write_bytes(content)
+    report = verify(tmp_path)
+    assert report.verdict is Verdict.TORN
+    assert 100 < report.records < 1900
+    assert report.at == report.records + 1
+    assert "from here on" in report.why
 
 
 async def test_what_was_torn_is_not_written_on(tmp_path):
@@ -119,6 +142,49 @@ async def test_what_was_forgotten_leaves_a_chain_that_is_still_proven(tmp_path):
     assert verify(tmp_path).verdict is Verdict.MISSING
     head = await keep(tmp_path, 1)
     assert head.seq == 101
+
+
+async def test_where_all_was_forgotten_the_chain_begins_there_also_after_a_clean_end(tmp_path):
+    await keep(tmp_path, 100)
+    store = AuditStore(tmp_path)
+    assert store.forget_until(100) == 100
+    store.close()
+    report = verify(tmp_path)
+    assert (report.verdict, report.records, report.head.seq) == (Verdict.INTACT, 0, 100)
+    await keep(tmp_path, 1)
+    assert verify(tmp_path).verdict is Verdict.INTACT
+
+
+@pytest.mark.parametrize("settings", [{}, {"keep_s": 3600.0}, {"copy": True}], ids=["bare", "retention", "a copy"])
+async def test_records_that_nobody_here_wrote_stop_neither_the_start_nor_the_writing(tmp_path, settings):
+    await keep(tmp_path, 3)
+    damage(tmp_path, "UPDATE record SET content = x'ff7b' WHERE seq = 1")
+    copy = (f"file:{tmp_path}/copy.jsonl",) if settings.pop("copy", False) else ()
+    with trio.fail_after(30):
+        async with Audit(tmp_path, boot_id="b", settings=AuditSettings(copy_to=copy, **settings)) as audit:
+            assert (await audit.append(RUN)).seq == 4
+            with pytest.raises(AuditError, match="nobody here wrote"):
+                await audit.newest(None, 10, {})
+            with pytest.raises(AuditError, match="cannot be read"):
+                await audit.newest(None, 10, {"actor": "anna"})
+            assert (await audit.append(RUN)).seq == 5
+    assert (verify(tmp_path).verdict, verify(tmp_path).at) == (Verdict.ALTERED, 1)
+
+
+async def test_a_question_that_the_database_cannot_take_is_answered_and_the_next_record_written(tmp_path):
+    with trio.fail_after(30):
+        async with Audit(tmp_path, boot_id="b") as audit:
+            with pytest.raises(AuditError, match="cannot be read"):
+                await audit.newest(-(10**30), 10, {})
+            assert (await audit.append(RUN)).seq == 1
+
+
+async def test_an_entry_that_cannot_be_written_refuses_its_deed_alone(tmp_path):
+    with trio.fail_after(30):
+        async with Audit(tmp_path, boot_id="b") as audit:
+            with pytest.raises(AuditError, match="UnicodeEncodeError"):
+                await audit.append(Entry(actor="\ud800", action="probes.run", result="done"))
+            assert (await audit.append(RUN)).seq == 1
 
 
 async def test_a_start_that_was_killed_before_the_tables_stood_is_made_good(tmp_path):

@@ -14,7 +14,7 @@ from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.security.certificates import Revocations, UnnamedCertificateError, principal_of
 
 KEY = ec.generate_private_key(ec.SECP256R1())
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 URI, DNS = x509.UniformResourceIdentifier, x509.DNSName
 
 
@@ -95,3 +95,26 @@ def test_a_list_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "crl.pem").write_text("no list")
     with pytest.raises(ConfigError, match="name a CRL in PEM"):
         Revocations(tmp_path / "crl.pem", certificate(common="authority"))
+
+
+def test_a_connection_does_not_keep_a_certificate_good():
+    der = certificate().public_bytes(Encoding.DER)
+    assert principal_of(der, now=NOW + timedelta(hours=23)).name == "anna"
+    with pytest.raises(UnnamedCertificateError, match="has expired"):
+        principal_of(der, now=NOW + timedelta(hours=25))
+
+
+def test_a_list_is_read_again_when_it_changed_and_a_broken_one_changes_nothing(tmp_path):
+    clock = [1000.0]
+    path = crl(tmp_path / "crl.pem", 7)
+    revocations = Revocations(path, certificate(common="authority"), lambda: clock[0])
+    assert certificate(serial=8) not in revocations
+    crl(path, 7, 8)
+    clock[0] += 1.0
+    assert certificate(serial=8) in revocations
+    path.write_text("no list any more")
+    clock[0] += 1.0
+    assert certificate(serial=8) in revocations
+    crl(path, 7)
+    clock[0] += 1.0
+    assert certificate(serial=8) not in revocations

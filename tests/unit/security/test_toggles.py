@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -103,3 +104,30 @@ def test_a_directory_that_has_gone_leaves_everything_as_it_was(tmp_path):
     with pytest.raises(FileNotFoundError):
         change(toggles, "chaos.enabled", True)
     assert (toggles["chaos.enabled"].value, toggles["chaos.enabled"].version) == (False, 0)
+
+
+def test_of_many_who_change_it_at_once_one_is_first_and_nothing_else_is_lost(tmp_path):
+    """From as many threads as there are switches, each with changes of its own: the disk takes its time, and others come."""
+    names = [f"chaos.{number}.enabled" for number in range(8)]
+    toggles = Toggles([Declared(name, False, "") for name in names], {}, tmp_path)
+    made = [toggles.changed(name, True, 0, by=f"user:{who}", reason="") for name in names for who in range(3)]
+
+    def keep(toggle):
+        try:
+            toggles.keep(toggle)
+        except VersionMismatchError:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(len(made)) as pool:
+        assert sum(pool.map(keep, made)) == len(names)
+    assert [toggle.version for toggle in toggles] == [1] * len(names)
+    assert list(Toggles([Declared(name, False, "") for name in names], {}, tmp_path)) == list(toggles)
+
+
+def test_what_is_held_is_in_force_and_gone_after_a_restart(tmp_path):
+    toggles = Toggles(DECLARED, {}, tmp_path)
+    change(toggles, "chaos.enabled", True)
+    toggles.hold(toggles.changed("chaos.enabled", False, 1, by="user:anna", reason=""))
+    assert toggles["chaos.enabled"].value is False
+    assert Toggles(DECLARED, {}, tmp_path)["chaos.enabled"].value is True

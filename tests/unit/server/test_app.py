@@ -225,6 +225,11 @@ def test_another_method_is_405_with_those_that_are_allowed(client, fleet, method
         assert client.problem(method, path)["code"] == "method_not_allowed"
 
 
+def test_all_methods_that_a_path_takes_are_told(client, fleet):
+    assert client("DELETE", "probes/pg-0:run").headers["allow"] == "GET, HEAD, POST"
+    assert client("DELETE", "chaos/experiments").headers["allow"] == "GET, HEAD, POST"
+
+
 @pytest.mark.parametrize("path", ["/dashboard", "/meshkit/diagnostics/v1", "snapshot", "/metrics/", "/probes", "groups/"])
 def test_other_paths_are_404_problems(client, path):
     assert client.problem("GET", path)["code"] == "not_found"
@@ -305,6 +310,7 @@ def test_a_list_that_is_the_same_is_not_sent_again(client, fleet):
     changed = client.get("probes?name=pg-*", if_none_match=etag)
     assert changed.status_code == 200
     assert changed.headers["etag"] != etag
+    assert client.get("probes?name=pg-*", if_none_match="*").status_code == 304
     for wrong in ('W/"0"', "*x", "", etag[:-2]):
         assert client.get("probes?name=pg-*", if_none_match=wrong).status_code == 200
 
@@ -321,3 +327,11 @@ def test_a_long_answer_is_compressed_for_who_takes_it_and_is_the_same(client, fl
     assert int(packed.headers["content-length"]) < len(plain.content) / 3
     assert timeless(packed.json()) == timeless(plain.json())
     assert "content-encoding" not in client.get("probes?page_size=1", accept_encoding="gzip").headers
+
+
+@pytest.mark.parametrize(
+    ("accept", "packed"),
+    [("gzip;q=0", False), ("br, gzip; q=0.0", False), ("gzip;q=0.5", True), ("GZIP", True), ("xgzip", False), ("", False)],
+)
+def test_who_refuses_compression_gets_none(client, fleet, accept, packed):
+    assert ("content-encoding" in client.get("probes", accept_encoding=accept).headers) is packed

@@ -40,7 +40,9 @@ def test_a_flood_is_too_many_and_a_handful_is_not(kind):
 def test_what_moves_data_costs_little():
     assert fed(FrameMeter(Clock()), PREFACE + frame(HEADERS, 40) * 900)
     assert fed(FrameMeter(Clock()), PREFACE + frame(WINDOW_UPDATE, 4) * 9000)
-    assert fed(FrameMeter(Clock()), PREFACE + frame(DATA, 100) * 10_000)
+    assert fed(FrameMeter(Clock()), PREFACE + frame(DATA, 1000) * 9000)
+    assert fed(FrameMeter(Clock()), PREFACE + frame(DATA, 100) * 900)
+    assert not fed(FrameMeter(Clock()), PREFACE + frame(DATA, 1) * 1100)
     assert not fed(FrameMeter(Clock()), PREFACE + frame(DATA, 0) * 200)
 
 

@@ -7,7 +7,8 @@ import pytest
 import trio
 
 from meshkit_fastprobe.access import SecuritySettings
-from meshkit_fastprobe.security.denials import Denials
+from meshkit_fastprobe.security.audit_chain import Entry
+from meshkit_fastprobe.security.denials import FOLD_S, Denials
 from meshkit_fastprobe.security.gate import Gate
 from meshkit_fastprobe.server.guard import LOOPBACK_HOSTS, Admission, Guard
 from meshkit_fastprobe.server.identity import Identities
@@ -120,12 +121,27 @@ def test_websockets_are_closed_unopened():
     assert ask("/livez", kind="websocket") == [{"type": "websocket.close", "code": 1008}]
 
 
-@pytest.mark.parametrize("origin", ["http://localhost:9464", "https://127.0.0.1", "http://[::1]:80"])
-def test_a_page_of_this_host_may_ask(origin):
-    assert ask("/metrics", HOST, BEARER, ("origin", origin))[0]["status"] == 200
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:9464", "HTTP://LOCALHOST:9464", "https://status.example", "https://status.example:8443"]
+)
+def test_a_page_of_this_host_or_of_a_name_that_is_configured_may_ask(origin):
+    hosts = LOOPBACK_HOSTS | {"status.example"}
+    assert ask("/metrics", HOST, BEARER, ("origin", origin), hosts=hosts)[0]["status"] == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example", ""])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "http://localhost.evil.example",
+        "",
+        "http://localhost",
+        "http://localhost:3000",  # another server on the same machine
+        "http://127.0.0.1:9464",
+        "http://evil@localhost:9464",
+    ],
+)
 def test_a_page_of_another_site_may_not(origin):
     start, body = ask("/metrics", HOST, BEARER, ("origin", origin))
     assert (start["status"], json.loads(body["body"])["code"]) == (403, "origin_refused")
@@ -157,3 +173,15 @@ def test_the_user_behind_a_unix_socket_is_known_without_a_token():
 def test_a_bad_token_is_refused_also_from_a_known_user():
     peer = Peer("unix", uid=os.geteuid())
     assert ask("/metrics", ("authorization", "Bearer wrong"), peer=peer, hosts=None)[0]["status"] == 401
+
+
+async def test_what_was_counted_is_written_when_its_minute_is_over_though_nobody_is_refused_again(mock_clock):
+    denied = []
+    denials = Denials(denied.append, trio.current_time)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(denials.run)
+        for _ in range(5):
+            denials.deny(Entry(actor="user:anna", action="probes.write", result="denied"))
+        await trio.sleep(FOLD_S + 1)
+        nursery.cancel_scope.cancel()
+    assert [entry.detail for entry in denied] == ["", "4 more times within a minute"]

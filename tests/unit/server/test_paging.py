@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit_fastprobe.server.paging import make_token, read_token
+from meshkit_fastprobe.server.paging import make_token, read_number, read_token
 from meshkit_fastprobe.server.problems import INVALID_PAGE_TOKEN, Problem
 
 
@@ -38,3 +38,12 @@ def test_nonsense_is_a_problem_and_not_an_error(token):
 def test_a_token_made_for_other_filters_is_refused():
     with pytest.raises(Problem):
         read_token(make_token("pg", "state=healthy"), "state=unhealthy")
+
+
+def test_a_number_comes_back_and_nothing_else_does():
+    """Whoever knows how tokens are made can make one of anything."""
+    assert read_number(make_token("17", "f"), "f") == 17
+    for forged in ("", "abc", "-1", "1.5", " 7", "9" * 19, "9" * 5000, "\u0663", "1_0"):
+        with pytest.raises(Problem) as caught:
+            read_number(make_token(forged, "f"), "f")
+        assert caught.value.kind is INVALID_PAGE_TOKEN

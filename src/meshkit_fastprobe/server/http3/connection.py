@@ -23,7 +23,7 @@ from aioquic.quic.events import (
 )
 
 from meshkit_fastprobe.probes.http3_protocol import Http3Protocol
-from meshkit_fastprobe.server.connections import MAX_STREAMS
+from meshkit_fastprobe.server.connections import IDLE_S, MAX_STREAMS
 from meshkit_fastprobe.server.http3.pace import Pace
 from meshkit_fastprobe.server.http3.request import Headers, Request, scope_of
 from meshkit_fastprobe.server.peer import PEER, Peer
@@ -57,6 +57,7 @@ class Connection:
         self._nursery: trio.Nursery | None = None
         self._pace = Pace(DATAGRAMS_A_SECOND, DATAGRAMS_AT_ONCE)
         self._untold = 0
+        self._quiet_since_s = trio.current_time()
         self._woken = trio.Event()
         self._moved = trio.Event()
 
@@ -117,11 +118,17 @@ class Connection:
 
     async def _wait(self) -> None:
         timer_s = self.quic.get_timer()
-        with trio.move_on_at(math.inf if timer_s is None else timer_s):
+        timer_s = math.inf if timer_s is None else timer_s
+        leave_s = math.inf if self.requests else self._quiet_since_s + IDLE_S
+        with trio.move_on_at(min(timer_s, leave_s)):
             await self._woken.wait()
             return
-        self.quic.handle_timer(now=trio.current_time())
-        self._handle_events()
+        if timer_s <= leave_s:
+            self.quic.handle_timer(now=trio.current_time())
+            self._handle_events()
+        else:  # it may have kept the connection alive by PINGs: a place is for who asks something
+            self._quiet_since_s = math.inf
+            self.close()
 
     # -- events --------------------------------------------------------------------------------------------------------------
 
@@ -186,6 +193,7 @@ class Connection:
             if not request.answered and not self.ended:
                 self._refuse(stream_id, ErrorCode.H3_INTERNAL_ERROR)
             del self.requests[stream_id]
+            self._quiet_since_s = trio.current_time()
             self._woken.set()
             self._move()
 

@@ -9,7 +9,7 @@ from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.security.audit_chain import Record
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, AuditItem, Envelope, envelope_reply, rfc3339
-from meshkit_fastprobe.server.paging import make_token, read_token
+from meshkit_fastprobe.server.paging import make_token, read_number
 from meshkit_fastprobe.server.problems import AUDIT_UNAVAILABLE, Problem
 from meshkit_fastprobe.server.query import whole_number
 from meshkit_fastprobe.server.reply import Reply
@@ -26,7 +26,7 @@ async def list_records(context: Context, request: Request) -> Reply:
     fingerprint = repr(sorted(wanted.items()))
     size = query.one("page_size", whole_number("page_size", 1, MAX_PAGE), DEFAULT_PAGE)
     token = query.text("page_token")
-    before = int(read_token(token, fingerprint)) if token else None
+    before = read_number(token, fingerprint) if token else None
     audit = context.host.endpoints.audit
     if audit is None:
         raise Problem(AUDIT_UNAVAILABLE, "this host keeps no audit while it is not serving", "ask a host that runs")

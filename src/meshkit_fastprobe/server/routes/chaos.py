@@ -37,7 +37,7 @@ from meshkit_fastprobe.server.chaos_items import (
 )
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, envelope_reply, rfc3339
-from meshkit_fastprobe.server.paging import make_token, read_token
+from meshkit_fastprobe.server.paging import make_token, read_number
 from meshkit_fastprobe.server.problems import Problem, ProblemKind
 from meshkit_fastprobe.server.query import whole_number
 from meshkit_fastprobe.server.reply import Reply
@@ -140,7 +140,7 @@ async def list_runs(context: Context, request: Request) -> Reply:
     size = query.one("page_size", whole_number("page_size", 1, MAX_PAGE), DEFAULT_PAGE)
     token = query.text("page_token")
     fingerprint = experiment or ""
-    before = int(read_token(token, fingerprint)) if token else None
+    before = read_number(token, fingerprint) if token else None
     with _told():
         runs = await _chaos(context).journal.past(size, before, experiment)
     may = context.authorization.may

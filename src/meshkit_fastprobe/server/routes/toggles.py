@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Final
 
@@ -28,6 +29,8 @@ from meshkit_fastprobe.server.switching import apply
 from meshkit_fastprobe.server.telling import TOGGLE
 
 ACTION: Final = "toggle.set"
+_etag: Final = re.compile(rb'(")?(0|[1-9][0-9]{0,17})(?(1)")')
+"""Quoted, as the header wants it, or as people write it; a version has one way to be written."""
 
 
 class Change(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,7 +46,10 @@ async def list_toggles(context: Context, request: Request) -> Reply:
 
 
 async def set_toggle(context: Context, request: Request) -> Reply:
-    """Written to the audit, then to the disk, then put into force: what fails leaves everything as it was."""
+    """Written to the audit, then to the disk, then put into force: what fails leaves everything as it was.
+
+    But what only ends or forbids harm waits for neither.
+    """
     request.refuse_query()
     change = await read_json(request.scope, Change)
     version = _version(request)
@@ -51,7 +57,9 @@ async def set_toggle(context: Context, request: Request) -> Reply:
     try:
         toggle = toggles.changed(request.name, change.value, version, by=principal.subject, reason=change.reason)
         detail = f"{word_of(toggles[request.name].value)} -> {word_of(toggle.value)}"
-        await context.authorization.record(principal, ACTION, request.name, reason=change.reason, detail=detail)
+        stops = change.value == toggles.declared[request.name].stops
+        record = context.authorization.note if stops else context.authorization.record
+        await record(principal, ACTION, request.name, reason=change.reason, detail=detail)
         await trio.to_thread.run_sync(toggles.keep, toggle)
     except KeyError:
         raise Problem(UNKNOWN_TOGGLE, f"no toggle is named {request.name[:256]!r}", "list them with GET /toggles") from None
@@ -60,30 +68,47 @@ async def set_toggle(context: Context, request: Request) -> Reply:
     except ToggleRefusedError as error:
         raise Problem(TOGGLE_REFUSED, str(error), "GET /toggles tells what there is; ceilings stand in [toggles]") from None
     except OSError as error:
+        what = (
+            "it is in force, but only until the host stops" if stops and await _held(context, toggle) else "nothing was changed"
+        )
         raise Problem(
-            AUDIT_UNAVAILABLE, f"nothing was changed: {error.strerror or error}", "look at the disk of the host's state_dir"
+            AUDIT_UNAVAILABLE, f"{what}: {error.strerror or error}", "look at the disk of the host's state_dir"
         ) from None
-    await apply(context.host, toggles)
-    item = toggle_item(context, toggle)
-    settings = context.host.settings
-    resource = Resource(host=settings.host, cluster=settings.cluster)
-    context.events.put(TOGGLE, Permission.TOGGLES_READ, resource, item)
+    item = await _enforce(context, toggle)
     reply = envelope_reply(request, _envelope(context, item=item))
     return msgspec.structs.replace(reply, headers={**reply.headers, "etag": f'"{toggle.version}"'})
+
+
+async def _held(context: Context, toggle: Toggle) -> bool:
+    """False when another change came in between."""
+    try:
+        context.toggles.hold(toggle)
+    except VersionMismatchError:
+        return False
+    await _enforce(context, toggle)
+    return True
+
+
+async def _enforce(context: Context, toggle: Toggle) -> ToggleItem:
+    await apply(context.host, context.toggles)
+    item = toggle_item(context, toggle)
+    settings = context.host.settings
+    context.events.put(TOGGLE, Permission.TOGGLES_READ, Resource(host=settings.host, cluster=settings.cluster), item)
+    return item
 
 
 def _version(request: Request) -> int | None:
     """What the change is based on; None for whatever there is (*)."""
     values = header(request.scope, b"if-match")
-    text = values[0].decode("latin-1").strip() if len(values) == 1 else ""
-    if text == "*":
+    text = values[0].strip() if len(values) == 1 else b""
+    if text == b"*":
         return None
-    number = text.removeprefix('"').removesuffix('"')
-    if not (number.isascii() and number.isdigit() and len(number) <= 18):
+    match = _etag.fullmatch(text)
+    if match is None:
         raise Problem(
             VERSION_NEEDED, "no If-Match header with a version", 'send If-Match: "VERSION" as GET /toggles tells it, or *'
         )
-    return int(number)
+    return int(match[2])
 
 
 def toggle_item(context: Context, toggle: Toggle) -> ToggleItem:
