@@ -92,6 +92,7 @@ class Connection(TCPServer):
         """
         meter = FrameMeter()
         while True:
+            await self._mind_http2()
             try:
                 data = await self.stream.receive_some(READ_BYTES)
             except (trio.ClosedResourceError, trio.BrokenResourceError):
@@ -105,13 +106,35 @@ class Connection(TCPServer):
             except H2Error as error:  # hypercorn answers streams that a visitor has reset by now
                 log.info("a visitor's HTTP/2 stream was gone: %s", error)
                 break
-            if not self._is_idle and isinstance(spoken := self.protocol.protocol, H2Protocol) and spoken.idle:
-                # HTTP/2 with prior knowledge begins with what looks like a request, which hypercorn waits to see answered.
-                await self.protocol_send(Updated(idle=True))
             if not data:
                 break
         await self.protocol.handle(Closed())
         await self.idle_task.stop()
+
+    async def _mind_http2(self) -> None:
+        spoken = self.protocol.protocol
+        if not isinstance(spoken, H2Protocol):
+            return
+        if not isinstance(spoken.streams, _Streams):
+            spoken.streams = _Streams(spoken.streams)
+        if not self._is_idle and spoken.idle:
+            # With prior knowledge it begins with what looks like a request, which hypercorn waits to see answered.
+            await self.protocol_send(Updated(idle=True))
+
+
+class _Gone:
+    """Stands for a request that has been answered: what was still on its way is let fall."""
+
+    idle = True
+
+    async def handle(self, event: object) -> None: ...
+
+
+class _Streams(dict[int, Any]):
+    """Those of a connection over HTTP/2: to hypercorn a body that outlasts its answer is an error of the whole connection."""
+
+    def __missing__(self, _stream_id: int) -> _Gone:
+        return _Gone()
 
 
 class ConnectionLoop:
