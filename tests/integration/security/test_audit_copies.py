@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import socket
 import sqlite3
 import stat
-import subprocess
-import sys
-import textwrap
 import time
 from contextlib import contextmanager
 
@@ -26,6 +22,7 @@ from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.audit_chain import Entry, Record, Verdict, canonical, link
 from meshkit_fastprobe.security.audit_retention import Retention
 from meshkit_fastprobe.security.audit_store import AuditStore, export, verify
+from tests.integration.security.bad_disk import needs_a_compiler, run_on_bad_disk
 
 pytestmark = pytest.mark.integration
 
@@ -233,40 +230,6 @@ def test_whatever_is_appended_dropped_and_reopened_the_chain_is_intact_and_any_d
 
 # -- a disk that fails -------------------------------------------------------------------------------------------------------
 
-SHIM = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
-
-/* While the file of FAIL_WHILE is there, whatever is written to a file of the audit's database ends in EIO. */
-static int fails(int fd) {
-    char link[64], path[4096];
-    const char *while_there = getenv("FAIL_WHILE");
-    if (!while_there || access(while_there, F_OK)) return 0;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    const ssize_t size = readlink(link, path, sizeof path - 1);
-    if (size < 0) return 0;
-    path[size] = 0;
-    return strstr(path, "audit.db") != NULL;
-}
-#define FAILING(type, name, parameters, arguments)                    \
-    type name parameters {                                            \
-        static type(*real) parameters;                                \
-        if (!real) *(void **)&real = dlsym(RTLD_NEXT, #name);         \
-        if (fails(fd)) { errno = EIO; return -1; }                    \
-        return real arguments;                                        \
-    }
-FAILING(ssize_t, pwrite, (int fd, const void *b, size_t n, off_t o), (fd, b, n, o))
-FAILING(ssize_t, pwrite64, (int fd, const void *b, size_t n, off64_t o), (fd, b, n, o))
-FAILING(ssize_t, write, (int fd, const void *b, size_t n), (fd, b, n))
-FAILING(int, fsync, (int fd), (fd))
-FAILING(int, fdatasync, (int fd), (fd))
-"""
 ON_A_BAD_DISK = """
     import sys, trio
     from pathlib import Path
@@ -295,26 +258,15 @@ ON_A_BAD_DISK = """
                     await trio.sleep(0.02)
             await audit.append(told("after"))
 
-    trio.run(main, Path(sys.argv[1]), Path(sys.argv[2]))
+    trio.run(main, Path(sys.argv[2]), Path(sys.argv[1]))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux" or shutil.which("gcc") is None, reason="needs gcc: apt-get install gcc")
+@needs_a_compiler
 def test_on_a_disk_with_input_output_errors_harm_is_refused_and_a_stop_is_written_late(tmp_path):
-    source, shim = tmp_path / "eio.c", tmp_path / "eio.so"
-    source.write_text(SHIM)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"], check=True, capture_output=True)
     directory = tmp_path / "audit"
     directory.mkdir()
-    environment = {**os.environ, "LD_PRELOAD": str(shim), "FAIL_WHILE": str(tmp_path / "fail")}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(ON_A_BAD_DISK), directory, tmp_path / "fail"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_on_bad_disk(tmp_path, ON_A_BAD_DISK, directory)
     assert done.returncode == 0, done.stderr
     assert "refused:" in done.stdout
     assert "disk I/O error" in done.stdout
