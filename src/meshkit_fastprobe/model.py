@@ -288,7 +288,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     hosts: names this host is asked by, beside its address and those of its certificate. per_probe_metrics False leaves the
     per-probe series out of /metrics unless a scrape asks for them (?per_probe=true). http3: on the same port number; None means
-    where there is TLS and the extra is installed. aliases: answer at the paths that callers of the original know, too.
+    where there is TLS and the extra is installed. aliases: answer at the paths that callers of the original know, too. drain_s:
+    how long /readyz says no before nobody new is let in, when the host leaves: for whoever sends it visitors to see that.
     """
 
     listen: str = "127.0.0.1:9464"
@@ -299,6 +300,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     per_probe_metrics: bool = True
     http3: bool | None = None
     aliases: bool = False
+    drain_s: float = 0.0
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

@@ -398,7 +398,7 @@ class Diagnostics:
                 try:
                     await self._start(running, nursery)
                     yield
-                    await self.endpoints.leave()
+                    await self.endpoints.leave(0.0 if self.settings.server is None else self.settings.server.drain_s)
                 except Exception as error:  # noqa: BLE001 - raised again below
                     failure = error
                 nursery.cancel_scope.cancel()

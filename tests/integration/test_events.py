@@ -19,8 +19,9 @@ PATH = "/meshkit/diagnostics/v1/events"
 
 
 @asynccontextmanager
-async def host(**changes):
-    diag = fp.Diagnostics(fp.Settings(host="cp-1", cluster="eu-1", server=fp.ServerSettings(listen="127.0.0.1:0"), **changes))
+async def host(drain_s=0.0, **changes):
+    server = fp.ServerSettings(listen="127.0.0.1:0", drain_s=drain_s)
+    diag = fp.Diagnostics(fp.Settings(host="cp-1", cluster="eu-1", server=server, **changes))
 
     def passive() -> None:
         """Never run: reports alone move it."""
@@ -147,6 +148,27 @@ async def test_leaving_ends_streams_orderly_and_readiness_first():
             await listening.wait()
         assert not diag.ready
     assert heard == ["hello", "end"]
+
+
+async def test_readiness_is_gone_for_as_long_as_it_drains_while_everything_is_answered():
+    told = {}
+
+    async def look(diag, leaving):
+        headers = {"authorization": f"Bearer {diag.local_token}"}
+        address = f"http://{diag.address}"
+        while diag.ready:
+            await trio.sleep(0.01)
+        async with httpx.AsyncClient(headers=headers, timeout=20) as client:
+            told["ready"] = (await client.get(f"{address}/readyz")).status_code
+            told["pause"] = (await client.post(f"{address}/meshkit/diagnostics/v1/probes/a:pause")).status_code
+        leaving.cancel()  # who stops it a second time waits no longer
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as leaving:
+                async with host(drain_s=300.0) as diag:
+                    nursery.start_soon(look, diag, leaving)
+    assert told == {"ready": 503, "pause": 200}
 
 
 async def test_a_request_in_flight_is_answered_before_the_host_leaves():

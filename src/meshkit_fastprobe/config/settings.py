@@ -34,6 +34,7 @@ COUNTS: Final = {
     "max_task_runs": (1, 100_000),
     "max_thread_runs": (1, 1000),
 }
+MAX_DRAIN_S: Final = 300.0
 VISITORS: Final = (1, 100_000)
 """Bounds of [server] max_connections."""
 TIMES_S: Final = {
@@ -126,6 +127,11 @@ def _server(place: Place, raw: object, folder: Path, problems: Problems) -> Serv
     if tls is not None:
         files = {key: path and str(folder / path) for key, path in msgspec.to_builtins(tls).items()}
         fields["tls"] = TlsSettings(**files)
+    if "drain" in fields:
+        try:
+            fields["drain_s"] = parse_duration(place.at("drain"), fields.pop("drain"))
+        except ConfigError as error:
+            problems.take(error)
     return ServerSettings(**fields)
 
 
@@ -201,6 +207,9 @@ def _check_server(server: ServerSettings, at: At, problems: Problems) -> None:
     if not isinstance(server.max_connections, int) or not lowest <= server.max_connections <= highest:
         problem = f"{shown(server.max_connections)} is not in {lowest}..{highest}"
         problems.add(at("server.max_connections"), problem, "choose a whole number between them")
+    if not 0.0 <= server.drain_s <= MAX_DRAIN_S:
+        what = f"{format_duration(server.drain_s)} is not within 0s and {format_duration(MAX_DRAIN_S)}"
+        problems.add(at("server.drain"), what, "choose a time between them")
     if not _prefix.fullmatch(server.prefix):
         problems.add(
             at("server.prefix"),

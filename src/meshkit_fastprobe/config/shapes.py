@@ -201,6 +201,7 @@ class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[bool, Meta(description="HTTP/3 on the same port; by default where there is tls and the extra.")] | UnsetType
     ) = UNSET
     aliases: Annotated[bool, Meta(description="Whether paths of the original are answered, too.")] | UnsetType = UNSET
+    drain: Annotated[Span, _duration("When it leaves: how long /readyz says no before it goes; up to 5m.")] | UnsetType = UNSET
 
 
 _Glob = Annotated[str, _text("A glob of the values it holds for.", least=1)]

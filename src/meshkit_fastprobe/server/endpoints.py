@@ -52,12 +52,13 @@ class Endpoints:
         self.requests = Requests()
         """How they are used, since the host was made."""
         self._leaving: trio.Event | None = None
+        self._drains = False
         self._gone = trio.Event()
 
     @property
     def leaving(self) -> bool:
         """Whether whoever looks for somebody to ask should look elsewhere."""
-        return self._leaving is not None and self._leaving.is_set()
+        return self._drains or (self._leaving is not None and self._leaving.is_set())
 
     def usage(self, decisions: Mapping[tuple[str, bool], int], chaos: Conductor | None, history: HistoryUse) -> Usage:
         """decisions: what the gate answered."""
@@ -70,7 +71,7 @@ class Endpoints:
             from meshkit_fastprobe.server.serve import serve
         except ModuleNotFoundError as error:
             raise MissingExtraError("Settings.server", "server") from error
-        self._leaving, self._gone = trio.Event(), trio.Event()
+        self._leaving, self._gone, self._drains = trio.Event(), trio.Event(), False
 
         async def run(task_status: trio.TaskStatus[str]) -> None:
             assert self._leaving is not None
@@ -82,10 +83,15 @@ class Endpoints:
 
         self.address = await nursery.start(run)
 
-    async def leave(self) -> None:
-        """Readiness goes first; then what is being answered is ended. Takes some seconds at most, also when cancelled."""
+    async def leave(self, drain_s: float = 0.0) -> None:
+        """Readiness goes first; after drain_s what is being answered is ended. That takes some seconds, also when cancelled."""
         if self._leaving is None:
             return
-        self._leaving.set()
-        with trio.CancelScope(shield=True):
-            await self._gone.wait()
+        self._drains = True
+        try:
+            with trio.move_on_after(drain_s):
+                await self._gone.wait()
+        finally:
+            self._leaving.set()
+            with trio.CancelScope(shield=True):
+                await self._gone.wait()
