@@ -1,6 +1,7 @@
 """Follows /events on many connections at once, in one process and without decoding: counts what each was sent.
 
-Arguments: HOST:PORT, token, path, how many, seconds. Prints as JSON what they saw together once all of them follow.
+Arguments: HOST:PORT, token, path, how many, transitions that there will be, seconds to wait for them. Prints "ready" once all
+of them follow, and as JSON what they saw once all have seen or missed every transition.
 """
 
 import json
@@ -42,7 +43,7 @@ class Watcher:
         self.missed += sum(int(count) for count in _MISSED.findall(text))
 
 
-def main(where: str, token: str, path: str, count: int, seconds: float) -> None:
+def main(where: str, token: str, path: str, count: int, expected: int, seconds: float) -> None:
     host, _, port = where.rpartition(":")
     request = f"GET {path} HTTP/1.1\r\nhost: {where}\r\nauthorization: Bearer {token}\r\n\r\n".encode()
     watchers = [Watcher((host, int(port)), request) for _ in range(count)]
@@ -58,7 +59,9 @@ def main(where: str, token: str, path: str, count: int, seconds: float) -> None:
     while not all(watcher.greeted for watcher in watchers):
         follow(time.monotonic() + 0.2)
     print("ready", flush=True)
-    follow(time.monotonic() + seconds)
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s and min(watcher.transitions + watcher.missed for watcher in watchers) < expected:
+        follow(time.monotonic() + 0.05)
     told = [watcher.transitions + watcher.missed for watcher in watchers]
     print(
         json.dumps(
@@ -69,4 +72,4 @@ def main(where: str, token: str, path: str, count: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), float(sys.argv[6]))
