@@ -1,13 +1,12 @@
 """Many hosts in one process: as many Diagnostics, each with probes and endpoints of its own on a loopback port.
 
 A program: `python -m benchmarks.shared.many_hosts DIRECTORY HOSTS PROBES` writes their URLs, one a line, and then a blank line;
-it ends when its input does. One token opens all of them: it lies in DIRECTORY/token.
+it ends when its input does. One token opens all of them: it lies in DIRECTORY/token. The last of them tells of the others.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import subprocess
@@ -21,6 +20,7 @@ import trio
 
 import meshkit_fastprobe as fp
 from meshkit_fastprobe.access import Binding, SecuritySettings, TokenSettings
+from meshkit_fastprobe.config.shapes import MAX_PEERS
 
 ISSUER, AUDIENCE, ASKER = "https://issuer.test", "fastprobe", "asker"
 TAGS = ("orders", "billing", "search", "edge")
@@ -44,16 +44,24 @@ def many_hosts(directory: Path, hosts: int, probes: int) -> Iterator[list[str]]:
             process.wait(60)
 
 
-def _security(directory: Path) -> SecuritySettings:
-    """One issuer for all hosts: its token in DIRECTORY/token, its public key in DIRECTORY/jwks.json."""
-    from joserfc import jwk, jwt
+def one_issuer(directory: Path) -> SecuritySettings:
+    """For all hosts: its token in DIRECTORY/token, its key in DIRECTORY/key.pem, the public half in DIRECTORY/jwks.json."""
+    from meshkit_fastprobe.security import issuing
 
-    key = jwk.OKPKey.generate_key("Ed25519", {"kid": "1", "alg": "EdDSA", "use": "sig"})
-    keys, token = directory / "jwks.json", directory / "token"
-    keys.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
-    now = int(time.time())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": ASKER, "iat": now, "exp": now + 86400}
-    token.write_text(jwt.encode({"alg": "EdDSA", "kid": "1"}, claims, key, ["EdDSA"]))
+    key, keys, token = directory / "key.pem", directory / "jwks.json", directory / "token"
+    issuing.new_key(key, keys)
+    token.write_text(
+        issuing.issue(
+            issuing.read_key(key),
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            subject=ASKER,
+            groups=(),
+            groups_claim="groups",
+            lifetime_s=86_400.0,
+            now_s=time.time(),
+        )
+    )
     token.chmod(0o600)
     return SecuritySettings(
         tokens=TokenSettings(jwks_file=str(keys), issuer=ISSUER, audience=AUDIENCE),
@@ -61,13 +69,15 @@ def _security(directory: Path) -> SecuritySettings:
     )
 
 
-def _host(number: int, probes: int, directory: Path, security: SecuritySettings, up: str) -> fp.Diagnostics:
+def _host(
+    number: int, probes: int, directory: Path, security: SecuritySettings, up: str, peers: tuple[str, ...]
+) -> fp.Diagnostics:
     """Ten probes in a hundred look at a port where nobody listens."""
     settings = fp.Settings(
         host=f"cp-{number:03}",
         cluster=f"eu-{number % 4 + 1}",
         state_dir=str(directory / f"cp-{number:03}"),
-        server=fp.ServerSettings(listen="127.0.0.1:0"),
+        server=fp.ServerSettings(listen="127.0.0.1:0", peers=peers),
         security=security,
         max_probes=probes,
         max_connections=64,
@@ -87,10 +97,13 @@ async def _serve(directory: Path, hosts: int, probes: int) -> None:
     async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
         listener = (await nursery.start(trio.serve_tcp, answer, 0))[0]
         up = f"127.0.0.1:{listener.socket.getsockname()[1]}"
-        security = _security(directory)
+        security = one_issuer(directory)
+        urls: list[str] = []
         for number in range(hosts):
-            diag = await stack.enter_async_context(_host(number, probes, directory, security, up))
-            sys.stdout.write(f"http://{diag.address}\n")
+            peers = tuple(urls[-MAX_PEERS:]) if number == hosts - 1 else ()
+            diag = await stack.enter_async_context(_host(number, probes, directory, security, up, peers))
+            urls.append(f"http://{diag.address}")
+            sys.stdout.write(f"{urls[-1]}\n")
         sys.stdout.write("\n")
         sys.stdout.flush()
         await trio.lowlevel.wait_readable(0)

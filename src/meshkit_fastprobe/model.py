@@ -290,6 +290,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     per-probe series out of /metrics unless a scrape asks for them (?per_probe=true). http3: on the same port number; None means
     where there is TLS and the extra is installed. aliases: answer at the paths that callers of the original know, too. drain_s:
     how long /readyz says no before nobody new is let in, when the host leaves: for whoever sends it visitors to see that.
+    peers: other hosts, by URL, that this one tells of (GET /fleet/hosts, and the page); they are asked with the token of who asks.
+    peers_ca: a file of certificates that theirs are checked with, instead of the system's.
     """
 
     listen: str = "127.0.0.1:9464"
@@ -301,6 +303,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     http3: bool | None = None
     aliases: bool = False
     drain_s: float = 0.0
+    peers: tuple[str, ...] = ()
+    peers_ca: str | None = None
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

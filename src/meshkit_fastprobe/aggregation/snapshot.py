@@ -259,7 +259,8 @@ class SnapshotBuilder:
 
     def recent(self, registration: Registration, now_ns: int, wall_s: float) -> list[RecentResult]:
         """The remembered results of one probe, oldest first."""
-        now_cs = now_ns // 10_000_000
+        now_cs, since_tick_ns = divmod(now_ns, 10_000_000)
+        wall_s -= since_tick_ns / 1e9  # or the same run would have another time whenever it is asked for
         return [
             RecentResult(
                 at=wall_s - (now_cs - at_cs) % _AT_WRAPS_CS / 100,

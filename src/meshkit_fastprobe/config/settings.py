@@ -18,6 +18,7 @@ from meshkit_fastprobe.config.chaos import check_chaos, read_chaos
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
 from meshkit_fastprobe.config.history import check_history, read_history
 from meshkit_fastprobe.config.options import check_text
+from meshkit_fastprobe.config.peers import check_peers
 from meshkit_fastprobe.config.places import Place, Problems, Source, shown
 from meshkit_fastprobe.config.security import check_security, check_tls, read_security
 from meshkit_fastprobe.config.shapes import MAX_SERVER_NAMES, PREFIX_PATTERN, EngineKeys, HostKeys, ServerKeys
@@ -132,6 +133,8 @@ def _server(place: Place, raw: object, folder: Path, problems: Problems) -> Serv
             fields["drain_s"] = parse_duration(place.at("drain"), fields.pop("drain"))
         except ConfigError as error:
             problems.take(error)
+    if fields.get("peers_ca"):
+        fields["peers_ca"] = str(folder / fields["peers_ca"])
     return ServerSettings(**fields)
 
 
@@ -203,6 +206,7 @@ def _check_server(server: ServerSettings, at: At, problems: Problems) -> None:
             )
     check_tls(server.tls, at, problems)
     _check_names(server.hosts, at("server.hosts"), problems)
+    check_peers(server, at, problems)
     lowest, highest = VISITORS
     if not isinstance(server.max_connections, int) or not lowest <= server.max_connections <= highest:
         problem = f"{shown(server.max_connections)} is not in {lowest}..{highest}"

@@ -37,6 +37,7 @@ MAX_BINDINGS: Final = 100_000
 MIN_REQUEST_RATE: Final = 0.1
 MAX_REQUEST_RATE: Final = 1_000_000
 MAX_SERVER_NAMES: Final = 64
+MAX_PEERS: Final = 256
 
 MAX_MAINTENANCE: Final = 1000
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -202,6 +203,19 @@ class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = UNSET
     aliases: Annotated[bool, Meta(description="Whether paths of the original are answered, too.")] | UnsetType = UNSET
     drain: Annotated[Span, _duration("When it leaves: how long /readyz says no before it goes; up to 5m.")] | UnsetType = UNSET
+    peers: (
+        Annotated[
+            tuple[Annotated[str, _text("https://host:port; http:// on a loopback address.", least=1)], ...],
+            Meta(description="Other hosts that this one tells of.", extra_json_schema={"maxItems": MAX_PEERS}),
+        ]
+        | UnsetType
+    ) = UNSET
+    peers_ca: (
+        Annotated[
+            str, Meta(description="What their certificates are checked with; without it the system's.", extra_json_schema=_FILE)
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 _Glob = Annotated[str, _text("A glob of the values it holds for.", least=1)]

@@ -29,6 +29,7 @@ from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
 from meshkit_fastprobe.server.listings import Listings
 from meshkit_fastprobe.server.openapi import openapi
+from meshkit_fastprobe.server.peers import Peers
 from meshkit_fastprobe.server.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from meshkit_fastprobe.server.reply import Answer
 from meshkit_fastprobe.server.routes import ROUTES, RouteSpec, admit
@@ -53,6 +54,7 @@ def build_app(
     hosts: frozenset[str] | None = LOOPBACK_HOSTS,
     per_probe_metrics: bool = True,
     aliases: bool = False,
+    peers: Peers | None = None,
 ) -> Starlette:
     """The endpoints of one Diagnostics. It must be called on the thread of that Diagnostics: it reads the table.
 
@@ -60,6 +62,7 @@ def build_app(
     refusals are written down.
     events: what /events tells; somebody has to run it. toggles: by default the built-in ones, in memory.
     aliases: whether paths of the original are answered, too.
+    peers: other hosts that /fleet/hosts tells of.
     hosts: Host headers that are answered; None for all (a unix socket, or a proxy that checks them).
     """
     denials = denials or Denials(_log_denial)
@@ -73,6 +76,7 @@ def build_app(
         per_probe_metrics=per_probe_metrics,
         description=partial(openapi, prefix),
         page=Page(prefix),
+        peers=peers,
     )
     admission = Admission(identities, diag.gate, denials, hosts)
     # Starlette asks for its own Response class where any ASGI callable does.

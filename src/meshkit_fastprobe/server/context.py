@@ -14,6 +14,7 @@ from meshkit_fastprobe.server.events import Events
 from meshkit_fastprobe.server.guard import PRINCIPAL
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.listings import Listings
+from meshkit_fastprobe.server.peers import Peers
 from meshkit_fastprobe.server.query import Parameter, Query
 from meshkit_fastprobe.server.reply import Scope
 from meshkit_fastprobe.telemetry.exposition import Exposition
@@ -30,6 +31,8 @@ class Context(msgspec.Struct, frozen=True):
     description: Callable[[], bytes]
     """The OpenAPI document."""
     page: Page
+    peers: Peers | None
+    """Other hosts, where the settings name some."""
 
 
 class Request(msgspec.Struct, frozen=True):

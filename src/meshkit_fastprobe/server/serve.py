@@ -29,6 +29,7 @@ from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.identity import Identities
 from meshkit_fastprobe.server.listen import TcpAddress, UnixAddress
 from meshkit_fastprobe.server.local_token import rotate_token
+from meshkit_fastprobe.server.peers import Peers
 from meshkit_fastprobe.server.switching import apply, declared
 from meshkit_fastprobe.server.telling import tell_head, tell_transitions
 from meshkit_fastprobe.server.tls import Tls
@@ -56,6 +57,7 @@ async def serve(
     assert settings is not None
     wanted = diag.settings.security.tokens
     tokens = None if wanted is None else Tokens(wanted)
+    peers = Peers(settings.peers, settings.prefix, settings.peers_ca) if settings.peers else None
     with opened(settings, endpoints.given) as transports:
         bound, tls = transports.bound, transports.tls
         # After the bind: a second process on the same address must not take the first one's token and audit away.
@@ -80,6 +82,7 @@ async def serve(
                 hosts=_hosts(settings, bound if isinstance(bound, TcpAddress) else None, tls),
                 per_probe_metrics=settings.per_probe_metrics,
                 aliases=settings.aliases,
+                peers=peers,
             )
             nursery.start_soon(events.run)
             nursery.start_soon(denials.run)

@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit_fastprobe.server import chaos_items, envelope, history_items, reports, telling
+from meshkit_fastprobe.server import chaos_items, envelope, history_items, peers, reports, telling
 from meshkit_fastprobe.server.bodies import MAX_BYTES
 from meshkit_fastprobe.server.grpc import messages
 from meshkit_fastprobe.server.grpc.framing import Frames, framed
@@ -28,6 +28,7 @@ MESSAGES = {
     reports.PhasesItem: "Phases",
     reports.ExplanationItem: "Explanation",
     envelope.GroupItem: "Group",
+    peers.HostItem: "FleetHost",
     envelope.AuditItem: "AuditRecord",
     envelope.ToggleItem: "Toggle",
     envelope.ReloadItem: "Reload",

@@ -54,6 +54,7 @@ PATHS: Final = {
     "GetReceipt": ("GET", "/chaos/receipts/{name}"),
     "ListObjects": ("GET", "/chaos/objects"),
     "ListAudit": ("GET", "/audit"),
+    "ListHosts": ("GET", "/fleet/hosts"),
     "Reload": ("POST", "/reload"),
 }
 AT_A_STRETCH: Final = 32

@@ -29,6 +29,7 @@ from meshkit_fastprobe.server.dashboard import FILES, ROOT
 from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, ReloadItem, ToggleItem
 from meshkit_fastprobe.server.guard import OPEN_PATHS
 from meshkit_fastprobe.server.history_items import HistoryItem, OffenderItem, PastItem, ProbePastItem
+from meshkit_fastprobe.server.peers import HostItem
 from meshkit_fastprobe.server.query import Parameter
 from meshkit_fastprobe.server.reply import Answer
 from meshkit_fastprobe.server.routes import (
@@ -38,6 +39,7 @@ from meshkit_fastprobe.server.routes import (
     dashboard,
     description,
     events,
+    fleet,
     groups,
     health,
     history,
@@ -424,6 +426,16 @@ ROUTES: Final = (
         "who did what, and who was refused",
         query=(*_AUDIT_FILTERS, *_page(audit.MAX_PAGE, audit.DEFAULT_PAGE)),
         item=AuditItem,
+        many=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/fleet/hosts",
+        Permission.PROBES_READ,
+        fleet.list_hosts,
+        "this host and the others it knows, each as it tells itself to you",
+        Over.SOME,
+        item=HostItem,
         many=True,
     ),
     RouteSpec(

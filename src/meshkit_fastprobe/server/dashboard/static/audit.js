@@ -1,20 +1,20 @@
 // Who did what. The page says what it can tell of the record being whole, and what only the host's own check can.
 
 import { problem } from "./ask.js";
-import { h, put, say } from "./dom.js";
+import { h, put, say, table } from "./dom.js";
 import { count, moment } from "./words.js";
 
 const PAGE = 200;
 const MAX_SHOWN = 5_000;
+const NAMES = ["#", "when", "who", "what", "result", "on", "why"];
 const HEAD = "fastprobe.audit-head";
 
 export function open({ api, store }) {
   const verdict = h("p", { role: "status" });
   const head = h("p", { class: "quiet" });
-  const body = h("tbody");
+  const list = h("div", { class: "wide" });
   const failure = h("p", { class: "failure", role: "alert" });
   const older = h("button", { onclick: () => load(next) }, "Older");
-  const names = ["#", "when", "who", "what", "result", "on", "why"];
   const element = h(
     "div",
     {},
@@ -23,7 +23,7 @@ export function open({ api, store }) {
     h(
       "section",
       { class: "panel" },
-      h("div", { class: "wide" }, h("table", {}, h("thead", {}, h("tr", {}, names.map((text) => h("th", {}, text)))), body)),
+      list,
       failure,
       h("div", { class: "buttons start" }, older),
     ),
@@ -49,7 +49,7 @@ export function open({ api, store }) {
 
   function show() {
     const sorted = [...records.values()].sort((one, other) => other.seq - one.seq).slice(0, MAX_SHOWN);
-    put(body, sorted.map(row));
+    put(list, sorted.length ? table(NAMES, sorted.map(row)) : h("p", { class: "quiet" }, "Nothing was done, and nobody refused, yet."));
     older.hidden = next === null || sorted.length >= MAX_SHOWN;
     const broken = gaps(sorted);
     const remembered = remember(api, store, sorted[0]?.seq ?? 0);
@@ -61,7 +61,9 @@ export function open({ api, store }) {
         ? `✖ Cut: this browser was told of record ${count(remembered.seq)}, and the newest is ${count(sorted[0]?.seq ?? 0)}.`
         : broken.length
           ? `✖ Records are missing after ${broken.slice(0, 5).map(count).join(", ")}.`
-          : `● The ${count(sorted.length)} records shown follow each other without a gap.`,
+          : sorted.length
+            ? `● The ${count(sorted.length)} newest records follow each other without a gap.`
+            : "● No record yet.",
     );
     const known = store.head ? ` --head ${store.head.seq}:${store.head.mac}` : "";
     put(
@@ -91,15 +93,13 @@ function remember(api, store, newest) {
 
 function row(record) {
   const denied = record.result === "denied";
-  return h(
-    "tr",
-    {},
+  return [
     h("td", { class: "number" }, count(record.seq)),
-    h("td", {}, moment(record.at), record.late ? " (written late)" : ""),
-    h("td", {}, record.actor),
-    h("td", {}, h("code", {}, record.action)),
+    [moment(record.at), record.late ? " (written late)" : ""],
+    record.actor,
+    h("code", {}, record.action),
     h("td", { class: denied ? "state unhealthy" : "" }, denied ? "✖ denied" : record.result),
-    h("td", {}, record.scope ?? ""),
-    h("td", {}, [record.reason, record.detail, record.ticket].filter(Boolean).join(" · ")),
-  );
+    record.scope ?? "",
+    [record.reason, record.detail, record.ticket].filter(Boolean).join(" · "),
+  ];
 }

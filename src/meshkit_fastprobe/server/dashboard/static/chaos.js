@@ -2,7 +2,7 @@
 
 import { ask, field, problem } from "./ask.js";
 import { confirm, planOf } from "./confirm.js";
-import { h, put } from "./dom.js";
+import { h, put, table } from "./dom.js";
 import { link } from "./route.js";
 import { age, latency, moment, share } from "./words.js";
 
@@ -181,22 +181,17 @@ async function resumeAll(api) {
 }
 
 function showFaults(element, { value, reason }) {
-  const rows = (value?.items ?? []).map((one) =>
-    h(
-      "tr",
-      {},
-      h("td", {}, h("code", {}, one.kind)),
-      h("td", {}, one.enabled ? "● on" : "○ off"),
-      h("td", {}, one.says),
-      h("td", {}, one.keys.map((key) => [h("code", {}, one.needs.includes(key) ? `${key} *` : key), " "])),
-    ),
-  );
-  const head = h("tr", {}, ["fault", "switch", "what it does", "keys (* needed)"].map((text) => h("th", {}, text)));
+  const rows = (value?.items ?? []).map((one) => [
+    h("code", {}, one.kind),
+    one.enabled ? "● on" : "○ off",
+    one.says,
+    one.keys.map((key) => [h("code", {}, one.needs.includes(key) ? `${key} *` : key), " "]),
+  ]);
   put(
     element,
     h("h2", {}, "Catalogue"),
     reason ? h("p", { class: "failure" }, problem(reason)) : null,
-    h("div", { class: "wide" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows))),
+    h("div", { class: "wide" }, table(["fault", "switch", "what it does", "keys (* needed)"], rows)),
     h("p", { class: "quiet" }, "Switched on and off under ", h("a", { href: link("toggles") }, "Toggles"), "."),
   );
 }
@@ -204,26 +199,22 @@ function showFaults(element, { value, reason }) {
 function showHistory(element, { value, reason }) {
   const measured = (run, name) => run.measures?.map((one) => one[name]).filter((one) => one !== undefined) ?? [];
   const most = (values) => (values.length ? latency(Math.max(...values)) : "–");
-  const rows = (value?.items ?? []).map((run) =>
-    h(
-      "tr",
-      {},
-      h("td", {}, run.injectedAt ? moment(run.injectedAt) : "–"),
-      h("td", {}, run.experiment),
-      h("td", {}, h("span", { class: `phase ${run.phase}` }, run.phase.replaceAll("_", " "))),
-      h("td", {}, run.activatedBy ?? run.requestedBy),
-      h("td", { class: "number" }, most(measured(run, "detectionSeconds"))),
-      h("td", { class: "number" }, most(measured(run, "recoverySeconds"))),
-      h("td", {}, run.why ?? "", run.steadyAfter === undefined ? "" : ` ${share(run.steadyAfter)} up after`),
-    ),
-  );
+  const rows = (value?.items ?? []).map((run) => [
+    run.injectedAt ? moment(run.injectedAt) : "–",
+    run.experiment,
+    h("span", { class: `phase ${run.phase}` }, run.phase.replaceAll("_", " ")),
+    run.activatedBy ?? run.requestedBy,
+    h("td", { class: "number" }, most(measured(run, "detectionSeconds"))),
+    h("td", { class: "number" }, most(measured(run, "recoverySeconds"))),
+    [run.why ?? "", run.steadyAfter === undefined ? "" : ` ${share(run.steadyAfter)} up after`],
+  ]);
   const names = ["injected", "experiment", "ended as", "by", "detected in", "recovered in", "why"];
   put(
     element,
     h("h2", {}, "Runs"),
     reason ? h("p", { class: "failure" }, problem(reason)) : null,
     rows.length
-      ? h("div", { class: "wide" }, h("table", {}, h("thead", {}, h("tr", {}, names.map((text) => h("th", {}, text)))), h("tbody", {}, rows)))
+      ? h("div", { class: "wide" }, table(names, rows))
       : h("p", { class: "quiet" }, "None yet."),
   );
 }

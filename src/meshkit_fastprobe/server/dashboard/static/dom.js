@@ -26,6 +26,21 @@ function flat(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
+/** A table; rows: lists of cells, td or what goes into one. On a narrow page each row is a list of its own, with these names. */
+export function table(names, rows) {
+  const cell = (content, index) => {
+    const td = content instanceof HTMLTableCellElement ? content : h("td", {}, content);
+    if (names[index]) td.dataset.label = names[index];
+    return td;
+  };
+  return h(
+    "table",
+    {},
+    h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map(cell)))),
+  );
+}
+
 /** Put these in the place of all that is there. */
 export function put(element, ...children) {
   element.replaceChildren(...flat(children));

@@ -2,21 +2,23 @@
 
 import { ask, problem } from "./ask.js";
 import { drawLatency, drawStrip } from "./charts.js";
-import { h, put, say } from "./dom.js";
+import { h, put, say, table } from "./dom.js";
 import { explained } from "./explained.js";
 import { link } from "./route.js";
 import { FLAGS, MARKS, age, count, latency, moment, quantile, share } from "./words.js";
 
 const LOOK_EVERY_MS = 2_000;
 const KEPT = 600; // points of a probe
+const SHOWN = 60; // of its results, in words
 const PROBES_KEPT = 32; // whose points are kept while others are looked at
 const SPAN_MS = 30 * 60_000;
+const SAME_RUN_MS = 30; // a run's time is told to 10 ms among the recent results, and more closely among the failures
 
 /** What this page saw of probes, by name: results by time, and percentiles as they were. */
 const seen = new Map();
 
 function notebook(name) {
-  const found = seen.get(name) ?? { results: new Map(), lines: { p50: [], p90: [], p99: [] }, since: Date.now() };
+  const found = seen.get(name) ?? { results: [], lines: { p50: [], p90: [], p99: [] }, since: Date.now() };
   seen.delete(name);
   seen.set(name, found);
   if (seen.size > PROBES_KEPT) seen.delete(seen.keys().next().value);
@@ -32,7 +34,7 @@ export function open({ api, store, route }) {
   const facts = h("dl", { class: "facts" });
   const strip = h("canvas", { role: "img", "aria-label": "history of states" });
   const chart = h("canvas", { role: "img", "aria-label": "latencies of runs" });
-  const log = h("table", { class: "log" });
+  const log = h("div", { class: "wide" });
   const answer = h("section", { class: "panel", hidden: true });
   const failure = h("p", { class: "failure", role: "alert" });
   const run = h("button", { class: "main", onclick: () => explain() }, "Run now and explain");
@@ -48,7 +50,7 @@ export function open({ api, store, route }) {
     answer,
     h("section", { class: "panel" }, h("h2", {}, "States"), h("div", {}, strip), h("p", { class: "quiet" }, "As this page saw it.")),
     h("section", { class: "panel" }, h("h2", {}, "Latency"), h("div", {}, chart), h("p", { class: "quiet" }, LEGEND)),
-    h("section", { class: "panel" }, h("h2", {}, "Results"), h("div", { class: "wide" }, log)),
+    h("section", { class: "panel" }, h("h2", {}, "Results"), log),
     h("section", { class: "panel" }, h("h2", {}, "Facts"), facts),
   );
   let item = null;
@@ -69,9 +71,7 @@ export function open({ api, store, route }) {
 
   function take(found) {
     item = found;
-    for (const result of [...(item.failures ?? []), ...(item.recent ?? [])]) book.results.set(result.at, result);
-    const stamps = [...book.results.keys()].sort();
-    for (const old of stamps.slice(0, Math.max(0, stamps.length - KEPT))) book.results.delete(old);
+    book.results = merged(book.results, [...(item.failures ?? []), ...(item.recent ?? [])]).slice(-KEPT);
     for (const [quantileName, line] of Object.entries(book.lines)) {
       const value = item[`${quantileName}Seconds`];
       if (value !== undefined) line.push({ at: api.now(), value });
@@ -91,16 +91,15 @@ export function open({ api, store, route }) {
     );
     say(pause, item.state === "paused" ? "Resume" : "Pause");
     put(facts, factsOf(item).map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
-    const results = [...book.results.values()].sort((one, other) => (one.at < other.at ? 1 : -1));
-    put(log, logHead(), h("tbody", {}, results.slice(0, 60).map(logRow)));
+    put(log, table(["when", "result", "latency", "reason", "message"], book.results.slice(-SHOWN).reverse().map(logRow)));
     draw();
   }
 
   function draw() {
     if (item === null || !element.isConnected) return;
     drawStrip(strip, spans(item, store.feed, book.since, api.now()));
-    const points = [...book.results.values()].map((one) => ({
-      at: Date.parse(one.at),
+    const points = book.results.map((one) => ({
+      at: one.time,
       latency: one.latencySeconds,
       result: one.result,
     }));
@@ -150,6 +149,12 @@ export function open({ api, store, route }) {
 const LEGEND =
   "Each run that was seen (● passed, ■ did not), and p50, p90, p99 since registration as they moved while this page was open.";
 
+/** Results by time, those told before and those told now; of one run, what was told last. */
+export function merged(before, now) {
+  const all = [...before, ...now].map((one) => ({ ...one, time: Date.parse(one.at) })).sort((one, other) => one.time - other.time);
+  return all.filter((one, index) => index === all.length - 1 || all[index + 1].time - one.time > SAME_RUN_MS);
+}
+
 /** What the state was when, as far as is known: from the transitions that were told, and since when it is what it is. */
 export function spans(item, feed, opened, now) {
   const moves = feed.filter((change) => change.name === item.name);
@@ -191,19 +196,13 @@ function factsOf(item) {
   ];
 }
 
-function logHead() {
-  return h("thead", {}, h("tr", {}, ["when", "result", "latency", "reason", "message"].map((text) => h("th", {}, text))));
-}
-
 function logRow(result) {
   const state = { ok: "healthy", degraded: "degraded" }[result.result] ?? "unhealthy";
-  return h(
-    "tr",
-    {},
-    h("td", {}, moment(result.at)),
+  return [
+    moment(result.at),
     h("td", { class: `state ${state}` }, `${MARKS[state]} ${result.result}`),
     h("td", { class: "number" }, latency(result.latencySeconds)),
-    h("td", {}, h("code", {}, result.reason ?? "")),
-    h("td", {}, result.message ?? ""),
-  );
+    result.reason ? h("code", {}, result.reason) : "",
+    result.message ?? "",
+  ];
 }

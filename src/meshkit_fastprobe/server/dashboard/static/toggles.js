@@ -1,7 +1,7 @@
 // Switches of this host. A change says what it is based on, so that two people do not undo each other unawares.
 
 import { ask, field, problem } from "./ask.js";
-import { h, put } from "./dom.js";
+import { h, put, table } from "./dom.js";
 import { moment } from "./words.js";
 
 export function open({ api }) {
@@ -12,9 +12,7 @@ export function open({ api }) {
   async function load() {
     try {
       const { items } = await api.get("/toggles");
-      const names = ["toggle", "is", "what it does", "last changed", ""];
-      const head = h("thead", {}, h("tr", {}, names.map((text) => h("th", {}, text))));
-      put(list, h("table", {}, head, h("tbody", {}, items.map(row))));
+      put(list, table(["toggle", "is", "what it does", "last changed", ""], items.map(row)));
       put(failure);
     } catch (error) {
       put(failure, problem(error));
@@ -24,15 +22,13 @@ export function open({ api }) {
   function row(toggle) {
     const change = h("button", { onclick: () => set(toggle), "aria-label": `change ${toggle.name}` }, "Change …");
     const changed = toggle.changedAt ? `${moment(toggle.changedAt)} by ${toggle.changedBy}` : "never";
-    return h(
-      "tr",
-      {},
-      h("td", {}, h("code", {}, toggle.name)),
-      h("td", {}, word(toggle.value)),
-      h("td", {}, toggle.does, toggle.ceiling === undefined ? "" : ` (the configuration allows ${word(toggle.ceiling)} at most)`),
-      h("td", {}, changed, toggle.reason ? `: ${toggle.reason}` : ""),
-      h("td", {}, change),
-    );
+    return [
+      h("code", {}, toggle.name),
+      word(toggle.value),
+      [toggle.does, toggle.ceiling === undefined ? "" : ` (the configuration allows ${word(toggle.ceiling)} at most)`],
+      [changed, toggle.reason ? `: ${toggle.reason}` : ""],
+      change,
+    ];
   }
 
   async function set(toggle) {

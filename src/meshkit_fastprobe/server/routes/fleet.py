@@ -1,0 +1,44 @@
+"""/fleet/hosts: this host, and those that its settings name, each as it tells itself to whoever asks."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from meshkit_fastprobe.access import Permission
+from meshkit_fastprobe.server.chaos_items import resource_of_run
+from meshkit_fastprobe.server.context import Context, Request
+from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, envelope_reply, rfc3339
+from meshkit_fastprobe.server.peers import HostItem
+from meshkit_fastprobe.server.reply import Reply
+
+
+async def list_hosts(context: Context, request: Request) -> Reply:
+    """Ours first. A peer that cannot be asked is an item with a problem, never an error."""
+    request.refuse_query()
+    snapshot = context.host.snapshot()
+    visible = await context.authorization.visible(request.principal, snapshot)
+    groups = snapshot.groups(by=("cluster",), visible=visible)
+    states: dict[str, int] = {}
+    for group in groups:
+        for state, number in group.states.items():
+            states[state] = states.get(state, 0) + number
+    may = partial(context.authorization.may, request.principal, Permission.CHAOS_READ)
+    runs = () if context.host.chaos is None else context.host.chaos.live
+    here = HostItem(
+        name=snapshot.host,
+        here=True,
+        probes=sum(group.probes for group in groups),
+        states=states,
+        stale=sum(group.stale for group in groups),
+        chaos=[run.experiment for run in runs if may(resource_of_run(context.host, run))],
+    )
+    peers = [] if context.peers is None else await context.peers.ask(request.scope, context.host.endpoints.local_token)
+    return envelope_reply(
+        request,
+        Envelope(
+            schema_version=SCHEMA_VERSION,
+            generated_at=rfc3339(snapshot.taken_at),
+            host=snapshot.host,
+            items=[here, *peers],
+        ),
+    )
