@@ -6,6 +6,7 @@ A token that is good on this host alone is never sent, and a client certificate 
 from __future__ import annotations
 
 import hmac
+import os
 import ssl
 from typing import Any, Final, TypeVar
 
@@ -168,7 +169,9 @@ def _cause(error: BaseException) -> str:
     """What the layers of a client made of it, they say without its words."""
     while (below := _below(error)) is not None:
         error = below
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:200]
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return (str(error) or type(error).__name__)[:200]
 
 
 def _below(error: BaseException) -> BaseException | None:

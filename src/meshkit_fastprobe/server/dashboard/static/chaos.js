@@ -95,7 +95,7 @@ export function open({ api, store }) {
       );
       return;
     }
-    const known = store.experiments ?? [];
+    const known = [...(store.experiments ?? [])].sort((one, other) => LIVE.has(other.phase) - LIVE.has(one.phase));
     put(
       experiments,
       h("h2", {}, "Experiments"),
@@ -136,7 +136,7 @@ function experimentCard(api, store, one, load) {
   const end = h("button", { class: "harm", onclick: () => stop(api, store, one.id).then(load) }, "Stop");
   return h(
     "article",
-    { class: `experiment ${live ? "live" : ""}` },
+    { class: `experiment ${live ? "running" : ""}` },
     h("h3", {}, one.id, h("span", { class: `phase ${one.phase}` }, one.phase.replaceAll("_", " ")), live ? countdown(one) : null),
     one.says ? h("p", {}, one.says) : null,
     h("p", { class: "quiet" }, `${one.fault} for ${latency(one.durationSeconds)}`, where(one), one.twoPerson ? ", by two persons" : ""),
