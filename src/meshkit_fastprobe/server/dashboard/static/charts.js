@@ -16,7 +16,7 @@ export function drawStrip(canvas, spans) {
   const scale = width / Math.max(1, spans.at(-1).to - from);
   context.font = "12px system-ui, sans-serif";
   context.textBaseline = "middle";
-  for (const span of spans) {
+  for (const span of spans.filter(({ state }) => state !== "absent")) {
     const x = (span.from - from) * scale;
     const wide = Math.max(1, (span.to - span.from) * scale);
     context.fillStyle = colour(span.state);
@@ -75,11 +75,17 @@ function axes(context, { low, high, y, width, from, to }) {
 function drawLine(context, name, line, index, x, y) {
   const drawn = line.filter((one) => Number.isFinite(one.value));
   if (drawn.length === 0) return;
+  let pen = false; // up after a hole
   context.strokeStyle = context.fillStyle = colour("accent");
   context.setLineDash([[], [6, 3], [2, 3]][index % 3]);
   context.lineWidth = 1.5;
   context.beginPath();
-  drawn.forEach((one, at) => (at ? context.lineTo(x(one.at), y(one.value)) : context.moveTo(x(one.at), y(one.value))));
+  for (const { at, value } of line) {
+    const goes = Number.isFinite(value);
+    if (goes && pen) context.lineTo(x(at), y(value));
+    else if (goes) context.moveTo(x(at), y(value));
+    pen = goes;
+  }
   context.stroke();
   context.setLineDash([]);
   context.textAlign = "left";

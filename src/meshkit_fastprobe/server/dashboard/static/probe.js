@@ -4,6 +4,7 @@ import { ask, problem } from "./ask.js";
 import { drawLatency, drawStrip } from "./charts.js";
 import { h, put, say, table } from "./dom.js";
 import { explained } from "./explained.js";
+import { past } from "./past.js";
 import { link } from "./route.js";
 import { FLAGS, MARKS, age, count, latency, moment, quantile, share } from "./words.js";
 
@@ -35,6 +36,7 @@ export function open({ api, store, route }) {
   const strip = h("canvas", { role: "img", "aria-label": "history of states" });
   const chart = h("canvas", { role: "img", "aria-label": "latencies of runs" });
   const log = h("div", { class: "wide" });
+  const before = past(api, path);
   const answer = h("section", { class: "panel", hidden: true });
   const failure = h("p", { class: "failure", role: "alert" });
   const run = h("button", { class: "main", onclick: () => explain() }, "Run now and explain");
@@ -48,8 +50,9 @@ export function open({ api, store, route }) {
     failure,
     h("div", { class: "buttons start" }, run, pause),
     answer,
-    h("section", { class: "panel" }, h("h2", {}, "States"), h("div", {}, strip), h("p", { class: "quiet" }, "As this page saw it.")),
+    h("section", { class: "panel" }, h("h2", {}, "States"), h("div", {}, strip), h("p", { class: "quiet" }, "In the last half hour, as this page saw it.")),
     h("section", { class: "panel" }, h("h2", {}, "Latency"), h("div", {}, chart), h("p", { class: "quiet" }, LEGEND)),
+    before.element,
     h("section", { class: "panel" }, h("h2", {}, "Results"), log),
     h("section", { class: "panel" }, h("h2", {}, "Facts"), facts),
   );
@@ -92,10 +95,15 @@ export function open({ api, store, route }) {
     say(pause, item.state === "paused" ? "Resume" : "Pause");
     put(facts, factsOf(item).map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
     put(log, table(["when", "result", "latency", "reason", "message"], book.results.slice(-SHOWN).reverse().map(logRow)));
-    draw();
+    drawNow();
   }
 
   function draw() {
+    before.draw();
+    drawNow();
+  }
+
+  function drawNow() {
     if (item === null || !element.isConnected) return;
     drawStrip(strip, spans(item, store.feed, book.since, api.now()));
     const points = book.results.map((one) => ({
@@ -137,11 +145,12 @@ export function open({ api, store, route }) {
   return {
     element,
     update: (topics) => topics.has("feed") && store.feed.at(-1)?.name === name && look(),
-    tick: draw,
+    tick: drawNow,
     close: () => {
       closed = true;
       clearTimeout(timer);
       resized.disconnect();
+      before.close();
     },
   };
 }
