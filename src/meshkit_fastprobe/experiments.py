@@ -62,6 +62,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cluster(self) -> str:
+        """The cluster of what it may touch; empty when nothing says it."""
         return self._axis("cluster")
 
     def _axis(self, axis: str) -> str:

@@ -300,6 +300,7 @@ class Diagnostics:
 
     @property
     def running(self) -> bool:
+        """Whether it is inside its `async with`."""
         return self._running is not None
 
     @property

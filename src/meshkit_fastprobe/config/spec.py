@@ -85,6 +85,7 @@ class Config(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def by_name(self) -> dict[str, ProbeSpec]:
+        """The specs of all probes, by their names."""
         return {spec.name: spec for spec in self.probes}
 
     @property
