@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,48 +34,86 @@ FOOT = """\
 
 
 def write() -> Path:
-    measured = [(described, json.loads(path.read_text(encoding="utf-8"))) for described, path in _results()]
+    """What was not measured here stays on the page as it was: figures of another day are still figures."""
+    before = Before(PAGE.read_text() if PAGE.exists() else "")
+    measured = _results()
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    for described, result in measured:
-        plots.write(result["scenario"], described, result, PAGE.parent)
-    PAGE.write_text(
-        "\n".join(
-            [HEAD, _reach(measured), _losses(measured), *(_scenario(*each) for each in measured), _machine(measured), FOOT]
-        )
-    )
+    for name, (described, result) in measured.items():
+        plots.write(name, described, result, PAGE.parent)
+    known = {name: scenario.load(name) for name in scenario.names()}
+    reach = ["## What we set out for", "", "| what | reach | got | |", "|---|---|---|---|"]
+    losses = ["## Where a peer is better", ""]
+    machine = ["## Measured with", ""]
+    sections = []
+    for name, described in known.items():
+        if name in measured:
+            result = measured[name][1]
+            reach += _reach(described, result)
+            losses += _losses(described, result)
+            machine.append(_machine(result))
+            sections.append(_scenario(described, result))
+        else:
+            reach += before.reach(described)
+            losses += before.losses(described)
+            machine += before.machine(name)
+            sections += before.section(described.title)
+    if len(losses) == 2:
+        losses.append("Nowhere in the scenarios measured here.")
+    parts = [HEAD, *("\n".join([*lines, ""]) for lines in (reach, losses)), *sections, "\n".join([*machine, ""]), FOOT]
+    PAGE.write_text("\n".join(parts))
     return PAGE
 
 
-def _results() -> list[tuple[Scenario, Path]]:
+class Before:
+    """The page as it was written the last time."""
+
+    def __init__(self, text: str) -> None:
+        _, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+        self._sections = {section.partition("\n")[0]: f"## {section}" for section in sections}
+
+    def section(self, title: str) -> list[str]:
+        """Without the blank line at its end; nothing when there was none."""
+        return [self._sections[title].removesuffix("\n")] if title in self._sections else []
+
+    def reach(self, described: Scenario) -> list[str]:
+        starts = tuple(f"| {reach.what} |" for reach in described.reach)
+        return self._lines("What we set out for", starts)
+
+    def losses(self, described: Scenario) -> list[str]:
+        return self._lines("Where a peer is better", (f"- {described.title}, ",))
+
+    def machine(self, name: str) -> list[str]:
+        return self._lines("Measured with", (f"- `{name}`:",))
+
+    def _lines(self, title: str, starts: tuple[str, ...]) -> list[str]:
+        return [line for line in self._sections.get(title, "").splitlines() if line.startswith(starts)]
+
+
+def _results() -> dict[str, tuple[Scenario, dict[str, Any]]]:
     paths = {name: runner.RESULTS / f"{name}.json" for name in scenario.names()}
-    return [(scenario.load(name), path) for name, path in paths.items() if path.exists()]
+    return {name: (scenario.load(name), json.loads(path.read_text("utf-8"))) for name, path in paths.items() if path.exists()}
 
 
-def _reach(measured: list[tuple[Scenario, dict[str, Any]]]) -> str:
-    rows = [
+def _reach(described: Scenario, result: dict[str, Any]) -> list[str]:
+    return [
         f"| {verdict.reach.what} | {verdict.reach} | {summary.number(verdict.got)} | {_word(verdict)} |"
-        for described, result in measured
         for verdict in summary.verdicts(result, described)
     ]
-    return "\n".join(["## What we set out for", "", "| what | reach | got | |", "|---|---|---|---|", *rows, ""])
 
 
 def _word(verdict: summary.Verdict) -> str:
     return f"**{verdict.word}**" if verdict.word == "MISSED" else verdict.word
 
 
-def _losses(measured: list[tuple[Scenario, dict[str, Any]]]) -> str:
-    lines = ["## Where a peer is better", ""]
-    for described, result in measured:
-        for loss in summary.losses(result, described):
-            metric = described.metrics[loss.metric]
-            lines.append(
-                f"- {described.title}, {loss.workload}: {metric.label} of `{loss.contender}` is {summary.number(loss.theirs)} "
-                f"{metric.unit}, ours {summary.number(loss.ours)}."
-            )
-    if len(lines) == 2:
-        lines.append("Nowhere in the scenarios measured here.")
-    return "\n".join([*lines, ""])
+def _losses(described: Scenario, result: dict[str, Any]) -> list[str]:
+    lines = []
+    for loss in summary.losses(result, described):
+        metric = described.metrics[loss.metric]
+        lines.append(
+            f"- {described.title}, {loss.workload}: {metric.label} of `{loss.contender}` is {summary.number(loss.theirs)} "
+            f"{metric.unit}, ours {summary.number(loss.ours)}."
+        )
+    return lines
 
 
 def _scenario(described: Scenario, result: dict[str, Any]) -> str:
@@ -108,15 +147,12 @@ def _cell(result: dict[str, Any], described: Scenario, workload: str, contender:
     return f"{summary.number(figure.median)} ({summary.number(figure.best)}, ±{figure.spread / 2:.0%})"
 
 
-def _machine(measured: list[tuple[Scenario, dict[str, Any]]]) -> str:
-    """Scenarios may have been measured at different commits: say each."""
-    lines = ["## Measured with", ""]
-    for _, result in measured:
-        about = result["machine"]
-        packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
-        lines.append(
-            f"- `{result['scenario']}`: {result['at'][:10]}, commit {about['commit']}, {result['repeats']} rounds, "
-            f"seed {result['seed']}; {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, CPython "
-            f"{about['python']}, {about['compiler']}; {packages}."
-        )
-    return "\n".join([*lines, ""])
+def _machine(result: dict[str, Any]) -> str:
+    """Scenarios may have been measured at different commits: each says its own."""
+    about = result["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    return (
+        f"- `{result['scenario']}`: {result['at'][:10]}, commit {about['commit']}, {result['repeats']} rounds, "
+        f"seed {result['seed']}; {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, CPython "
+        f"{about['python']}, {about['compiler']}; {packages}."
+    )

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import socket
+import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from .conftest import Host, until
@@ -55,7 +60,7 @@ def page(browser: Browser) -> Iterator[Page]:
     assert complaints == []
 
 
-def served(host: Host, tmp_path: Path, probes: int = 30, more: str = EXPERIMENT) -> Any:
+def served(host: Host, tmp_path: Path, probes: int = 30, more: str = EXPERIMENT, ca: Path | None = None) -> Any:
     """A host with probes of itself, and of a port where nobody is."""
     config = tmp_path / "fastprobe.toml"
     tables = "".join(
@@ -68,8 +73,33 @@ def served(host: Host, tmp_path: Path, probes: int = 30, more: str = EXPERIMENT)
         f'[server]\nlisten = "{host.listen}"\n{more}\n{tables}'
     )
     process = host.start("run", str(config))
-    until(lambda: host.probe("svc-00001").get("state") == "healthy", "the first probe is healthy")
+    if ca is None:
+        until(lambda: host.probe("svc-00001").get("state") == "healthy", "the first probe is healthy")
+    else:
+        until(lambda: ready(host, ca), "the host is ready")
     return process
+
+
+@contextmanager
+def accepting() -> Iterator[socket.socket]:
+    """A target that takes every connection, until the block ends; nobody is there after it."""
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                target.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as target:
+        Thread(target=accept, daemon=True).start()
+        yield target
+        target.shutdown(socket.SHUT_RDWR)  # closing alone would leave it to the thread that waits in accept
+
+
+def ready(host: Host, ca: Path) -> bool:
+    try:
+        return httpx.get(f"https://{host.listen}/readyz", verify=ssl.create_default_context(cafile=str(ca))).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def sign_in(page: Page, host: Host, token: str | None = None) -> None:
@@ -172,3 +202,97 @@ def test_ten_thousand_probes_are_listed_and_scrolled(host: Host, tmp_path: Path,
     print("frames a second while scrolling:", frames)
     assert frames > 5  # how many it is depends on the machine; that it does not stand still does not
     assert page.locator("main a").count() < 500
+
+
+def test_a_storm_of_events_leaves_the_page_alive_and_right(host: Host, tmp_path: Path, page: Page) -> None:
+    """A thousand probes turn within a second; each is shown as what it has become, however fast this machine is."""
+    with accepting() as target:
+        address = f"127.0.0.1:{target.getsockname()[1]}"
+        tables = "".join(
+            f'[[probe]]\nname = "turns-{number:04}"\nkind = "tcp"\ntarget = "{address}"\ninterval = "1s"\ntimeout = "900ms"\n'
+            "rise = 1\nfall = 1\n"
+            for number in range(1000)
+        )
+        served(host, tmp_path, probes=10, more=tables)
+        sign_in(page, host)
+        expect(page.locator("main")).to_contain_text("Groups")
+        page.goto(f"http://{host.listen}/#/probes?q=turns&state=healthy")
+        expect(page.locator("main")).to_contain_text("1,000 of 1,010", timeout=PATIENCE_MS * 3)
+    expect(page.locator("main")).to_contain_text("0 of 1,010", timeout=PATIENCE_MS * 3)
+    page.click("nav >> text=Hosts")
+    expect(page.locator("dd", has_text="missed")).to_contain_text(", 0 missed")
+
+
+def test_hosts_that_answer_and_hosts_that_do_not_stand_side_by_side(tmp_path: Path, page: Page) -> None:
+    from benchmarks.shared.many_hosts import many_hosts
+
+    with many_hosts(tmp_path, 4, 20) as urls:
+        page.goto(f"{urls[-1]}/#token={(tmp_path / 'token').read_text()}")
+        page.click("nav >> text=Hosts")
+        expect(page.locator("main")).to_contain_text("4 hosts, all of which answer")
+        expect(page.locator(".share .bar")).to_have_count(4)
+        expect(page.get_by_role("link", name="cp-001")).to_have_attribute("href", f"{urls[1]}/")
+
+
+def test_a_client_certificate_signs_in_without_a_token(host: Host, tmp_path: Path, browser: Browser) -> None:
+    authority = trustme.CA()
+    for name, leaf in (
+        ("server", authority.issue_cert("127.0.0.1")),
+        ("operator", authority.issue_cert(common_name="operator")),
+    ):
+        (tmp_path / f"{name}.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+        leaf.private_key_pem.write_to_path(str(tmp_path / f"{name}.key"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = f'tls = {{ cert = "{tmp_path}/server.pem", key = "{tmp_path}/server.key", client_ca = "{tmp_path}/ca.pem" }}\n'
+    binding = '[[security.binding]]\nsubject = "user:operator"\nrole = "viewer"\n'
+    served(host, tmp_path, more=tls + binding, ca=tmp_path / "ca.pem")
+    origin = f"https://{host.listen}"
+    certificate = {"origin": origin, "certPath": tmp_path / "operator.pem", "keyPath": tmp_path / "operator.key"}
+    context = browser.new_context(client_certificates=[certificate], ignore_https_errors=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{origin}/")
+    expect(page.locator("main")).to_contain_text("svc-00000")
+    expect(page.locator("main")).to_contain_text("connect_refused")
+    context.close()
+
+
+def test_the_past_is_drawn_as_it_was_and_holes_stay_holes(host: Host, tmp_path: Path, page: Page) -> None:
+    """A quarter, an hour in which nobody watched, and a quarter in which the probe went down."""
+    served(host, tmp_path)
+    page.goto(f"http://{host.listen}/")
+    found = page.evaluate(
+        """async () => {
+            const { pastSpans, pastLines } = await import("/dashboard/past.js");
+            const step = (start, more) => ({ start, p50Seconds: 0.001, p90Seconds: 0.002, p99Seconds: 0.003, ...more });
+            const item = {
+                start: "2030-01-01T08:00:00Z", end: "2030-01-01T10:00:00Z", stepSeconds: 900,
+                steps: [step("2030-01-01T08:00:00Z"), step("2030-01-01T09:15:00Z")],
+                changes: [{ at: "2030-01-01T09:20:00Z", before: "healthy", after: "unhealthy" }],
+            };
+            const minutes = (at) => (at - Date.parse(item.start)) / 60000;
+            const spans = pastSpans(item).map(({ from, to, state }) => [minutes(from), minutes(to), state]);
+            return [spans, pastLines(item).p99.map(({ at, value }) => [minutes(at), Number.isNaN(value) ? null : value])];
+        }"""
+    )
+    spans, levels = found
+    assert spans == [
+        [0, 15, "healthy"],
+        [15, 75, "absent"],
+        [75, 80, "healthy"],
+        [80, 90, "unhealthy"],
+        [90, 120, "absent"],
+    ]
+    assert levels == [[0, 0.003], [15, 0.003], [75, None], [75, 0.003], [90, 0.003]]
+
+
+def test_the_page_of_a_probe_tells_its_past(host: Host, tmp_path: Path, page: Page) -> None:
+    served(host, tmp_path)
+    sign_in(page, host)
+    expect(page.locator("main")).to_contain_text("svc-00000")
+    page.goto(f"http://{host.listen}/#/probe/svc-00000")
+    expect(page.locator("main")).to_contain_text("The past")
+    expect(page.locator("main")).to_contain_text("connect_refused")
+    page.click("text=a week")
+    expect(page.locator("button", has_text="a week")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("main")).to_contain_text(re.compile("Nothing is kept|runs passed"))
