@@ -259,7 +259,7 @@ def _show(items: list[dict[str, Any]], output: Form, table: str, *, key: str, se
         from meshkit_fastprobe.cli import chaos_tables, tables
 
         console = tables.console(wide=output is Form.wide)
-        console.print(getattr(chaos_tables, table)(items, time.time(), hosts=several))
+        console.print(getattr(chaos_tables, table)(items, time.time(), width=console.width, hosts=several))
 
 
 def _show_each(items: list[dict[str, Any]], output: Form) -> None:
@@ -270,7 +270,7 @@ def _show_each(items: list[dict[str, Any]], output: Form) -> None:
 
     console = tables.console(wide=output is Form.wide)
     for item in items:
-        for part in chaos_tables.experiment_parts(item, time.time()):
+        for part in chaos_tables.experiment_parts(item, time.time(), width=console.width):
             console.print(part)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from meshkit_fastprobe.cli import words
-from meshkit_fastprobe.cli.tables import Item, bare_table
+from meshkit_fastprobe.cli.tables import Item, bare_table, fitted
 
 _PHASES = {
     "injecting": ("▶", "bold red"),
@@ -28,7 +28,15 @@ _PHASES = {
 """Shape first, colour second; the word follows."""
 
 
-def experiment_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> Table:
+_EXPERIMENTS_FROM = {"WHY": 100, "TARGETS": 64, "FAULT": 48, "HOST": 48}
+_FAULTS_FROM = {"KEYS": 100, "WHAT IT DOES": 48}
+_RUNS_FROM = {"WHY": 130, "BY": 110, "FAULT": 80, "SEEN IN": 60, "WELL IN": 60, "HOST": 60}
+_OBJECTS_FROM = {"RESOURCES": 90, "FAULT": 60, "RUN": 60, "HOST": 60}
+_MEASURES_FROM = {"SAMPLES": 66, "GIVE OR TAKE": 58, "PROBES": 48}
+"""From which width of a terminal on each column is shown; `-o wide` shows all."""
+
+
+def experiment_table(items: Sequence[Item], now: float, *, width: int, hosts: bool = False) -> Table:
     table = _started(hosts)
     for name in ("EXPERIMENT", "FAULT", "PHASE"):
         table.add_column(name, no_wrap=True)
@@ -41,10 +49,10 @@ def experiment_table(items: Sequence[Item], now: float, *, hosts: bool = False) 
         table.add_row(
             *_host(item, hosts), item["id"], item["fault"], phase(item["phase"]), left(run, now), targets, run.get("why", "")
         )
-    return table
+    return fitted(table, width, _EXPERIMENTS_FROM)
 
 
-def fault_table(items: Sequence[Item], _now: float, *, hosts: bool = False) -> Table:
+def fault_table(items: Sequence[Item], _now: float, *, width: int, hosts: bool = False) -> Table:
     table = _started(hosts)
     for name in ("FAULT", "SWITCHED", "KEYS"):
         table.add_column(name, no_wrap=name != "KEYS", overflow="fold")
@@ -54,10 +62,10 @@ def fault_table(items: Sequence[Item], _now: float, *, hosts: bool = False) -> T
         keys = ", ".join(f"{key}*" if key in needs else key for key in item.get("keys", []))
         switched = Text("on", style="green") if item["enabled"] else Text("off", style="yellow")
         table.add_row(*_host(item, hosts), item["kind"], switched, keys, item["says"])
-    return table
+    return fitted(table, width, _FAULTS_FROM)
 
 
-def run_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> Table:
+def run_table(items: Sequence[Item], now: float, *, width: int, hosts: bool = False) -> Table:
     table = _started(hosts)
     table.add_column("RUN", no_wrap=True)
     table.add_column("AGO", justify="right", no_wrap=True)
@@ -81,10 +89,10 @@ def run_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> Tabl
             item.get("activatedBy") or item["requestedBy"],
             item.get("why", ""),
         )
-    return table
+    return fitted(table, width, _RUNS_FROM)
 
 
-def object_table(items: Sequence[Item], _now: float, *, hosts: bool = False) -> Table:
+def object_table(items: Sequence[Item], _now: float, *, width: int, hosts: bool = False) -> Table:
     table = _started(hosts)
     for name in ("MARK", "FAULT", "STATE", "RUN"):
         table.add_column(name, no_wrap=True)
@@ -94,7 +102,7 @@ def object_table(items: Sequence[Item], _now: float, *, hosts: bool = False) -> 
         table.add_row(
             *_host(item, hosts), item["mark"], item["fault"], state, item.get("run", "-"), ", ".join(item["resources"])
         )
-    return table
+    return fitted(table, width, _OBJECTS_FROM)
 
 
 def plan_table(item: Item) -> Table:
@@ -113,7 +121,7 @@ def plan_table(item: Item) -> Table:
     table.add_row("hurts", "\n".join(plan["targets"]))
     table.add_row("for", words.age(plan["durationSeconds"]))
     if item.get("steadyState"):
-        table.add_row("ends early when", f"not {_told(item['steadyState'])}")
+        table.add_row("ends early if", f"not {_told(item['steadyState'])}")
     for group, share in run.get("remaining", {}).items():
         table.add_row("at worst", f"{share:.0%} of {group} stay up")
     table.add_row("undone by hand", plan["manual"])
@@ -121,7 +129,7 @@ def plan_table(item: Item) -> Table:
     return table
 
 
-def experiment_parts(item: Item, now: float) -> Iterator[RenderableType]:
+def experiment_parts(item: Item, now: float, *, width: int) -> Iterator[RenderableType]:
     head = Text(item["id"], style="bold").append("  ").append_text(phase(item["phase"]))
     yield head
     run = item.get("run")
@@ -141,7 +149,7 @@ def experiment_parts(item: Item, now: float) -> Iterator[RenderableType]:
         yield Text(f"\neffect: {run['effect']['told']}" + ("" if touched is None else f"; touched {touched:,}"))
     if run.get("measures"):
         yield Text()
-        yield _measures(run["measures"])
+        yield _measures(run["measures"], width)
 
 
 def phase(word: str) -> Text:
@@ -166,7 +174,7 @@ def _moves(run: Item, now: float) -> Table:
     return table
 
 
-def _measures(measures: Sequence[Item]) -> Table:
+def _measures(measures: Sequence[Item], width: int) -> Table:
     table = bare_table()
     table.add_column("GROUP", no_wrap=True)
     for name in ("PROBES", "HURT", "SEEN IN", "WELL IN", "GIVE OR TAKE", "SAMPLES"):
@@ -181,7 +189,7 @@ def _measures(measures: Sequence[Item]) -> Table:
             words.latency(one["errorSeconds"]),
             str(one["samples"]),
         )
-    return table
+    return fitted(table, width, _MEASURES_FROM)
 
 
 def _started(hosts: bool) -> Table:

@@ -99,7 +99,7 @@ def audit_list(
         from meshkit_fastprobe.cli import control_tables, tables
 
         console = tables.console(wide=output is Form.wide)
-        console.print(control_tables.audit_table(items, time.time(), hosts=len(client.hosts) > 1))
+        console.print(control_tables.audit_table(items, time.time(), width=console.width, hosts=len(client.hosts) > 1))
     return _code(answers, [])
 
 
@@ -164,7 +164,7 @@ def _show_toggles(items: list[dict[str, Any]], output: Form, *, several: bool) -
         from meshkit_fastprobe.cli import control_tables, tables
 
         console = tables.console(wide=output is Form.wide)
-        console.print(control_tables.toggle_table(items, time.time(), hosts=several))
+        console.print(control_tables.toggle_table(items, time.time(), width=console.width, hosts=several))
 
 
 def _said(value: bool | str) -> str:

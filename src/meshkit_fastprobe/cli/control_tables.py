@@ -9,12 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from meshkit_fastprobe.cli import words
-from meshkit_fastprobe.cli.tables import Item, bare_table
+from meshkit_fastprobe.cli.tables import Item, bare_table, fitted
 
+_TOGGLES_FROM = {"WHAT IT DOES": 100, "BY": 72, "SINCE": 48, "HOST": 48}
+_AUDIT_FROM = {"MORE": 110, "RECORD": 90, "ON": 80, "WHO": 60, "HOST": 60}
 _RESULTS = {"allowed": "green", "denied": "red"}
 
 
-def toggle_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> Table:
+def toggle_table(items: Sequence[Item], now: float, *, width: int, hosts: bool = False) -> Table:
     """One row a switch: where it stands, who put it there and why, and what the configuration says."""
     table = bare_table()
     if hosts:
@@ -31,10 +33,10 @@ def toggle_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> T
             does += f"; the configuration keeps it at {_said(item['ceiling']).plain}"
         since = words.since(item["changedAt"], now) if item.get("changedAt") else "-"
         table.add_row(*row, item["name"], _said(item["value"]), since, item.get("changedBy") or "-", does)
-    return table
+    return fitted(table, width, _TOGGLES_FROM)
 
 
-def audit_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> Table:
+def audit_table(items: Sequence[Item], now: float, *, width: int, hosts: bool = False) -> Table:
     """One row a record, newest first."""
     table = bare_table()
     if hosts:
@@ -60,7 +62,7 @@ def audit_table(items: Sequence[Item], now: float, *, hosts: bool = False) -> Ta
             item.get("scope", ""),
             "; ".join(told),
         )
-    return table
+    return fitted(table, width, _AUDIT_FROM)
 
 
 def _said(value: bool | str) -> Text:

@@ -57,6 +57,17 @@ def bare_table(title: str = "") -> Table:
     )
 
 
+def fitted(table: Table, width: int, least: Mapping[str, int]) -> Table:
+    """Without the columns for which a terminal of this width is too narrow; least: from how many on each is shown."""
+    kept = [column for column in table.columns if width >= least.get(str(column.header), 0)]
+    made = bare_table()
+    for one in kept:
+        made.add_column(one.header, justify=one.justify, no_wrap=one.no_wrap, overflow=one.overflow, max_width=one.max_width)
+    for cells in zip(*(list(column.cells) for column in kept), strict=True):
+        made.add_row(*cells)
+    return made
+
+
 def probe_table(items: Sequence[Item], now: float, *, width: int, wide: bool = False, hosts: bool = False) -> Table:
     """One row a probe, in `width` columns: names and reasons share what the fixed ones leave, and little room has no namespace.
 

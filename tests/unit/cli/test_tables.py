@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 
-from meshkit_fastprobe.cli import tables
+from meshkit_fastprobe.cli import chaos_tables, control_tables, tables
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = 1_800_000_000.0
@@ -94,6 +95,90 @@ CONTEXTS = [
     },
     {"name": "lab", "current": False, "hosts": [], "hostsFile": "lab-hosts.txt", "tokenFile": ""},
 ]
+PLAN = {
+    "id": "abd7f9c4d9e9160a71e828256d5ff6a7debd36f6911954f7f35c5278fb89d812",
+    "fault": "packet_loss",
+    "backend": "nftables",
+    "targets": ["10.0.0.7:5432", "10.0.0.8:5432"],
+    "resources": ["net:10.0.0.7:5432"],
+    "manual": "nft delete table inet fastprobe_1",
+    "durationSeconds": 60.0,
+}
+RUN = {
+    "id": "lost-orders-7",
+    "experiment": "lost-orders",
+    "phase": "active",
+    "plan": PLAN,
+    "requestedBy": "user:alice@example.org",
+    "activatedBy": "user:bob@example.org",
+    "moves": [
+        {"phase": "prepared", "at": "2027-01-15T07:59:30.000Z"},
+        {"phase": "injecting", "at": "2027-01-15T07:59:40.000Z"},
+        {"phase": "active", "at": "2027-01-15T07:59:41.000Z", "why": "the kernel holds the table"},
+    ],
+    "why": "the kernel holds the table",
+    "endsAt": "2027-01-15T08:00:41.000Z",
+    "effect": {"inForce": True, "told": "31 of 100 packets lost", "touched": 1_234},
+    "measures": [
+        {
+            "group": "eu-1/orders",
+            "probes": 40,
+            "hurt": 12,
+            "samples": 480,
+            "errorSeconds": 1.0,
+            "detectionSeconds": 1.2,
+            "recoverySeconds": 2.5,
+        }
+    ],
+    "remaining": {"eu-1/orders": 0.7},
+}
+EXPERIMENTS = [
+    {
+        "id": "lost-orders",
+        "fault": "packet_loss",
+        "phase": "active",
+        "parameters": {"ratio": 0.3, "targets": ["10.0.0.7:5432"]},
+        "durationSeconds": 60.0,
+        "steadyState": {"namespace": "orders", "healthy_ratio": 0.9},
+        "says": "a third of what orders sends is lost",
+        "run": RUN,
+    },
+    {"id": "slow-edge", "fault": "latency", "phase": "draft", "parameters": {"delay": "200ms"}, "durationSeconds": 60.0},
+]
+TOGGLES = [
+    {"name": "probes.enabled", "value": True, "version": 1, "does": "whether anything is probed"},
+    {
+        "name": "chaos.packet_loss.enabled",
+        "value": False,
+        "version": 4,
+        "does": "whether packet_loss may be injected on this host",
+        "ceiling": False,
+        "changedAt": "2027-01-15T07:00:00.000Z",
+        "changedBy": "user:alice@example.org",
+        "reason": "the change is over",
+    },
+]
+AUDIT = [
+    {
+        "seq": 4_711,
+        "at": "2027-01-15T07:59:40.000Z",
+        "actor": "user:bob@example.org",
+        "action": "chaos.activate",
+        "result": "allowed",
+        "scope": "lost-orders-7",
+        "detail": f"plan {PLAN['id']}",
+        "ticket": "OPS-12",
+    },
+    {
+        "seq": 4_710,
+        "at": "2027-01-15T07:00:00.000Z",
+        "actor": "user:eve@example.org",
+        "action": "chaos.halt",
+        "result": "denied",
+        "scope": "cp-1",
+        "late": True,
+    },
+]
 PICTURES = {
     "probes": lambda width: tables.probe_table(ITEMS, NOW, width=width),
     "many": lambda width: tables.probe_table(MANY, NOW, width=width, hosts=True),
@@ -102,6 +187,12 @@ PICTURES = {
     "hosts": lambda width: tables.host_table(HOSTS, width=width),
     "details": lambda width: tables.probe_details(ITEMS[1], NOW),
     "recent": lambda width: tables.recent_table(ITEMS[0], NOW),
+    "experiments": lambda width: chaos_tables.experiment_table(EXPERIMENTS, NOW, width=width),
+    "experiment": lambda width: Group(*chaos_tables.experiment_parts(EXPERIMENTS[0], NOW, width=width)),
+    "plan": lambda _width: chaos_tables.plan_table(EXPERIMENTS[0]),
+    "runs": lambda width: chaos_tables.run_table([RUN], NOW, width=width),
+    "toggles": lambda width: control_tables.toggle_table(TOGGLES, NOW, width=width),
+    "audit": lambda width: control_tables.audit_table(AUDIT, NOW, width=width),
     "wide": lambda width: tables.probe_table(ITEMS, NOW, width=width, wide=True),
 }
 
@@ -119,3 +210,20 @@ def test_what_people_see_is_what_was_looked_at(name, width):
         golden.write_text(seen)
     assert seen == golden.read_text()
     assert all(len(line) <= width for line in seen.splitlines())
+
+
+def written(**how) -> str:
+    console = Console(file=io.StringIO(), width=80, highlight=False, **how)
+    console.print(tables.probe_table(ITEMS, NOW, width=80))
+    return console.file.getvalue()
+
+
+def test_colour_says_nothing_that_is_not_there_without_it(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = written(force_terminal=True, color_system="standard")
+    assert "\x1b[31m" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == written(color_system=None)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", written(force_terminal=True))
+    monkeypatch.setenv("NO_COLOR", "")
+    assert "\x1b" not in written(force_terminal=False)
