@@ -33,7 +33,7 @@ CHAPTERS: Final = {
         *("Explanation", "RunReport", "Phases"),
     ),
     "Shares and maintenance": ("Budgets", "Budget", "BudgetUse", "Maintenance", "Once", "Weekly"),
-    "Experiments": ("ChaosSettings", "Experiment", "Selector", "SteadyState", "Blackout", "ProxySettings"),
+    "Experiments": ("ChaosSettings", "Experiment", "Selector", "SteadyState", "Blackout", "ProxySettings", "stream_through"),
     "Errors": (),
 }
 """Names of the last chapter are the exceptions; a name in none is a mistake, and so is one in two."""

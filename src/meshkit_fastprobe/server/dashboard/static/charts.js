@@ -33,8 +33,8 @@ export function drawStrip(canvas, spans) {
   context.fillText("now", width, STRIP_HEIGHT - 7);
 }
 
-/** points: {at, latency, result}; lines: {name: [{at, value}]}, in seconds. The scale is logarithmic: 100 µs and 1 s fit both. */
-export function drawLatency(canvas, points, lines) {
+/** points: {at, latency, result}; lines: {name: [{at, value}]}, in seconds. The scale is logarithmic: 100 µs and 1 s fit both. range: of time, where not what is drawn decides. */
+export function drawLatency(canvas, points, lines, range = null) {
   const width = canvas.parentElement.clientWidth;
   const context = sized(canvas, width, CHART_HEIGHT);
   const values = [...points.map((point) => point.latency), ...Object.values(lines).flatMap((line) => line.map((one) => one.value))];
@@ -43,8 +43,8 @@ export function drawLatency(canvas, points, lines) {
   const low = 10 ** Math.floor(Math.log10(Math.min(...finite)));
   const high = Math.max(low * 10, 10 ** Math.ceil(Math.log10(Math.max(...finite))));
   const times = [...points, ...Object.values(lines).flat()].map((one) => one.at);
-  const from = Math.min(...times);
-  const to = Math.max(from + 1000, ...times);
+  const from = range?.from ?? Math.min(...times);
+  const to = range?.to ?? Math.max(from + 1000, ...times);
   const x = (at) => LEFT + ((at - from) / (to - from)) * (width - LEFT - 8);
   const y = (value) =>
     8 + (1 - Math.log10(Math.max(low, Math.min(high, value)) / low) / Math.log10(high / low)) * (CHART_HEIGHT - BOTTOM - 16);

@@ -64,7 +64,9 @@ export function past(api, path) {
   function draw() {
     if (item === null || pictures.hidden || !element.isConnected) return;
     drawStrip(strip, pastSpans(item));
-    drawLatency(chart, [], pastLines(item));
+    const lines = pastLines(item);
+    chart.parentElement.hidden = !lines.p50.some(({ value }) => Number.isFinite(value)); // of a quarter that has not ended there are none
+    drawLatency(chart, [], lines, { from: Date.parse(item.start), to: Date.parse(item.end) });
   }
 
   look();
