@@ -117,8 +117,6 @@ class LiveView:
         text.append(f"  cpu {cpu * 100:.0f}%  rss {_rss_mib():.0f} MiB")
         if totals.dropped or totals.skipped:
             text.append(f"  skipped {words.count(totals.skipped)} dropped {words.count(totals.dropped)}", style="yellow")
-        if self._diag.address:
-            text.append(f"  http://{self._diag.address}", style="bright_black")
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
 
@@ -132,7 +130,8 @@ class LiveView:
     def _progress(self, width: int) -> RenderableType:
         elapsed = time.monotonic() - self._started
         if self._seconds is None:
-            return Text(f"running for {words.age(elapsed)}, Ctrl-C ends it", style="bright_black")
+            where = f"  http://{self._diag.address}" if self._diag.address else ""
+            return Text(f"running for {words.age(elapsed)}, Ctrl-C ends it{where}", style="bright_black")
         bar = Progress(BarColumn(bar_width=max(10, min(50, width - 30))), TextColumn("{task.description}"), expand=False)
         bar.add_task(f"{elapsed:.0f} of {self._seconds:.0f} s", total=self._seconds, completed=int(min(elapsed, self._seconds)))
         return bar

@@ -28,6 +28,8 @@ def console(*, stderr: bool = False, wide: bool = False) -> Console:
     """A console that fits the terminal, or COLUMNS; where neither says how wide it is, 160."""
     made = Console(stderr=stderr, highlight=False)
     width = made.size.width if made.is_terminal or os.environ.get("COLUMNS", "").strip("0") else 160
+    if made.is_terminal and not wide:
+        return made  # it follows the terminal when that is resized
     return Console(stderr=stderr, highlight=False, width=max(width, WIDE) if wide else width)
 
 

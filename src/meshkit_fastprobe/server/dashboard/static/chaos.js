@@ -191,8 +191,8 @@ function showFaults(element, { value, reason }) {
     element,
     h("h2", {}, "Catalogue"),
     reason ? h("p", { class: "failure" }, problem(reason)) : null,
-    h("div", { class: "wide" }, table(["fault", "switch", "what it does", "keys (* needed)"], rows)),
-    h("p", { class: "quiet" }, "Switched on and off under ", h("a", { href: link("toggles") }, "Toggles"), "."),
+    h("div", { class: "wide" }, table(["fault", "switch", "what it does", "keys"], rows)),
+    h("p", { class: "quiet" }, "* has to be given. Switched on and off under ", h("a", { href: link("toggles") }, "Toggles"), "."),
   );
 }
 
