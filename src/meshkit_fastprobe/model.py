@@ -290,7 +290,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     per-probe series out of /metrics unless a scrape asks for them (?per_probe=true). http3: on the same port number; None means
     where there is TLS and the extra is installed. aliases: answer at the paths that callers of the original know, too. drain_s:
     how long /readyz says no before nobody new is let in, when the host leaves: for whoever sends it visitors to see that.
-    peers: other hosts, by URL, that this one tells of (GET /fleet/hosts, and the page); they are asked with the token of who asks.
+    peers: other hosts, by URL, that this one tells of (GET /fleet/hosts, and the page), asked with the token of who asks.
     peers_ca: a file of certificates that theirs are checked with, instead of the system's.
     """
 
