@@ -41,12 +41,13 @@ def _settings(settings: Settings) -> dict[str, Any]:
     host = {"name": settings.host, "cluster": settings.cluster, "state_dir": settings.state_dir}
     tables: dict[str, Any] = {"host": {key: value for key, value in host.items() if value}}
     if settings.server is not None:
-        tables["server"] = _without_none(msgspec.to_builtins(settings.server))
+        server = _without_none(msgspec.to_builtins(settings.server))
+        tables["server"] = {"drain": format_duration(server.pop("drain_s")), **server}
     if settings.audit != AuditSettings():
         tables["audit"] = _audit(settings.audit)
     if settings.history != HistorySettings():
         history = msgspec.to_builtins(settings.history)
-        tables["history"] = {**history, "keep": format_duration(history.pop("keep_s"))}
+        tables["history"] = {"keep": format_duration(history.pop("keep_s")), **history}
     if settings.security != SecuritySettings():
         tables["security"] = _security(settings.security)
     if settings.chaos is not None:
