@@ -7,13 +7,26 @@ class Registration:
     """One probe as registered. The collector does not see it: nothing in here may refer back."""
 
     def __new__(
-        cls, name: str, probe: Any, options: ProbeOptions, lane: Lane, slot: int, generation: int, group: int
-    ) -> Registration: ...
+        cls,
+        name: str,
+        probe: Any,
+        options: ProbeOptions,
+        lane: Lane,
+        slot: int,
+        generation: int,
+        group: int,
+        target_at: int = 0,
+    ) -> Registration:
+        """target_at: where in the name the target begins, when `probe` is shared by many that differ in that alone; else 0."""
     @property
     def name(self) -> str: ...
     @property
     def probe(self) -> Any:
-        """A Probe, of a layer above this one."""
+        """A Probe, of a layer above this one. Of those that share one it is made anew each time: not for every run."""
+    @property
+    def target(self) -> str: ...
+    @property
+    def target_at(self) -> int: ...
     options: ProbeOptions
     @property
     def lane(self) -> Lane: ...

@@ -332,7 +332,7 @@ def _view(registration: Registration, at: dict[str, Any], quantiles: Sequence[fl
         name=registration.name,
         kind=registration.kind,
         lane=registration.lane,
-        target=registration.probe.target,
+        target=registration.target,
         cluster=options.cluster,
         namespace=options.namespace,
         labels=dict(options.labels),

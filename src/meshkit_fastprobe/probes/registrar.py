@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 import msgspec
@@ -13,6 +14,7 @@ from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Lane, ProbeOptions
 from meshkit_fastprobe.probes.base import Probe, is_judged, lane_of, runs_on_trio
 from meshkit_fastprobe.probes.catalog import Catalog, Registration
+from meshkit_fastprobe.probes.likeness import Likenesses
 
 Columns: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 """The settings of a slot, in the order of Table.add."""
@@ -37,6 +39,7 @@ class Registrar:
         self._cluster = cluster
         self._native_lane = native_lane
         self._clustered: tuple[ProbeOptions | None, ProbeOptions] = (None, ProbeOptions())
+        self._likenesses = Likenesses()
 
     def register(
         self, names: Sequence[str], probes: Sequence[Probe], options: Iterable[ProbeOptions], now_ns: int
@@ -44,8 +47,10 @@ class Registrar:
         """All or none: names and kinds are checked before the first slot is taken."""
         self._catalog.refuse(names)
         lanes = [self._lane(probe) for probe in probes]
-        every = list(zip(names, probes, options, lanes, strict=False))
-        self._refuse_circle({name: own.depends_on for name, _, own, _ in every if own.depends_on})
+        own_options = list(islice(options, len(names)))
+        self._refuse_circle({name: own.depends_on for name, own in zip(names, own_options, strict=True) if own.depends_on})
+        # No list of tuples: a million of those leave holes among the objects that stay.
+        every = zip(names, probes, own_options, lanes, strict=True)
         return [self._register_one(*new, now_ns) for new in every]
 
     def remove(self, registration: Registration) -> None:
@@ -80,7 +85,8 @@ class Registrar:
         slot, generation = self._table.add(*self._columns(probe, options, lane, group, options.interval_s), now_ns)
         if _is_watched(options):
             self._table.watch(slot, generation, True)
-        registration = Registration(name, probe, options, lane, slot, generation, group)
+        kept, target_at = self._likenesses.of(name, probe) if lane is Lane.NATIVE else (probe, 0)
+        registration = Registration(name, kept, options, lane, slot, generation, group, target_at)
         self._catalog.put(registration)
         return registration
 
