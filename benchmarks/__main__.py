@@ -20,7 +20,8 @@ def main() -> int:
         return 0
     if arguments.write_docs and not arguments.scenario:
         return _write_docs()
-    wanted = arguments.scenario or [*scenario.names(), MICRO]
+    usual = [name for name in scenario.names() if not scenario.load(name).only_by_name]
+    wanted = arguments.scenario or [*usual, MICRO]
     unknown = sorted(set(wanted) - {*scenario.names(), MICRO})
     if unknown:
         print(f"no scenario is named {', '.join(unknown)}; there are: {', '.join([*scenario.names(), MICRO])}", file=sys.stderr)
@@ -36,7 +37,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("scenario", nargs="*", help="names of scenarios (see --list); all of them when none is given")
+    parser.add_argument("scenario", nargs="*", help="names of scenarios (see --list); all but the longest when none is given")
     parser.add_argument("--repeats", type=int, help="runs per contender and workload, instead of the scenario's own number")
     parser.add_argument(
         "--write-docs", action="store_true", help="write docs/internals/benchmarks.md and its plots from results/*.json"

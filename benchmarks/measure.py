@@ -57,3 +57,27 @@ def percentile(values: list[float], share: float) -> float:
     """The smallest value that at least `share` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
+
+
+def descriptors() -> int:
+    """Open ones of this process."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def starved_share() -> float:
+    """Of the time that the engine's thread wanted to run: the part that it waited for a processor.
+
+    On a busy machine runs are late for that reason, and say nothing of the engine.
+    """
+    for task in Path("/proc/self/task").iterdir():
+        if (task / "comm").read_text(encoding="ascii").strip() == "fastprobe":
+            ran_ns, waited_ns, _ = map(int, (task / "schedstat").read_text(encoding="ascii").split())
+            return waited_ns / max(1, ran_ns + waited_ns)
+    raise AssertionError("no engine thread runs")
+
+
+def time_waits(port: int) -> int:
+    """Connections to or from this port that the kernel remembers as closed: each holds an ephemeral port for a minute."""
+    time_wait, hexadecimal = "06", f":{port:04X}"
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(fields[3] == time_wait and hexadecimal in {fields[1][-5:], fields[2][-5:]} for fields in lines)

@@ -65,6 +65,8 @@ class Scenario:
     repeats: int = 5
     needs_target: bool = False
     timeout_s: float = 300.0
+    only_by_name: bool = False
+    """Takes so long that it runs only when asked for."""
     notes: str = ""
     """What a reader must know to read the figures: printed below the table."""
 

@@ -8,6 +8,7 @@ import trio
 import meshkit_fastprobe as fp
 from benchmarks.measure import rss_bytes
 from benchmarks.shared.checks import addresses
+from benchmarks.shared.diagnostics import placed
 from meshkit_fastprobe._native import layout
 
 ROUNDS = 20
@@ -36,6 +37,7 @@ async def _run(workload: dict[str, Any]) -> dict[str, Any]:
     diag.add_many((fp.TcpProbe(f"{address}:5432") for address in addresses(workload)), interval=INTERVAL_S, timeout=1.0)
     _answer(diag, n, workload["seed"])
     async with diag:
+        await placed(diag, n)
         await trio.sleep(workload["seconds"])
         full_bytes = rss_bytes()
     return {"bytes_per_probe": (full_bytes - empty_bytes) / n, "mib": (full_bytes - empty_bytes) / 2**20}

@@ -1,7 +1,8 @@
 /* connect_client PORT TARGETS RATE SECONDS - what the kernel says of connects: one blocking client, paced, that asks TCP_INFO.
  *
  * Prints one JSON object: microseconds from SYN to SYN-ACK as the kernel counted them (tcpi_rtt), and the same connects by the
- * clock around the system call. Targets are 127.1.0.1 and on, as in shared/checks.py. */
+ * clock around the system call. Targets are 127.1.0.1 and on, as in shared/checks.py, in an order in which neighbours are far
+ * apart, as those of a schedule are. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +16,7 @@
 
 #define FIRST_TARGET 0x7f010001u
 #define NS_PER_S     1000000000ll
+#define STRIDE       618034003ull /* a prime: every target comes once before any comes again */
 
 static int64_t now_ns(void) {
     struct timespec now;
@@ -70,7 +72,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < wanted; i++) {
         sleep_until(start_ns + (int64_t)((double)i / rate * 1e9));
         struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
-        to.sin_addr.s_addr = htonl(FIRST_TARGET + (uint32_t)(i % targets));
+        to.sin_addr.s_addr = htonl(FIRST_TARGET + (uint32_t)(i * STRIDE % targets));
         if (connect_once(to, &kernel_us[done], &clock_us[done]))
             failed++;
         else

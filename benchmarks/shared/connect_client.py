@@ -15,6 +15,8 @@ def run_connect_client(workload: dict[str, Any], measured_by: str) -> dict[str, 
     return {
         "p50_ms": said[f"{measured_by}_p50_us"] / 1e3,
         "p99_ms": said[f"{measured_by}_p99_us"] / 1e3,
+        "cpu_us_per_check": said["cpu_us_per_check"],
+        "core": said["cpu_us_per_check"] * said["rate"] / 1e6,
         "delivered": said["rate"] / rate,
         "failed": said["failed"],
     }

@@ -20,6 +20,8 @@ async def run_diagnostics(
     )
     diag.add_many(probes, interval=workload["interval_s"], timeout=min(workload["timeout_s"], workload["interval_s"]))
     async with diag:
+        if workload.get("settled"):
+            await _settled(diag, workload["targets"])
         await trio.sleep(workload["warmup_s"])
         before = diag.snapshot().totals
         with Meter() as meter:
@@ -35,3 +37,17 @@ async def run_diagnostics(
         "rss_bytes": resident_bytes,
         "dropped": totals.dropped,
     }
+
+
+async def placed(diag: fp.Diagnostics, probes: int) -> None:
+    """Until the engine knows all of them."""
+    while diag.engine_stats()["slots"] < probes:  # noqa: ASYNC110 - the engine's own count; nothing tells of it
+        await trio.sleep(0.1)
+
+
+async def _settled(diag: fp.Diagnostics, probes: int) -> None:
+    """Until each has had its first verdict: that one is news, and costs its log line."""
+    await placed(diag, probes)
+    states = diag.table.column("state")[:probes]
+    while (states == fp.State.UNKNOWN).any():  # noqa: ASYNC110 - the same
+        await trio.sleep(0.1)

@@ -1,6 +1,7 @@
-"""What the host's event loop feels: a task that sleeps 1 ms and again, alone first and then beside the checks, in one process.
+"""What the host's event loop feels: a task that sleeps 1 ms and again, alone and beside the checks by turns, in one process.
 
-Checks may use every core, as in a host; only what the runner pinned is widened again.
+The machine has moods of some seconds; idle and busy slices that alternate meet the same ones, and are pooled. Checks may use
+every core, as in a host; only what the runner pinned is widened again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import trio
 
@@ -32,15 +33,13 @@ class Watch:
     thread_s: float = 0.0
     wall_s: float = 0.0
 
-    @classmethod
-    async def for_seconds(cls, seconds: float) -> Self:
-        watch = cls()
+    async def go_on(self, seconds: float) -> None:
         thread_s, began = time.thread_time(), time.perf_counter()
         while (before := time.perf_counter()) < began + seconds:
             await trio.sleep(SLEEP_S)
-            watch.lags_s.append(time.perf_counter() - before - SLEEP_S)
-        watch.thread_s, watch.wall_s = time.thread_time() - thread_s, time.perf_counter() - began
-        return watch
+            self.lags_s.append(time.perf_counter() - before - SLEEP_S)
+        self.thread_s += time.thread_time() - thread_s
+        self.wall_s += time.perf_counter() - began
 
     @property
     def core(self) -> float:
@@ -49,15 +48,19 @@ class Watch:
 
 async def beside(workload: dict[str, Any], checks: Callable[[], AbstractAsyncContextManager[Count]]) -> dict[str, Any]:
     """checks: runs them while the block is open."""
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    await Watch.for_seconds(0.5)
-    idle = await Watch.for_seconds(workload["seconds"])
-    async with checks() as count:
-        await trio.sleep(workload["warmup_s"])
-        before = count()
-        busy = await Watch.for_seconds(workload["seconds"])
-        done = count() - before
-        probing = await _alone(workload["seconds"], count)
+    usable = range(os.cpu_count() or 1)
+    os.sched_setaffinity(0, usable[:1] if workload.get("one_core") else usable)
+    await Watch().go_on(0.5)
+    idle, busy, done, probing = Watch(), Watch(), 0, {}
+    for turn in range(workload["slices"]):
+        await idle.go_on(workload["seconds"])
+        async with checks() as count:
+            await trio.sleep(workload["warmup_s"])
+            before = count()
+            await busy.go_on(workload["seconds"])
+            done += count() - before
+            if turn == 0:
+                probing = await _alone(workload["seconds"], count)
     return _figures(workload, idle, busy, done) | probing
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -42,30 +41,3 @@ def port() -> Iterator[int]:
 def addresses(n: int, port: int) -> Iterator[str]:
     """Distinct targets, all of this machine."""
     return (f"127.{1 + (i >> 16)}.{i >> 8 & 255}.{i & 255}:{port}" for i in range(n))
-
-
-def rss_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
-def descriptors() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def starved_share() -> float:
-    """Of the time that the engine's thread wanted to run: the part that it waited for a processor.
-
-    On a busy machine runs are late for that reason, and say nothing of the engine.
-    """
-    for task in Path("/proc/self/task").iterdir():
-        if (task / "comm").read_text().strip() == "fastprobe":
-            ran_ns, waited_ns, _ = map(int, (task / "schedstat").read_text().split())
-            return waited_ns / max(1, ran_ns + waited_ns)
-    raise AssertionError("no engine thread runs")
-
-
-def time_waits(port: int) -> int:
-    """Connections to or from this port that the kernel remembers as closed: each holds an ephemeral port for a minute."""
-    time_wait, hexadecimal = "06", f":{port:04X}"
-    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    return sum(fields[3] == time_wait and hexadecimal in {fields[1][-5:], fields[2][-5:]} for fields in lines)

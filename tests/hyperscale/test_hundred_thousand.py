@@ -10,10 +10,11 @@ import trio
 from numpy.typing import NDArray
 
 import meshkit_fastprobe as fp
+from benchmarks.measure import descriptors, rss_bytes, starved_share, time_waits
 from meshkit_fastprobe._native.histogram import upper_bounds_s
 from meshkit_fastprobe.scheduling.pacing import NEVER, runs_due
 
-from .conftest import LONG, addresses, descriptors, rss_bytes, starved_share, tell, time_waits
+from .conftest import LONG, addresses, tell
 
 pytestmark = [pytest.mark.hyperscale, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
 

@@ -11,9 +11,10 @@ import pytest
 import trio
 
 import meshkit_fastprobe as fp
+from benchmarks.measure import rss_bytes, starved_share
 from meshkit_fastprobe._native.histogram import upper_bounds_s
 
-from .conftest import LONG, addresses, rss_bytes, starved_share, tell
+from .conftest import LONG, addresses, tell
 
 pytestmark = [pytest.mark.hyperscale, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
 

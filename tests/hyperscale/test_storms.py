@@ -14,10 +14,11 @@ import pytest
 import trio
 
 import meshkit_fastprobe as fp
+from benchmarks.measure import descriptors
 from meshkit_fastprobe.loading import load_config
 from meshkit_fastprobe.scheduling.pacing import NEVER, runs_due
 
-from .conftest import LONG, addresses, descriptors, tell
+from .conftest import LONG, addresses, tell
 
 pytestmark = [pytest.mark.hyperscale, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
 
