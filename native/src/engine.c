@@ -182,6 +182,7 @@ static void *run(void *argument) {
     prctl(PR_SET_NAME, "fastprobe");
     prctl(PR_SET_TIMERSLACK, 1000UL); /* the default of 50 us would be most of our lateness */
 #endif
+    fp_give_way(engine->config.nice);
     for (uint32_t steps = 0; !atomic_load(&engine->stopping); steps++) {
         fp_ns next_ns = work(engine, fp_clock_schedule());
         if (steps % CPU_EVERY == 0) count_cpu(engine);

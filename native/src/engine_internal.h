@@ -10,6 +10,7 @@
  *   engine_traces.c    the phases of runs that did not pass or are to be explained
  *   datagrams.c        sending and receiving of those kinds that use them
  *   echoes.c           the sockets that all ICMP runs share
+ *   give_way.c         how its thread shares a processor with the host's
  *   connections.c      the pool: sockets, their reuse, idle keep-alive ones
  *   probes/            one state machine a file, behind probe.h
  */
@@ -232,6 +233,8 @@ static inline enum fp_pool fp_pool_of(const fp_slot *s) {
 static inline fp_queue *fp_queue_of(const fp_engine *engine, const fp_slot *s) {
     return &engine->groups[s->group].queues[fp_pool_of(s)];
 }
+
+void fp_give_way(uint32_t nice); /* this thread, to others of its process; nice: see fp_engine_config */
 
 fp_ns fp_engine_latency_clock(const fp_engine *engine);
 void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interval_ns);

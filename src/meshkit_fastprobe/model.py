@@ -355,8 +355,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server None serves nothing. chaos None knows no experiments: nothing can be injected.
     state_dir None keeps nothing on disk (the local token in memory only, and no history).
     engine "thread" drives native probes in a thread of their own; "inline" steps the engine inside trio, on trio's clock: for
-    tests with a virtual clock. native_lane False runs the native kinds on trio: slower, same answers; so it is anyway where the
-    platform has no epoll. compact_histograms: 214 bytes less a probe, for quantiles that err by up to 9 % instead of 4.4 %.
+    tests with a virtual clock. nice is added to that of the process for this thread, on Linux. native_lane False runs the
+    native kinds on trio: slower, same answers; so it is anyway where the platform has no epoll. compact_histograms: 214
+    bytes less a probe, for quantiles that err by up to 9 % instead of 4.4 %.
     """
 
     host: str
@@ -377,6 +378,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     first_run_window_s: float = 10.0
     window_frame_s: float = 5.0
     engine: str = "thread"
+    nice: int = 0
     native_lane: bool = True
     compact_histograms: bool = False
     budgets: Budgets = Budgets()

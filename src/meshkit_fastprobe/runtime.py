@@ -435,6 +435,7 @@ class Diagnostics:
             notify_ns=int(settings.notify_s * 1e9) if settings.engine == "thread" else 0,
             now_ns=self._clocks.schedule_ns(),
             groups=MAX_BUDGET_GROUPS,
+            nice=settings.nice,
         )
         return Session(
             settings,

@@ -36,6 +36,7 @@ typedef struct fp_engine_config {
                                  long when they only tell of checks that passed, and that no command asked for */
     bool manual_clock;        /* latencies too are taken from step's now_ns: for tests without sockets */
     uint32_t groups;          /* that share the engine, at most 65,536; 0 counts as 1 */
+    uint32_t nice;            /* Linux: how much nicer the engine's thread is than its process, 0..19 */
 } fp_engine_config;
 
 typedef struct fp_budget {

@@ -404,7 +404,7 @@ cdef extern from "fastprobe/engine.h" nogil:
         fp_ns tick_ns
         fp_ns notify_ns
         c_bool manual_clock
-        uint32_t groups
+        uint32_t groups, nice
     ctypedef struct fp_budget:
         uint32_t max_in_flight
         uint32_t weight

@@ -29,6 +29,7 @@ class Engine:
         manual_clock: bool = False,
         now_ns: int = -1,
         groups: int = 1,
+        nice: int = 0,
     ) -> Engine: ...
     @property
     def notify_fd(self) -> int:

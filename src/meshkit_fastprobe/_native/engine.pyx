@@ -153,6 +153,7 @@ cdef class Engine:
         bint manual_clock=False,
         int64_t now_ns=-1,
         uint32_t groups=1,
+        uint32_t nice=0,
     ):
         cdef fp_engine_config config
         config.capacity = capacity
@@ -164,6 +165,7 @@ cdef class Engine:
         config.notify_ns = notify_ns
         config.manual_clock = manual_clock
         config.groups = groups
+        config.nice = nice
         cdef int failed = fp_engine_new(&self._engine, &config, fp_clock_schedule() if now_ns < 0 else <fp_ns>now_ns)
         if failed == -ENOMEM:
             raise MemoryError

@@ -34,6 +34,7 @@ COUNTS: Final = {
     "max_connections": (1, 1_000_000),
     "max_task_runs": (1, 100_000),
     "max_thread_runs": (1, 1000),
+    "nice": (0, 19),
 }
 MAX_DRAIN_S: Final = 300.0
 VISITORS: Final = (1, 100_000)

@@ -336,6 +336,9 @@ class EngineKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         UNSET
     )
     first_run_window: Annotated[Span, _duration("A probe's first run comes within this, up to 1d.")] | UnsetType = UNSET
+    nice: (
+        Annotated[int, _count("How much nicer to others the engine's thread is than its process (Linux).", 0, 19)] | UnsetType
+    ) = UNSET
     native_lane: Annotated[bool, Meta(description="false runs native kinds on trio: slower, same answers.")] | UnsetType = UNSET
     compact_histograms: (
         Annotated[
