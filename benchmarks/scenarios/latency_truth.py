@@ -2,7 +2,7 @@
 
 from benchmarks.scenario import Metric, Reach, Scenario
 
-COMMON = {"timeout_s": 1.0, "warmup_s": 3.0, "seconds": 6.0}
+COMMON = {"timeout_s": 1.0, "warmup_s": 1.0, "seconds": 5.0, "every_run_remembered": True}
 PACE = "5,000/s"
 
 SCENARIO = Scenario(
@@ -16,17 +16,21 @@ SCENARIO = Scenario(
     metrics={
         "p50_ms": Metric("p50", "ms", more_is_better=None),
         "p99_ms": Metric("p99", "ms", more_is_better=None),
+        "kernel_p99_ms": Metric("p99 as the kernel counted these", "ms", more_is_better=None),
+        "p99_against_own": Metric("reported over that", "times", more_is_better=None),
         "delivered": Metric("delivered", "of the checks asked for", more_is_better=None),
     },
     reach=(
-        Reach("connect latency p50 against the kernel's", PACE, "p50_ms", 1.1, against="connect_kernel"),
-        Reach("connect latency p99 against the kernel's", PACE, "p99_ms", 1.1, against="connect_kernel"),
+        Reach("connect latency p99 against the kernel's of the same connections", PACE, "p99_against_own", 1.1),
+        Reach("connect latency p50 against the kernel's of another client", PACE, "p50_ms", 1.1, against="connect_kernel"),
+        Reach("connect latency p99 against the kernel's of another client", PACE, "p99_ms", 1.1, against="connect_kernel"),
     ),
     needs_target=True,
     notes="""\
-Nearer to `connect_kernel` is better, and not less: it is a C client that reads the kernel's tcpi_rtt of each of its own
-connects, `connect_clock` the clock around the same connects. A prober that takes the time after its event loop came
-round reports its own queue as the target's slowness. Ours go through a histogram of eight buckets an octave: up to 9 %
-wide.
+Nearer to the kernel is better, and not less. Every run of ours is recorded with the kernel's tcpi_rtt of its connection and
+goes into a histogram of eight buckets an octave, each up to 9 % wide, from which quantiles are told: `reported over that`
+holds the two beside each other, over all runs there were. `connect_kernel` is another client, in C: what the kernel counted
+of its connects, which had the processor's caches to themselves; `connect_clock` is the clock around the same connects. A
+prober that takes the time after its event loop came round reports its own queue as the target's slowness.
 """,
 )
