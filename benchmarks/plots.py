@@ -133,7 +133,7 @@ def _label(described: Scenario, metric: str) -> str:
 
 
 def _new_connections_per_s(parameters: dict[str, Any]) -> float | None:
-    if parameters.get("keep_alive"):
+    if parameters.get("keep_alive") or parameters.get("one_core"):
         return None
     return parameters["targets"] / parameters["interval_s"] or None
 
