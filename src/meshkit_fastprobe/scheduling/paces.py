@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.model import Result, State
@@ -61,7 +65,7 @@ class Paces:
             self._await_step(registration, now_ns, options.backoff_s)
         return round(self.interval_s(registration) * 1000) != self._interval_ms[slot]
 
-    def tick(self, now_ns: int, by_slot: list[Registration | None]) -> list[Registration]:
+    def tick(self, now_ns: int, by_slot: Sequence[Registration | None] | NDArray[np.object_]) -> list[Registration]:
         """Those whose interval is doubled now."""
         slower = []
         while self._steps and self._steps[0][0] <= now_ns:

@@ -15,7 +15,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from meshkit_fastprobe.scheduling.turns import AT_ONCE, Turns, argsort, finish
+from meshkit_fastprobe.scheduling.turns import Turns, argsort, finish
 
 NEVER = -1
 GRID_NS = 2_000_000
@@ -31,18 +31,14 @@ def name_fraction(name: str) -> float:
 
 def spread(names: Sequence[str], offset: float) -> NDArray[np.float64]:
     """Phases in [0, 1) for one class of names: evenly spaced, in the order of the names' hashes. One name gets its own hash."""
-    return finish(spread_in_turns(names, offset))
+    return finish(rank(np.array([name_fraction(name) for name in names]), offset))
 
 
-def spread_in_turns(names: Sequence[str], offset: float) -> Turns[NDArray[np.float64]]:
-    fractions = np.empty(len(names), np.float64)
-    for begin in range(0, len(names), AT_ONCE):
-        some = names[begin : begin + AT_ONCE]
-        fractions[begin : begin + len(some)] = [name_fraction(name) for name in some]
-        yield
-    if len(names) > 1:
+def rank(fractions: NDArray[np.float64], offset: float) -> Turns[NDArray[np.float64]]:
+    """The same, of the hashes."""
+    if len(fractions) > 1:
         order = yield from argsort(fractions)
-        fractions[order] = (np.arange(len(names)) + offset) / len(names)
+        fractions[order] = (np.arange(len(fractions)) + offset) / len(fractions)
     return fractions
 
 

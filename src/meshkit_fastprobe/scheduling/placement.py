@@ -6,6 +6,7 @@ batch, native targets compiled, names handed to the resolver, schedules changed 
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
@@ -23,7 +24,7 @@ from meshkit_fastprobe.probes.fixed import FixedTarget
 from meshkit_fastprobe.probes.targets import is_literal
 from meshkit_fastprobe.probes.via import Ip, Via
 from meshkit_fastprobe.scheduling.explaining import Lookup
-from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, spread_in_turns
+from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, rank
 from meshkit_fastprobe.scheduling.resolver import Name, Resolver, lookup
 from meshkit_fastprobe.scheduling.sharing import Sharing
 from meshkit_fastprobe.scheduling.turns import AT_ONCE, Turns, argsort, finish, in_turns
@@ -46,17 +47,20 @@ def interval_ns(interval_s: float) -> int:
 
 def place_phases(registrations: Sequence[Registration], now_ns: int, window_ns: int) -> Turns[NDArray[np.int64]]:
     """Set due_ns of each by rank within its class; comes to the extra first run of each, NEVER where there is none."""
-    classes: defaultdict[tuple[str, str, int, float], tuple[list[int], list[str]]] = defaultdict(lambda: ([], []))
+    # Not lists of a million: a collection of the youngest objects would visit what each of them holds, for a tenth of a second.
+    classes: defaultdict[tuple[str, str, int, float], tuple[array[int], array[float]]] = defaultdict(
+        lambda: (array("q"), array("d"))
+    )
     for index, registration in enumerate(registrations):
         options = registration.options
-        indices, names = classes[options.cluster, options.namespace, interval_ns(options.interval_s), options.initial_delay_s]
+        indices, hashes = classes[options.cluster, options.namespace, interval_ns(options.interval_s), options.initial_delay_s]
         indices.append(index)
-        names.append(registration.name)
+        hashes.append(name_fraction(registration.name))
         if index % AT_ONCE == AT_ONCE - 1:
             yield
     first = np.full(len(registrations), NEVER, np.int64)
-    for (cluster, namespace, every_ns, delay_s), (indices, names) in classes.items():
-        fractions = yield from spread_in_turns(names, name_fraction(f"{cluster}/{namespace}/{every_ns}"))
+    for (cluster, namespace, every_ns, delay_s), (indices, hashes) in classes.items():
+        fractions = yield from rank(np.array(hashes), name_fraction(f"{cluster}/{namespace}/{every_ns}"))
         not_before_ns = now_ns + int(delay_s * NS)
         for begin in range(0, len(indices), AT_ONCE):
             some = slice(begin, begin + AT_ONCE)
