@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from benchmarks.shared.streaming import streamed
+from benchmarks.shared.streaming import Opened, delayed, streamed
 
 
 def run(workload: dict[str, Any]) -> dict[str, Any]:
-    return streamed(workload, lambda port: (port, lambda: None))
+    opened: Opened = lambda port: (port, lambda: None)  # noqa: E731 - a name for nothing
+    return delayed({**workload, "delay_s": 0.0}, opened) if workload["delay_s"] else streamed(workload, opened)

@@ -67,13 +67,17 @@ def select(
 
 class _Wanted:
     def __init__(self, cluster: str | None, namespace: str | None, kind: str | None, labels: set[tuple[str, str]]) -> None:
-        self._plain = (cluster, namespace, kind)
+        self._cluster, self._namespace, self._kind = cluster, namespace, kind
         self._labels = labels
 
     def meets(self, tags: Tags) -> bool:
-        *plain, labels = tags
-        return all(wanted in {None, tag} for wanted, tag in zip(self._plain, plain, strict=True)) and self._labels.issubset(
-            labels
+        """Asked once for each of the thousands of groups there may be, while an experiment waits for its answer."""
+        cluster, namespace, kind, labels = tags
+        return (
+            self._cluster in (None, cluster)
+            and self._namespace in (None, namespace)
+            and self._kind in (None, kind)
+            and self._labels.issubset(labels)
         )
 
 

@@ -166,6 +166,8 @@ class Conductor:
 
     @property
     def _stuck_elsewhere(self) -> tuple[Run, ...]:
+        if not self._stuck:
+            return ()
         ours = {life.run.id for life in self._lives.values()}
         return tuple(run for run in self._stuck.values() if run.id not in ours)
 

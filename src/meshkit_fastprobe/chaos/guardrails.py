@@ -86,9 +86,10 @@ def _limits(settings: ChaosSettings, experiment: Experiment, plan: FaultPlan, no
         there = [run.id for run in now.live if group in run.groups]
         if len(there) >= settings.max_concurrent_per_group:
             yield f"{group} bears {len(there)} already ({', '.join(there[:3])}), the bound of a group; wait, or stop one"
+    ours = frozenset(plan.resources)
     for run in now.live:
-        shared = sorted(set(run.plan.fault.resources) & set(plan.resources))
-        if shared:
+        if not ours.isdisjoint(run.plan.fault.resources):
+            shared = sorted(ours.intersection(run.plan.fault.resources))
             yield f"{run.id} works on {', '.join(shared[:3])} already: one fault a resource"
     for key in (experiment.id, *plan.resources):
         past_s = now.ended.get(key)

@@ -51,7 +51,7 @@ def situation(
 ) -> Situation:
     """ended: when the last run of an experiment, or on a resource, ended, on trio's clock."""
     steady, affects, now = experiment.steady_state, experiment.affects, trio.current_time()
-    hurt = () if affects is None else tuple(snapshot.names[row] for row in rows_of(snapshot, affects).tolist())
+    rows = None if affects is None else rows_of(snapshot, affects)
     return Situation(
         now_s=time.time(),
         chaos_on=is_on("chaos.enabled"),
@@ -61,11 +61,11 @@ def situation(
         broken=broken,
         live=live,
         stuck=stuck,
-        ended={key: now - at for key, at in ended.items()},
+        ended={key: now - ended[key] for key in (experiment.id, *plan.resources) if key in ended},
         up=None if steady is None else share_up(snapshot, steady),
-        remaining={} if affects is None else remaining_up(snapshot, affects),
+        remaining={} if rows is None else remaining_up(snapshot, rows),
         groups=groups_of(snapshot, experiment),
-        hurt_probes=hurt,
+        hurt_probes=() if rows is None else tuple(snapshot.names[row] for row in rows.tolist()),
     )
 
 
