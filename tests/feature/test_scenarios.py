@@ -205,7 +205,7 @@ def test_a_dry_run_shows_every_plan_and_begins_nothing(running):
     before = audited(running, "chaos.activate")
     told = running.ask("chaos", "scenario", "run", str(EXAMPLES / "game-day.toml"), "--dry-run")
     assert told.returncode == 0, told.stderr
-    for shown in ("slow-orders", "reset-billing", "cut-orders", "orders-db: 127.0.0.1:", "over within"):
+    for shown in ("slow-orders", "reset-billing", "cut-orders", "orders-db: ", "over within"):
         assert shown in told.stdout
     assert audited(running, "chaos.activate") == before
     assert not ALIVE & set(phases(running).values())
