@@ -17,11 +17,13 @@ import pytest
 
 from meshkit_fastprobe.chaos.scenarios.report import report_schema
 
-from .conftest import FASTPROBE, Host, free_port, until
+from .conftest import FASTPROBE, Host, free_port
 
 pytestmark = [pytest.mark.feature, pytest.mark.slow, pytest.mark.timeout(300)]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PATIENCE_S = 100.0
+"""Every look starts an interpreter, which a loaded machine takes seconds for."""
 ALIVE = {"armed", "injecting", "active", "reverting"}
 
 
@@ -43,6 +45,16 @@ class Quiet(ThreadingHTTPServer):
 
     def handle_error(self, *_):
         """Connections are reset on purpose here."""
+
+
+def until(holds, what):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {PATIENCE_S} s: {what}")
 
 
 @pytest.fixture(scope="module")
