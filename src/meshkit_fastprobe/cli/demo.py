@@ -6,14 +6,10 @@ import logging
 import math
 import os
 import resource
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import trio
@@ -22,10 +18,10 @@ from meshkit_fastprobe import __version__
 from meshkit_fastprobe.aggregation.snapshot import Snapshot
 from meshkit_fastprobe.cli import demo_world
 from meshkit_fastprobe.cli.demo_world import EXPECTED, Wanted
-from meshkit_fastprobe.cli.exits import CliError
 from meshkit_fastprobe.cli.interrupts import stoppable
 from meshkit_fastprobe.cli.live import LiveView
 from meshkit_fastprobe.cli.output import Form
+from meshkit_fastprobe.cli.target_process import targets_running
 from meshkit_fastprobe.model import Outcome, ServerSettings, Settings, State
 from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.probes.dns import DnsProbe
@@ -76,7 +72,7 @@ async def demo(options: Options) -> Summary:
     logging.getLogger("meshkit_fastprobe").addHandler(
         logging.NullHandler()
     )  # its world fails on purpose: the view tells, not the log
-    with _targets(options.targets) as opened:
+    with targets_running(demo_world.targets_wanted(options.targets)) as opened:
         diag = Diagnostics(
             Settings(
                 host="demo",
@@ -110,12 +106,13 @@ def _register(diag: Diagnostics, wanted: list[Wanted]) -> dict[str, str]:
         for index in range(group.count):
             address = group.targets[(index + number) % len(group.targets)]
             name = f"{group.role}-{group.kind}-{number:03}-{index:04}"
-            diag.add(_probe(group.kind, address), name=name, **group.options)
+            diag.add(probe_of(group.kind, address), name=name, **group.options)
             roles[name] = group.role
     return roles
 
 
-def _probe(kind: str, address: str) -> TcpProbe | HttpProbe | DnsProbe:
+def probe_of(kind: str, address: str) -> TcpProbe | HttpProbe | DnsProbe:
+    """One that its target lets pass."""
     match kind:
         case "tcp":
             return TcpProbe(address)
@@ -214,28 +211,3 @@ def _rss_bytes() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-@contextmanager
-def _targets(n: int) -> Iterator[list[dict[str, Any]]]:
-    """The targets' process, for as long as this one lives: it goes when its stdin closes, whatever closed it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "meshkit_fastprobe.testing.targets"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        process.stdin.write(msgspec.json.encode(demo_world.targets_wanted(n)) + b"\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        if not line:
-            raise CliError("the demo's targets did not start", "run: python -m meshkit_fastprobe.testing.targets, to see why")
-        yield msgspec.json.decode(line, type=list[dict[str, Any]])
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(START_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()

@@ -88,6 +88,9 @@ def _show_tables(rows: list[dict[str, Any]], worst: list[dict[str, Any]], *, wid
     if several:
         console.print(tables.hosts_line(rows))
     console.print(tables.host_table(rows, width=console.width))
+    for row in rows:
+        for warning in row.get("warnings", ()):
+            typer.echo(f"{row['host']}: {warning}", err=True)
     if worst:
         console.print()
         console.print(tables.probe_table(worst[:WORST], time.time(), width=console.width, wide=wide, hosts=several))
@@ -97,6 +100,8 @@ def _host_row(answer: Any) -> dict[str, Any]:
     if answer.envelope is None:
         return {"host": answer.url, "problem": answer.problem}
     totals: dict[str, Any] = {"host": answer.host, "probes": 0, "states": {}, "stale": 0, "ratePerSecond": 0.0}
+    if answer.envelope.get("warnings"):
+        totals["warnings"] = answer.envelope["warnings"]
     for item in answer.envelope["items"]:
         totals["probes"] += item["probes"]
         totals["stale"] += item.get("stale", 0)

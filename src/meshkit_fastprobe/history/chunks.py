@@ -72,6 +72,18 @@ def _decode(content: bytes) -> Chunk:
     return Chunk(present, cells)
 
 
+def accumulate(content: bytes, sums: NDArray[np.uint64]) -> None:
+    """Add the first rows of a chunk to sums, (rows, CHUNK), without making one of it: reports read thousands of them."""
+    try:
+        places, columns = msgspec.msgpack.decode(zlib.decompress(content))
+        at: Any = slice(None) if places is None else np.flatnonzero(np.unpackbits(np.frombuffer(places, np.uint8)))
+        for row, column in zip(sums, columns, strict=False):
+            if column != 0:
+                row[at] += np.uint64(column) if isinstance(column, int) else np.frombuffer(column[1], _TYPES[column[0]])
+    except (zlib.error, msgspec.DecodeError, ValueError, TypeError, IndexError) as error:
+        raise DamageError(f"a chunk of probes cannot be read: {error}") from error
+
+
 def merge(chunks: Sequence[Chunk]) -> Chunk:
     """Spans of the same probes, oldest first: sums, and the last state."""
     present, cells = chunks[0].present.copy(), chunks[0].cells.copy()

@@ -163,8 +163,7 @@ def worst(store: Store, stretch: Stretch, limit: int, may_see: Callable[[str, Ta
     for chunk in store.chunk_numbers():
         sums = np.zeros((STATE, CHUNK), np.uint64)
         for length, start, end in parts:
-            for _, one in store.chunk_spans(length, chunk, start, end):
-                sums += one.cells[:STATE]
+            store.accumulate(length, chunk, start, end, sums)
         unhealthy_ms = sums[RESULTS + State.UNHEALTHY]
         failed = sums[_BAD].sum(axis=0)
         bad = np.flatnonzero((unhealthy_ms > 0) | (failed > 0))

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from meshkit_fastprobe.errors import FastprobeError
 from meshkit_fastprobe.history import chunks
@@ -256,6 +258,12 @@ class Store:
         )
         for at, content in self._connection.execute(query, (length, number, start, end)):
             yield at, chunks.decode(content)
+
+    def accumulate(self, length: int, number: int, start: int, end: int, sums: NDArray[np.uint64]) -> None:
+        """Add up all spans of a chunk."""
+        query = "SELECT content FROM probe_span WHERE length = ? AND chunk = ? AND start >= ? AND start < ?"
+        for (content,) in self._connection.execute(query, (length, number, start, end)):
+            chunks.accumulate(content, sums)
 
     def latency_spans(self, number: int, start: int, end: int) -> Iterator[tuple[int, Chunk]]:
         query = "SELECT start, content FROM latency_span WHERE chunk = ? AND start >= ? AND start < ? ORDER BY start"

@@ -141,6 +141,8 @@ class Envelope(Body):
     items: list[Any] | msgspec.Raw | None = None
     explanation: ExplanationItem | None = None
     next_page_token: str | None = None
+    warnings: list[str] | None = None
+    """What is wrong with the host itself, though it answers."""
 
 
 def envelope_reply(request: Request, envelope: Envelope) -> Reply:

@@ -37,8 +37,14 @@ async def list_groups(context: Context, request: Request) -> Reply:
             generated_at=rfc3339(snapshot.taken_at),
             host=snapshot.host,
             items=[group_item(group) for group in snapshot.groups(by, window, visible, buckets=buckets)],
+            warnings=_warnings(context),
         ),
     )
+
+
+def _warnings(context: Context) -> list[str] | None:
+    problem = context.host.history.use.problem
+    return [f"no history is kept: {problem}"] if problem else None
 
 
 def _tags(text: str) -> tuple[str, ...]:
