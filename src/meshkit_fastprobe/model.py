@@ -349,10 +349,25 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: int = 1 << 30
 
 
+class OtlpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where metrics and log lines are exported to, as OTLP over HTTP; "/v1/metrics" and "/v1/logs" are added to the endpoint.
+
+    per_probe: single probes as well as groups. headers are sent along, and shown to nobody.
+    """
+
+    endpoint: str = "http://127.0.0.1:4318"
+    interval_s: float = 60.0
+    metrics: bool = True
+    logs: bool = True
+    per_probe: bool = False
+    headers: Mapping[str, str] = {}
+    ca_file: str | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one Diagnostics runs. Every bound of the product that an embedder may move stands here, with its unit in its name.
 
-    server None serves nothing. chaos None knows no experiments: nothing can be injected.
+    server None serves nothing. otlp None exports nothing. chaos None knows no experiments: nothing can be injected.
     state_dir None keeps nothing on disk (the local token in memory only, and no history).
     engine "thread" drives native probes in a thread of their own; "inline" steps the engine inside trio, on trio's clock: for
     tests with a virtual clock. nice is added to that of the process for this thread, on Linux. native_lane False runs the
@@ -367,6 +382,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     security: SecuritySettings = SecuritySettings()
     audit: AuditSettings = AuditSettings()
     history: HistorySettings = HistorySettings()
+    otlp: OtlpSettings | None = None
     toggles: Mapping[str, bool | str] = {}
     chaos: ChaosSettings | None = None
     max_probes: int = 1_048_576

@@ -51,6 +51,7 @@ from meshkit_fastprobe.scheduling.sharing import MAX_BUDGET_GROUPS
 from meshkit_fastprobe.scheduling.target_files import keep_target_files
 from meshkit_fastprobe.security.gate import Gate
 from meshkit_fastprobe.server.endpoints import Endpoints
+from meshkit_fastprobe.telemetry.export import Export
 from meshkit_fastprobe.telemetry.logs import flush_transitions
 from meshkit_fastprobe.telemetry.usage import Usage
 
@@ -100,6 +101,7 @@ class Diagnostics:
         self._announcer = Announcer(self.catalog, self.table.column("state"), self.flaps, self.maintenance, news)
         self.history = history_of(settings, self.table, self.catalog, self.windows, self._clocks)
         """What is kept of the past, when there is a state_dir."""
+        self.export = Export(settings)
         self._points: dict[str, InjectionPoint] = {}
         self.chaos = None if settings.chaos is None else conductor_of(self, self._points)
         """Experiments, when there may be any."""
@@ -335,7 +337,7 @@ class Diagnostics:
     @property
     def usage(self) -> Usage:
         """How the endpoints are used, since this was made."""
-        return self.endpoints.usage(self.gate.decisions, self.chaos, self.history.use)
+        return self.endpoints.usage(self.gate.decisions, self.chaos, self.history.use, self.export.use)
 
     def engine_stats(self) -> dict[str, int]:
         """Counters of the native engine (see engine.h); empty while not running."""
@@ -411,6 +413,7 @@ class Diagnostics:
     async def _start(self, running: Session, nursery: trio.Nursery) -> None:
         if self.settings.server is not None:  # first: importing takes a while, and nothing should fall due in it
             await self.endpoints.open(self, nursery)
+        await nursery.start(self.export.run, self)
         running.start(nursery)
         nursery.start_soon(keep_target_files, lambda: self._config, self.reload)
         self.started_ns = running.place(self._pending)

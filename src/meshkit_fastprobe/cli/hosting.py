@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
+from meshkit_fastprobe.cli.logs import LogForm
 from meshkit_fastprobe.cli.output import Form, write_document
 
 ConfigFile = Annotated[Path, typer.Argument(help="Configuration file (TOML).")]
@@ -61,13 +62,17 @@ def _number_or_text(written: str) -> float | str:
 def run(
     config: ConfigFile,
     listen: Annotated[str | None, typer.Option("--listen", help="Serve here, whatever the file says.")] = None,
+    log: Annotated[
+        LogForm,
+        typer.Option("--log", envvar="FASTPROBE_LOG", help="The log on stderr: console, or json for a JSON object a line."),
+    ] = LogForm.console,
 ) -> int:
     """Probe what a configuration file names until stopped. SIGHUP reads the file again, SIGTERM and Ctrl-C end orderly."""
     import trio
 
     from meshkit_fastprobe.cli.service import serve_config
 
-    trio.run(serve_config, config, listen)
+    trio.run(serve_config, config, listen, log)
     return Exit.WELL
 
 

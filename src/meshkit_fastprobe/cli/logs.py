@@ -10,10 +10,13 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from logging.handlers import QueueHandler
 from queue import Full, Queue
 from threading import Thread
 from typing import Final
+
+from meshkit_fastprobe.telemetry.log_fields import JsonLines
 
 KEPT: Final = 4096
 """Lines that wait for the reader."""
@@ -37,11 +40,19 @@ class WaitingHandler(QueueHandler):
             self.dropped += 1
 
 
+class LogForm(StrEnum):
+    """For people, or a JSON object a line."""
+
+    console = "console"
+    json = "json"
+
+
 @contextmanager
-def logging_aside(descriptor: int = 2, kept: int = KEPT) -> Iterator[WaitingHandler]:
+def logging_aside(descriptor: int = 2, kept: int = KEPT, form: LogForm = LogForm.console) -> Iterator[WaitingHandler]:
     """Everything from INFO on goes to this descriptor (stderr) while the context lasts."""
     waiting = WaitingHandler(kept)
-    thread = Thread(target=_write, args=(waiting, descriptor), name="fastprobe-log", daemon=True)
+    formatter = JsonLines() if form is LogForm.json else logging.Formatter(FORMAT)
+    thread = Thread(target=_write, args=(waiting, descriptor, formatter), name="fastprobe-log", daemon=True)
     root = logging.getLogger()
     level = root.level
     root.addHandler(waiting)
@@ -55,17 +66,23 @@ def logging_aside(descriptor: int = 2, kept: int = KEPT) -> Iterator[WaitingHand
         _end(waiting, thread)
 
 
-def _write(waiting: WaitingHandler, descriptor: int) -> None:
+def _write(waiting: WaitingHandler, descriptor: int, formatter: logging.Formatter) -> None:
     """Past sys.stderr: a thread that is stuck in there at the end of the process would take its lock along, and abort it."""
-    formatter = logging.Formatter(FORMAT)
     told = 0
     with suppress(OSError):  # nobody is there to be told that nobody is there
         while (record := waiting.lines.get()) is not None:
             _write_line(descriptor, formatter.format(record))
             dropped = waiting.dropped
             if dropped > told:
-                _write_line(descriptor, f"{dropped - told} lines of the log were dropped: nobody took them")
+                _write_line(descriptor, formatter.format(_of_dropped(dropped - told)))
             told = dropped
+
+
+def _of_dropped(lines: int) -> logging.LogRecord:
+    text = f"{lines} lines of the log were dropped: nobody took them"
+    return logging.makeLogRecord(
+        {"name": "meshkit_fastprobe", "levelno": logging.WARNING, "levelname": "WARNING", "msg": text, "dropped": lines}
+    )
 
 
 def _write_line(descriptor: int, text: str) -> None:

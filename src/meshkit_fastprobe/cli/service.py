@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from meshkit_fastprobe.cli.logs import logging_aside
+from meshkit_fastprobe.cli.logs import LogForm, logging_aside
 from meshkit_fastprobe.config.spec import Config
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.loading import load_config
@@ -20,11 +20,11 @@ from meshkit_fastprobe.runtime import Diagnostics
 log = logging.getLogger("meshkit_fastprobe")
 
 
-async def serve_config(path: Path, listen: str | None) -> None:
+async def serve_config(path: Path, listen: str | None, form: LogForm = LogForm.console) -> None:
     """Load, run, reload on SIGHUP, leave on SIGTERM or SIGINT."""
     config = _load(path, listen)
     diag = Diagnostics.from_config(config, partial(_load, path, listen))
-    with logging_aside(), trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
+    with logging_aside(form=form), trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
         async with diag:
             log.info("%d probes of %s are running", len(diag.catalog), path)
             async for number in signals:

@@ -19,6 +19,7 @@ from meshkit_fastprobe.config.shapes import (
     MaintenanceKeys,
     SecurityKeys,
     ServerKeys,
+    TelemetryKeys,
 )
 
 
@@ -30,6 +31,7 @@ class FileKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     security: SecurityKeys | UnsetType = UNSET
     audit: AuditKeys | UnsetType = UNSET
     history: HistoryKeys | UnsetType = UNSET
+    telemetry: TelemetryKeys | UnsetType = UNSET
     toggles: (
         Annotated[
             dict[str, Any],

@@ -24,6 +24,7 @@ from meshkit_fastprobe.config.security import check_security, check_tls, read_se
 from meshkit_fastprobe.config.shapes import MAX_SERVER_NAMES, PREFIX_PATTERN, EngineKeys, HostKeys, ServerKeys
 from meshkit_fastprobe.config.spec import Faults
 from meshkit_fastprobe.config.tables import read_table
+from meshkit_fastprobe.config.telemetry import check_otlp, read_telemetry
 from meshkit_fastprobe.config.toggles import read_toggles
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.experiments import ChaosSettings
@@ -87,6 +88,8 @@ def read_settings(
         fields["server"] = _server(place.at("server"), data["server"], folder, problems)
     if "security" in data:
         fields["security"] = read_security(place.at("security"), data["security"], folder, problems)
+    if "telemetry" in data:
+        fields["otlp"] = read_telemetry(place.at("telemetry"), data["telemetry"], folder, problems)
     fields |= _kept(place, data, folder, problems, has_place=bool(fields.get("state_dir")))
     if "toggles" in data:
         fields["toggles"] = read_toggles(place.at("toggles"), data["toggles"], kinds, faults or (), problems)
@@ -141,6 +144,8 @@ def _server(place: Place, raw: object, folder: Path, problems: Problems) -> Serv
 
 def _written(place: Place, field: str) -> Place:
     """The key in the file that a field of Settings came from."""
+    if field.startswith("otlp."):
+        return place.at("telemetry", *field.split("."))
     if "." in field:
         return place.at(*field.split("."))
     if field in {"host", "cluster", "state_dir"}:
@@ -161,6 +166,7 @@ def _check(settings: Settings, at: At, problems: Problems) -> None:
     check_security(settings.security, at, problems)
     check_audit(settings.audit, at, problems)
     check_history(settings.history, at, problems)
+    check_otlp(settings.otlp, at, problems)
     _check_chaos(settings, at, problems)
     check_budgets(settings.budgets, at, problems)
     _check_bounds(settings, at, problems)

@@ -33,6 +33,8 @@ MIN_RECORDS: Final = 1000
 MAX_RECORDS: Final = 1_000_000_000
 MIN_HISTORY_BYTES: Final = 1 << 22
 MAX_HISTORY_BYTES: Final = 1 << 40
+MAX_OTLP_HEADERS: Final = 16
+MAX_OTLP_HEADER: Final = 4096
 MAX_BINDINGS: Final = 100_000
 MIN_REQUEST_RATE: Final = 0.1
 MAX_REQUEST_RATE: Final = 1_000_000
@@ -286,6 +288,32 @@ class HistoryKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, _count("The file is no larger; the oldest days go first.", MIN_HISTORY_BYTES, MAX_HISTORY_BYTES)]
         | UnsetType
     ) = UNSET
+
+
+class OtlpKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[telemetry.otlp]: metrics and log lines for a collector of OpenTelemetry, as OTLP over HTTP. Without it: none."""
+
+    endpoint: Annotated[str, _text("As http://127.0.0.1:4318; /v1/metrics and /v1/logs are added.", least=1)] | UnsetType = (
+        UNSET
+    )
+    interval: Annotated[Span, _duration("How often metrics are told, 1s to 1h.")] | UnsetType = UNSET
+    metrics: Annotated[bool, Meta(description="false exports no metrics.")] | UnsetType = UNSET
+    logs: Annotated[bool, Meta(description="false exports no log lines.")] | UnsetType = UNSET
+    per_probe: Annotated[bool, Meta(description="true exports single probes too, at most 10,000.")] | UnsetType = UNSET
+    headers: (
+        Annotated[
+            dict[str, Annotated[str, Meta(extra_json_schema={"maxLength": MAX_OTLP_HEADER})]],
+            Meta(description="Sent along.", extra_json_schema={"maxProperties": MAX_OTLP_HEADERS}),
+        ]
+        | UnsetType
+    ) = UNSET
+    ca_file: Annotated[str, Meta(description="Authorities for https, PEM.", extra_json_schema=_FILE)] | UnsetType = UNSET
+
+
+class TelemetryKeys(Struct, kw_only=True, forbid_unknown_fields=True):
+    """[telemetry]: what is told elsewhere without being asked for."""
+
+    otlp: OtlpKeys | UnsetType = UNSET
 
 
 class SecurityKeys(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.settings import COUNTS, TIMES_S
 from meshkit_fastprobe.config.spec import Config, ProbeSpec
 from meshkit_fastprobe.experiments import Blackout, ChaosSettings, Experiment, parameters_of
-from meshkit_fastprobe.model import Budget, Budgets, HistorySettings, Maintenance, ProbeOptions, Settings
+from meshkit_fastprobe.model import Budget, Budgets, HistorySettings, Maintenance, OtlpSettings, ProbeOptions, Settings
 from meshkit_fastprobe.when import Once, Weekly
 
 REDACTED: Final = "<redacted>"
@@ -48,6 +48,8 @@ def _settings(settings: Settings) -> dict[str, Any]:
     if settings.history != HistorySettings():
         history = msgspec.to_builtins(settings.history)
         tables["history"] = {"keep": format_duration(history.pop("keep_s")), **history}
+    if settings.otlp is not None:
+        tables["telemetry"] = {"otlp": _otlp(settings.otlp)}
     if settings.security != SecuritySettings():
         tables["security"] = _security(settings.security)
     if settings.chaos is not None:
@@ -65,6 +67,12 @@ def _audit(audit: AuditSettings) -> dict[str, Any]:
     told = _without_none(msgspec.to_builtins(audit))
     keep_s = told.pop("keep_s", None)
     return told | ({} if keep_s is None else {"keep": format_duration(keep_s)})
+
+
+def _otlp(otlp: OtlpSettings) -> dict[str, Any]:
+    told = _without_none(msgspec.to_builtins(otlp))
+    told["interval"] = format_duration(told.pop("interval_s"))
+    return told | {"headers": dict.fromkeys(told["headers"], REDACTED)}
 
 
 def _security(security: SecuritySettings) -> dict[str, Any]:

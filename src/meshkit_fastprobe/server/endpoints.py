@@ -9,7 +9,7 @@ import trio
 
 from meshkit_fastprobe.errors import MissingExtraError
 from meshkit_fastprobe.telemetry.tracing import Sampler
-from meshkit_fastprobe.telemetry.usage import AuditUse, ChaosUse, HistoryUse, Requests, Usage
+from meshkit_fastprobe.telemetry.usage import AuditUse, ChaosUse, HistoryUse, OtlpUse, Requests, Usage
 
 if TYPE_CHECKING:
     import socket
@@ -60,10 +60,12 @@ class Endpoints:
         """Whether whoever looks for somebody to ask should look elsewhere."""
         return self._drains or (self._leaving is not None and self._leaving.is_set())
 
-    def usage(self, decisions: Mapping[tuple[str, bool], int], chaos: Conductor | None, history: HistoryUse) -> Usage:
+    def usage(
+        self, decisions: Mapping[tuple[str, bool], int], chaos: Conductor | None, history: HistoryUse, otlp: OtlpUse
+    ) -> Usage:
         """decisions: what the gate answered."""
         audit = AuditUse() if self.audit is None else self.audit.use
-        return Usage(decisions, audit, self.requests, ChaosUse() if chaos is None else chaos.tally.read(), history)
+        return Usage(decisions, audit, self.requests, ChaosUse() if chaos is None else chaos.tally.read(), history, otlp)
 
     async def open(self, host: Any, nursery: trio.Nursery) -> None:
         """Serve in this nursery. ConfigError when that cannot be, MissingExtraError without the libraries."""

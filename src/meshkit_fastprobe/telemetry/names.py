@@ -131,6 +131,12 @@ HISTORY_BYTES: Final = Metric("meshkit_history_bytes", "gauge", "What the file o
 HISTORY_LOST: Final = Metric(
     "meshkit_history_lost_total", "counter", "Minutes that the history could not keep; zero on a healthy host."
 )
+OTLP_FAILURES: Final = Metric(
+    "meshkit_otlp_failures_total", "counter", "Exports to OpenTelemetry that the collector did not take."
+)
+OTLP_LINES_DROPPED: Final = Metric(
+    "meshkit_otlp_lines_dropped_total", "counter", "Lines of the log that found no place while the collector was away."
+)
 REQUESTS: Final = Metric(
     "meshkit_http_requests_total",
     "counter",
@@ -186,6 +192,8 @@ PROCESS: Final = (
     AUDIT_COPY_FAILURES,
     HISTORY_BYTES,
     HISTORY_LOST,
+    OTLP_FAILURES,
+    OTLP_LINES_DROPPED,
     REQUESTS,
     REQUEST_DURATION,
     CHAOS_ACTIVE,

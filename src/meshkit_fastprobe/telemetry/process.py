@@ -95,6 +95,8 @@ def _usage(usage: Usage) -> Iterator[tuple[Metric, list[Sample]]]:
     yield names.AUDIT_COPY_FAILURES, [_of(names.AUDIT_COPY_FAILURES, audit.copy_failures)]
     yield names.HISTORY_BYTES, [_of(names.HISTORY_BYTES, usage.history.bytes)]
     yield names.HISTORY_LOST, [_of(names.HISTORY_LOST, usage.history.lost)]
+    yield names.OTLP_FAILURES, [_of(names.OTLP_FAILURES, usage.otlp.failures)]
+    yield names.OTLP_LINES_DROPPED, [_of(names.OTLP_LINES_DROPPED, usage.otlp.lines_dropped)]
     yield names.REQUESTS, [_requests(asked, count) for asked, count in usage.requests.counts.items()]
     yield names.REQUEST_DURATION, list(_durations(usage.requests))
 

@@ -72,6 +72,14 @@ class HistoryUse(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
+class OtlpUse(msgspec.Struct, frozen=True):
+    """Exports to OpenTelemetry since the start: requests that were taken, those that were not, lines that found no place."""
+
+    exports: int = 0
+    failures: int = 0
+    lines_dropped: int = 0
+
+
 class ChaosUse(msgspec.Struct, frozen=True):
     """Experiments since the start. active and stuck by (experiment, fault); outcomes by (fault, outcome)."""
 
@@ -89,3 +97,4 @@ class Usage(msgspec.Struct, frozen=True):
     requests: Requests
     chaos: ChaosUse = msgspec.field(default_factory=ChaosUse)
     history: HistoryUse = HistoryUse()
+    otlp: OtlpUse = OtlpUse()

@@ -20,10 +20,12 @@ from meshkit_fastprobe.config.shapes import (
     HistoryKeys,
     HostKeys,
     MaintenanceKeys,
+    OtlpKeys,
     ProbeKeys,
     SecurityKeys,
     ServerKeys,
     ServerTlsKeys,
+    TelemetryKeys,
     TokenKeys,
 )
 from meshkit_fastprobe.config.tables import fields_of
@@ -48,6 +50,8 @@ SHAPES = [
     BlackoutKeys,
     AuditKeys,
     HistoryKeys,
+    TelemetryKeys,
+    OtlpKeys,
     ProxyKeys,
 ]
 ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, re.MULTILINE)}
