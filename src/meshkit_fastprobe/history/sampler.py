@@ -98,6 +98,7 @@ class Sampler:
         """All columns, in slices; what changes in between is told with the next sample, and nothing twice."""
         now_ns, wall_s = self._clocks.now()
         self._windows.frame(now_ns)
+        yield
         moves, self._moves = self._moves, []
         lost, self._moves_lost, self._moves_kept = self._moves_lost, 0, 0
         of_group = self._number_groups()
