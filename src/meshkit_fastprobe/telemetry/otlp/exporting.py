@@ -11,11 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
+from importlib.metadata import version
 from typing import Final
 
 import trio
 
-from meshkit_fastprobe import __version__
 from meshkit_fastprobe.model import OtlpSettings
 from meshkit_fastprobe.telemetry.otlp.collecting import GroupTotals, Reading, collect
 from meshkit_fastprobe.telemetry.otlp.messages import logs_request, metrics_request
@@ -56,7 +56,7 @@ class Exporter:
     def __init__(self, settings: OtlpSettings, source: Source, resource: Mapping[str, str]) -> None:
         self._settings = settings
         self._source = source
-        self._resource = {"service.name": "fastprobe", "service.version": __version__, **resource}
+        self._resource = {"service.name": "fastprobe", "service.version": version("meshkit-fastprobe"), **resource}
         self._sender = Sender(settings.endpoint, dict(settings.headers), settings.ca_file)
         self._totals = GroupTotals(source)
         self._lines = Lines()
