@@ -19,6 +19,7 @@ CHAPTERS: Final = {
         "Settings",
         "ServerSettings",
         "HistorySettings",
+        "OtlpSettings",
         "ControlEndpoint",
         "Config",
         "load_config",
