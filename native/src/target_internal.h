@@ -82,9 +82,9 @@ struct fp_http_plan {
     uint64_t accepted[16]; /* a bit for each three-digit status */
     uint32_t n_expected;
     uint32_t idle_ms; /* a kept connection is closed after this; 0: when the target does */
-    bool head;       /* the method is HEAD */
-    bool keep_alive; /* leave the connection open for the next run */
-    bool own_host;   /* the plan brings its own Host header: the target's is not sent */
+    bool head;        /* the method is HEAD */
+    bool keep_alive;  /* leave the connection open for the next run */
+    bool own_host;    /* the plan brings its own Host header: the target's is not sent */
     fp_expected_header expected[FP_EXPECT_HEADERS];
     char text[]; /* everything the pointers above point to */
 };
