@@ -15,10 +15,13 @@ NO_EPOLL = sys.platform != "linux" or os.environ.get("FP_NO_EPOLL") == "1"
 POSIX_ONLY = {"poll_posix.c", "no_native_lane.c"}
 EPOLL_ONLY = {
     "poll_epoll.c",
+    "batches.c",
     "connections.c",
     "datagrams.c",
+    "echoes.c",
     "engine_runs.c",
     "engine_traces.c",
+    "questions.c",
     *(p.name for p in Path("native/src/probes").iterdir()),
 }
 C_SOURCES = sorted(

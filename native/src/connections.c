@@ -92,7 +92,7 @@ static fp_connection *evict_oldest(fp_engine *engine) {
 }
 
 fp_connection *fp_connection_take(fp_engine *engine, const fp_target *target) {
-    const bool datagram = fp_target_is_datagram(target), bare = target->kind == FP_TARGET_ICMP;
+    const bool datagram = fp_target_is_datagram(target), bare = fp_target_shares(target);
     fp_connection *connection = NULL;
     if (target->family != AF_UNIX && !bare)
         connection = take_last(engine, warm_list(engine, target->family, datagram, target->route));
@@ -146,11 +146,12 @@ static int fresh_socket(fp_engine *engine, fp_connection *connection) {
     return error;
 }
 
-/* Must be said before each connect: a disconnect forgets it. The kernel then waits with the handshake's last acknowledgement
- * for data to send along, for 40 ms and more, and the reset comes first. */
-static void withhold_last_ack(const fp_connection *connection) {
-    const int off = 0;
-    setsockopt(connection->fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
+/* A client that defers acceptance waits with the handshake's last acknowledgement for data to send along, for 200 ms, and the
+ * reset comes first. TCP_QUICKACK does the same, but must be said before each connect; this outlives a disconnect. */
+static void withhold_last_ack(fp_connection *connection, bool withheld) {
+    const int seconds = withheld;
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+    connection->ack_withheld = withheld;
 }
 
 /* A fresh socket is registered only now: one that fails at once, as refused ones on loopback do, needs no registration. */
@@ -170,7 +171,7 @@ int fp_connection_open(fp_engine *engine, fp_connection *connection) {
     int error = fresh ? fresh_socket(engine, connection) : 0;
     if (error) return error;
     connection->phase = FP_CONNECTION_CONNECTING;
-    if (connection->target->half) withhold_last_ack(connection);
+    if (connection->target->half != connection->ack_withheld) withhold_last_ack(connection, connection->target->half);
     if (!connection->over_tcp) connection->began_ns = fp_engine_latency_clock(engine);
     if (fresh) return connect_fresh(engine, connection);
     fp_count(&engine->counters.connections_reused, 1);
@@ -181,13 +182,12 @@ void fp_connection_drop_socket(fp_connection *connection) {
     if (connection->fd >= 0) close(connection->fd);
     fp_route_release(connection->route);
     connection->route = NULL;
+    connection->ack_withheld = false;
     connection->fd = -1;
     connection->serial++;
 }
 
-/* What a disconnect does not undo: a link-local peer has bound the socket to its interface, an IPv4-mapped one has turned it
- * into an IPv4 socket. And a unix socket knows no disconnect. */
-static bool leaves_a_trace(const fp_target *target) {
+bool fp_target_leaves_a_trace(const fp_target *target) {
     if (target->family == AF_UNIX) return true;
     if (target->family != AF_INET6) return false;
     const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)(const void *)fp_target_address(target);
@@ -197,7 +197,9 @@ static bool leaves_a_trace(const fp_target *target) {
 void fp_connection_release(fp_engine *engine, fp_connection *connection) {
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
     if (connection->target->kind == FP_TARGET_ICMP) fp_echo_forget(engine, connection);
-    if (connection->fd >= 0 && (leaves_a_trace(connection->target) || connect(connection->fd, &nowhere, sizeof nowhere)))
+    if (connection->shares) fp_question_forget(engine, connection);
+    if (connection->fd >= 0 &&
+        (fp_target_leaves_a_trace(connection->target) || connect(connection->fd, &nowhere, sizeof nowhere)))
         fp_connection_drop_socket(connection);
     /* Disconnected, it has no port, so nothing arrives any more: what is read away now is the last of it. */
     if (connection->fd >= 0 && connection->datagram && !fp_datagram_drain(connection->fd))

@@ -1,4 +1,5 @@
-/* datagrams.c - the datagram sockets of native runs: one connected socket a run, from the pool.
+/* datagrams.c - the datagram sockets of native runs: one connected socket a run, from the pool. (Most runs of DNS share
+ * sockets instead: questions.c.)
  *
  * The kernel picks a random source port at each connect and passes over what others send to it; the sender of each datagram is
  * looked at all the same, since one that arrived while the socket still belonged to its last run may wait in it. */
@@ -24,21 +25,24 @@ uint16_t fp_datagram_id(fp_engine *engine) {
     return engine->ids[--engine->ids_left];
 }
 
+void fp_datagram_unsent(fp_engine *engine, fp_connection *connection, int error) {
+    if (error == EPERM)
+        fp_run_give_up(engine, connection, FP_REASON_PERMISSION); /* this host's firewall */
+    else if (error == EAGAIN)
+        fp_run_give_up(engine, connection, FP_REASON_MEMORY);
+    else
+        fp_run_refused(engine, connection, error);
+}
+
 bool fp_datagram_send(fp_engine *engine, fp_connection *connection, const void *bytes, size_t len) {
     ssize_t sent;
     do sent = send(connection->fd, bytes, len, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
-    if (sent >= 0) return true;
-    if (errno == EPERM)
-        fp_run_give_up(engine, connection, FP_REASON_PERMISSION); /* this host's firewall */
-    else if (errno == EAGAIN)
-        fp_run_give_up(engine, connection, FP_REASON_MEMORY);
-    else
-        fp_run_refused(engine, connection, errno);
-    return false;
+    if (sent < 0) fp_datagram_unsent(engine, connection, errno);
+    return sent >= 0;
 }
 
-static bool same_sender(const fp_target *target, const struct sockaddr_storage *from) {
+bool fp_datagram_is_from(const fp_target *target, const struct sockaddr_storage *from) {
     if (from->ss_family != target->family) return false;
     if (target->family == AF_INET) {
         const struct sockaddr_in *a = (const void *)fp_target_address(target), *b = (const void *)from;
@@ -56,7 +60,7 @@ ssize_t fp_datagram_receive(fp_engine *engine, const fp_connection *connection) 
             recvfrom(connection->fd, engine->scratch, sizeof engine->scratch, MSG_TRUNC, (struct sockaddr *)&from, &size);
         if (whole < 0 && errno == EINTR) continue;
         if (whole < 0) return -errno;
-        if (same_sender(connection->target, &from)) return whole;
+        if (fp_datagram_is_from(connection->target, &from)) return whole;
         fp_count(&engine->counters.stray_datagrams, 1);
     }
 }

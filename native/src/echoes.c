@@ -3,9 +3,8 @@
  *
  * A run holds a connection of the pool, without a descriptor, for its clock and its cookie. Requests of one step leave together
  * and replies are taken together, as many as one system call carries. */
-#include "fastprobe/clock.h"
+#include "batches.h"
 #include "fastprobe/echo.h"
-#include "probe.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -16,10 +15,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define AT_ONCE        32u           /* messages in a system call; more gain nothing */
-#define CALLS_PER_LOOK 8u            /* a flood of strays must not hold the step */
-#define RECEIVE_BYTES  (4096 * 1024) /* replies of a step's requests may all come before we look */
 
 typedef struct echo_socket {
     fp_route *route; /* one reference */
@@ -33,8 +28,9 @@ typedef struct echo_socket {
 struct fp_echoes {
     uint32_t n;
     uint32_t waiting; /* in all outboxes */
+    bool held;        /* for company: they go with the next step, whatever comes */
     echo_socket sockets[FP_ECHO_SOCKETS];
-    uint8_t bytes[AT_ONCE][FP_ECHO_MAX];
+    uint8_t bytes[FP_BATCH][FP_ECHO_MAX];
 };
 
 /* -- sockets --------------------------------------------------------------------------------------------------------------
@@ -88,14 +84,11 @@ static int make_socket(echo_socket *made) {
 }
 
 static int prepare(const echo_socket *made) {
-    const int bytes = RECEIVE_BYTES, one = 1;
     const bool v6 = made->family == AF_INET6;
     const int failed = made->route ? fp_route_take(made->route, made->fd, made->family) : 0;
     if (failed) return failed;
     if (!made->ping && (only_echoes_and_errors(made->fd, v6) || only_our_replies(made->fd, v6, made->id))) return -errno;
-    if (setsockopt(made->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
-        setsockopt(made->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-    setsockopt(made->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one); /* refused is fine: our own clock, a little late */
+    fp_batches_prepare(made->fd);
     return 0;
 }
 
@@ -145,7 +138,7 @@ void fp_echo_ask(fp_engine *engine, fp_connection *connection) {
         return;
     }
     fp_echoes *all = engine->echoes;
-    connection->echo_socket = (uint8_t)number;
+    connection->shared_socket = (uint8_t)number;
     connection->nonce = (uint32_t)fp_datagram_id(engine) << 16 | fp_datagram_id(engine);
     connection->phase = FP_CONNECTION_ASKING;
     connection->began_ns = fp_engine_latency_clock(engine);
@@ -154,7 +147,7 @@ void fp_echo_ask(fp_engine *engine, fp_connection *connection) {
 }
 
 static void leave_outbox(fp_engine *engine, fp_connection *connection) {
-    fp_list_remove(engine, &engine->echoes->sockets[connection->echo_socket].outbox, connection);
+    fp_list_remove(engine, &engine->echoes->sockets[connection->shared_socket].outbox, connection);
     engine->echoes->waiting--;
 }
 
@@ -173,19 +166,10 @@ static void could_not_send(fp_engine *engine, fp_connection *connection, int err
         fp_run_refused(engine, connection, error);
 }
 
-/* What one system call carries: its first `sent` have left. */
-typedef struct batch {
-    struct mmsghdr messages[AT_ONCE];
-    struct iovec vectors[AT_ONCE];
-    struct sockaddr_in6 addresses[AT_ONCE]; /* or, shorter, of IPv4 */
-    fp_connection *connections[AT_ONCE];
-    uint32_t n;
-} batch;
-
-static void fill(fp_engine *engine, const echo_socket *it, batch *out) {
+static void fill(fp_engine *engine, const echo_socket *it, fp_outgoing *out) {
     const bool v6 = it->family == AF_INET6;
     out->n = 0;
-    for (uint32_t index = it->outbox.first; index != FP_NONE && out->n < AT_ONCE; index = engine->connections[index].next) {
+    for (uint32_t index = it->outbox.first; index != FP_NONE && out->n < FP_BATCH; index = engine->connections[index].next) {
         fp_connection *connection = &engine->connections[index];
         const fp_echo echo = {.id = it->id,
                               .sequence = (uint16_t)index,
@@ -193,68 +177,21 @@ static void fill(fp_engine *engine, const echo_socket *it, batch *out) {
                               .nonce = connection->nonce,
                               .payload = connection->target->echo_bytes};
         uint8_t *bytes = engine->echoes->bytes[out->n];
-        out->vectors[out->n] = (struct iovec){bytes, fp_echo_request(&echo, v6, bytes)};
-        memcpy(&out->addresses[out->n], fp_target_address(connection->target), connection->target->address_len);
-        out->messages[out->n].msg_hdr = (struct msghdr){
-            .msg_name = &out->addresses[out->n],
-            .msg_namelen = connection->target->address_len,
-            .msg_iov = &out->vectors[out->n],
-            .msg_iovlen = 1,
-        };
-        out->connections[out->n++] = connection;
+        fp_outgoing_add(out, connection, bytes, fp_echo_request(&echo, v6, bytes));
     }
 }
 
-/* The kernel takes one after the other, so each left about when its turn came. */
-static void mark_sent(fp_engine *engine, const batch *them, uint32_t sent, fp_ns from_ns, fp_ns to_ns) {
-    for (uint32_t i = 0; i < sent; i++) {
-        fp_connection *connection = them->connections[i];
-        leave_outbox(engine, connection);
-        connection->began_ns = from_ns + (to_ns - from_ns) * i / sent;
-        connection->phase = FP_CONNECTION_READING;
-    }
-}
-
-static void send_some(fp_engine *engine, const echo_socket *it) {
-    batch them;
+static void send_some(fp_engine *engine, echo_socket *it) {
+    fp_outgoing them;
+    int error;
     fill(engine, it, &them);
-    const fp_ns from_ns = fp_engine_latency_clock(engine);
-    int sent;
-    do sent = sendmmsg(it->fd, them.messages, them.n, 0);
-    while (sent < 0 && errno == EINTR);
-    const int error = errno;
-    mark_sent(engine, &them, sent < 0 ? 0 : (uint32_t)sent, from_ns, fp_engine_latency_clock(engine));
-    if (sent < 0) could_not_send(engine, them.connections[0], error);
+    const uint32_t sent = fp_outgoing_send(engine, it->fd, &them, &it->outbox, NULL, &error);
+    engine->echoes->waiting -= sent;
+    if (!sent) could_not_send(engine, them.connections[0], error);
 }
 
 /* -- replies --------------------------------------------------------------------------------------------------------------
  */
-
-typedef union control {
-    struct cmsghdr aligned;
-    char bytes[CMSG_SPACE(sizeof(struct timespec))];
-} control;
-
-/* When the kernel saw it, by the wall's clock; 0: it does not say. */
-static fp_ns stamped_ns(struct msghdr *message) {
-    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
-        struct timespec at;
-        memcpy(&at, CMSG_DATA(part), sizeof at);
-        return (fp_ns)at.tv_sec * FP_NS_PER_S + (fp_ns)at.tv_nsec;
-    }
-    return 0;
-}
-
-/* From the request to the kernel's sight of the reply. A wall clock that was set meanwhile is not believed. */
-static void measure(const fp_engine *engine, fp_connection *connection, fp_ns seen_ns, fp_ns now_ns, fp_ns wall_ns) {
-    const fp_ns waited_ns = wall_ns - seen_ns, since_ns = now_ns - connection->began_ns;
-    connection->answered = true;
-    connection->first_byte_ns = now_ns;
-    if (!seen_ns || engine->config.manual_clock || seen_ns > wall_ns || waited_ns >= since_ns) return;
-    connection->measured_ns = since_ns - waited_ns;
-    connection->first_byte_ns = now_ns - waited_ns;
-}
 
 static bool is_target(const fp_target *target, const void *address) {
     const struct sockaddr *own = fp_target_address(target);
@@ -276,13 +213,14 @@ static fp_connection *asker(const fp_engine *engine, const echo_socket *it, cons
         return NULL;
     fp_connection *connection = &engine->connections[index];
     if (connection->phase != FP_CONNECTION_READING || connection->target->kind != FP_TARGET_ICMP ||
-        &engine->echoes->sockets[connection->echo_socket] != it || !is_target(connection->target, from))
+        &engine->echoes->sockets[connection->shared_socket] != it || !is_target(connection->target, from))
         return NULL;
     return echo->payload && echo->nonce != connection->nonce ? NULL : connection;
 }
 
-static void take(fp_engine *engine, const echo_socket *it, struct mmsghdr *message, const uint8_t *bytes, fp_ns now_ns,
-                 fp_ns wall_ns) {
+static void take(fp_engine *engine, const echo_socket *it, fp_incoming *them, uint32_t i) {
+    const struct mmsghdr *message = &them->messages[i];
+    const uint8_t *bytes = engine->echoes->bytes[i];
     const bool v6 = it->family == AF_INET6;
     fp_echo_answer answer;
     const enum fp_echo_reading reading = fp_echo_read(v6, !v6 && !it->ping, bytes, message->msg_len, &answer);
@@ -292,7 +230,7 @@ static void take(fp_engine *engine, const echo_socket *it, struct mmsghdr *messa
         fp_count(&engine->counters.stray_datagrams, 1);
         return;
     }
-    measure(engine, connection, stamped_ns(&message->msg_hdr), now_ns, wall_ns);
+    fp_incoming_measure(engine, connection, them, i);
     if (reading == FP_ECHO_ERROR)
         fp_run_end(engine, connection, FP_FAIL, answer.reason, answer.code, FP_RESET);
     else if (!answer.intact || answer.echo.payload != connection->target->echo_bytes)
@@ -301,47 +239,32 @@ static void take(fp_engine *engine, const echo_socket *it, struct mmsghdr *messa
         fp_run_end(engine, connection, FP_OK, FP_REASON_NONE, 0, FP_RESET);
 }
 
-/* How many came: fewer than AT_ONCE when there are no more. */
 static uint32_t take_some(fp_engine *engine, const echo_socket *it) {
-    struct mmsghdr messages[AT_ONCE];
-    struct iovec vectors[AT_ONCE];
-    struct sockaddr_storage from[AT_ONCE];
-    control controls[AT_ONCE];
-    for (uint32_t i = 0; i < AT_ONCE; i++) {
-        vectors[i] = (struct iovec){engine->echoes->bytes[i], sizeof engine->echoes->bytes[i]};
-        messages[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
-                                              .msg_namelen = sizeof from[i],
-                                              .msg_iov = &vectors[i],
-                                              .msg_iovlen = 1,
-                                              .msg_control = &controls[i],
-                                              .msg_controllen = sizeof controls[i]};
-    }
-    int got;
-    do got = recvmmsg(it->fd, messages, AT_ONCE, 0, NULL);
-    while (got < 0 && errno == EINTR);
-    if (got <= 0) return 0;
-    const fp_ns wall_ns = fp_clock_wall(), now_ns = fp_engine_latency_clock(engine);
-    for (int i = 0; i < got; i++) take(engine, it, &messages[i], engine->echoes->bytes[i], now_ns, wall_ns);
-    return (uint32_t)got;
+    fp_incoming them;
+    const uint32_t got = fp_incoming_take(engine, it->fd, engine->echoes->bytes, sizeof engine->echoes->bytes[0], &them);
+    for (uint32_t i = 0; i < got; i++) take(engine, it, &them, i);
+    return got;
 }
 
 void fp_echoes_ready(fp_engine *engine, uint32_t number) {
     const echo_socket *it = &engine->echoes->sockets[number];
-    for (uint32_t calls = 0; calls < CALLS_PER_LOOK; calls++)
-        if (take_some(engine, it) < AT_ONCE) return;
+    for (uint32_t calls = 0; calls < FP_CALLS_PER_LOOK; calls++)
+        if (take_some(engine, it) < FP_BATCH) return;
     fp_poll_again(engine->poll, it->fd, FP_ECHO_TAGS + number);
 }
 
 void fp_echo_look(fp_engine *engine, const fp_connection *connection) {
-    if (connection->phase == FP_CONNECTION_READING) fp_echoes_ready(engine, connection->echo_socket);
+    if (connection->phase == FP_CONNECTION_READING) fp_echoes_ready(engine, connection->shared_socket);
 }
 
 /* Between two batches replies are taken: near targets have answered the first by then, and their answers need the room. */
-void fp_echoes_send(fp_engine *engine) {
+void fp_echoes_send(fp_engine *engine, bool more) {
     fp_echoes *all = engine->echoes;
     if (!all || !all->waiting) return;
+    all->held = more && !all->held && all->waiting < FP_BATCH;
+    if (all->held) return;
     for (uint32_t number = 0; number < all->n; number++) {
-        const echo_socket *it = &all->sockets[number];
+        echo_socket *it = &all->sockets[number];
         while (it->outbox.first != FP_NONE) {
             send_some(engine, it);
             if (it->outbox.first != FP_NONE) take_some(engine, it);

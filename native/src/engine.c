@@ -94,6 +94,7 @@ void fp_engine_free(fp_engine *engine) {
         fp_engine_abandon_runs(engine);
         fp_connections_close(engine);
         fp_echoes_close(engine);
+        fp_questions_close(engine);
         free_targets(engine);
     }
     fp_bell_free(&engine->notify);
@@ -119,6 +120,10 @@ static void handle_events(fp_engine *engine) {
             fp_echoes_ready(engine, (uint32_t)(event->tag - FP_ECHO_TAGS));
             continue;
         }
+        if (event->tag >= FP_QUESTION_TAGS) {
+            fp_questions_ready(engine, (uint32_t)(event->tag - FP_QUESTION_TAGS), event->ready);
+            continue;
+        }
         fp_connection *connection = &engine->connections[(uint32_t)event->tag];
         if (connection->serial == event->tag >> 32) fp_run_event(engine, connection, event->ready);
     }
@@ -141,8 +146,10 @@ static fp_ns work(fp_engine *engine, fp_ns now_ns) {
     handle_events(engine);
     more |= fp_engine_take_commands(engine);
     if (engine->ready_queues) fp_line_serve(engine);
-    more |= fp_engine_take_expiries(engine);
-    fp_echoes_send(engine);
+    const bool more_due = fp_engine_take_expiries(engine);
+    more |= more_due;
+    fp_echoes_send(engine, more_due);
+    fp_questions_send(engine, more_due);
     more |= engine->ready_queues && fp_line_could_move(engine);
     bool untold = fp_engine_tell_reader(engine);
     fp_count(&engine->counters.steps, 1);
@@ -213,6 +220,7 @@ int fp_engine_stop(fp_engine *engine) {
     fp_engine_abandon_runs(engine);
     fp_connections_close(engine);
     fp_echoes_close(engine);
+    fp_questions_close(engine);
     return 0;
 }
 

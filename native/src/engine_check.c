@@ -31,8 +31,8 @@ static const char *check_connections(const fp_engine *engine, uint32_t *in_use) 
         }
         CHECK_THAT(connection->slot < engine->slots_used && engine->slots[connection->slot].connection == i,
                    "a connection and its slot name each other");
-        CHECK_THAT((connection->fd >= 0) == (connection->target->kind != FP_TARGET_ICMP),
-                   "a connection in use has a descriptor, unless its kind shares one");
+        CHECK_THAT((connection->fd >= 0) == (connection->target->kind != FP_TARGET_ICMP && !connection->shares),
+                   "a connection in use has a descriptor, unless it shares one");
         if (connection->phase != FP_CONNECTION_RESTING) ++*in_use;
     }
     CHECK_THAT(pooled + resting + *in_use == engine->config.connections, "every connection is free, resting or in use");
@@ -76,6 +76,7 @@ const char *fp_engine_check(const fp_engine *engine) {
     CHECK_THAT(atomic_load(&engine->counters.in_flight) == running, "in_flight is counted right");
     CHECK_THAT(atomic_load(&engine->counters.waiting) == waiting, "waiting is counted right");
     CHECK_THAT(atomic_load(&engine->counters.slots) == held, "slots that hold a probe are counted right");
+    if ((broken = fp_questions_check(engine))) return broken;
     if ((broken = fp_ring_check(engine->commands)) || (broken = fp_ring_check(engine->records)) ||
         (broken = fp_ring_check(engine->traces)))
         return broken;

@@ -9,8 +9,13 @@
  *   engine_records.c   records up, and when to wake the reader
  *   engine_traces.c    the phases of runs that did not pass or are to be explained
  *   datagrams.c        sending and receiving of those kinds that use them
+ *   questions.c        the sockets that most runs of DNS share
  *   echoes.c           the sockets that all ICMP runs share
+<<<<<<< HEAD
  *   give_way.c         how its thread shares a processor with the host's
+=======
+ *   batches.c          many datagrams in one system call, for both of these
+>>>>>>> a76aeb7 (Start what is due together a few at a time on a coarser grid, and let DNS questions share their sockets)
  *   connections.c      the pool: sockets, their reuse, idle keep-alive ones
  *   probes/            one state machine a file, behind probe.h
  */
@@ -26,18 +31,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define FP_NONE          UINT32_MAX
-#define FP_STEP_MAX      64u    /* most that events_per_step may be */
-#define FP_SCRATCH_BYTES 16384u /* one read; also holds any request */
-#define FP_TRACE_RING    4096u  /* traces that wait to be drained */
-#define FP_WARM_LISTS    16u    /* of disconnected sockets: one a family for streams and datagrams each, the rest by route */
-#define FP_IDS           128u   /* 256 bytes: getrandom() gives so many whole, whatever signals come */
-#define FP_ECHO_SOCKETS  64u    /* families times routes of ICMP probes */
-#define FP_ECHO_TAGS     (UINT64_MAX - FP_ECHO_SOCKETS) /* of their registrations; the one above is the bell's */
-#define FP_LATE_NS       (5 * FP_NS_PER_S)
-#define FP_LEAST_WAIT_NS FP_NS_PER_S /* a due run waits in line for at least this long */
-#define FP_GROUPS_MAX    65536u      /* a slot keeps its group in 16 bits */
-#define FP_WEIGHT_MAX    1000u
+#define FP_NONE             UINT32_MAX
+#define FP_STEP_MAX         64u    /* most that events_per_step may be */
+#define FP_STARTS_SHARE     4u     /* expiries in a step: one in so many of events_per_step */
+#define FP_SCRATCH_BYTES    16384u /* one read; also holds any request */
+#define FP_TRACE_RING       4096u  /* traces that wait to be drained */
+#define FP_WARM_LISTS       16u    /* of disconnected sockets: one a family for streams and datagrams each, the rest by route */
+#define FP_IDS              128u   /* 256 bytes: getrandom() gives so many whole, whatever signals come */
+#define FP_ECHO_SOCKETS     64u    /* families times routes of ICMP probes */
+#define FP_ECHO_TAGS        (UINT64_MAX - FP_ECHO_SOCKETS) /* of their registrations; the one above is the bell's */
+#define FP_QUESTION_SOCKETS 64u                            /* of DNS, half of them a family */
+#define FP_QUESTION_TAGS    (FP_ECHO_TAGS - FP_QUESTION_SOCKETS)
+#define FP_LATE_NS          (5 * FP_NS_PER_S)
+#define FP_LEAST_WAIT_NS    FP_NS_PER_S /* a due run waits in line for at least this long */
+#define FP_GROUPS_MAX       65536u      /* a slot keeps its group in 16 bits */
+#define FP_WEIGHT_MAX       1000u
 
 enum fp_slot_state {
     FP_SLOT_IDLE = 0,
@@ -68,6 +76,7 @@ typedef struct fp_slot {
     bool owed : 1;     /* Python lanes: due again, and started as soon as the run in flight has ended */
     bool deferred : 1; /* dues before deferred_until_ns pass without a run */
     bool hastened : 1; /* a failure brought a run forward since the last due: one is enough */
+    bool passing : 1;  /* native: the last run passed */
 } fp_slot;
 _Static_assert(sizeof(fp_slot) == 48, "there may be a million of these");
 
@@ -91,11 +100,13 @@ typedef struct fp_connection {
     bool answered; /* this run has seen a byte */
     bool retried;  /* this run found the connection open, and dead */
     bool explained;
-    bool datagram;       /* of the socket */
-    uint8_t echo_socket; /* ICMP: which one its request leaves by */
-    bool over_tcp;       /* DNS: the answer over UDP was cut short */
-    uint16_t query_id;   /* DNS */
-    uint32_t nonce;      /* ICMP */
+    bool datagram;         /* of the socket */
+    bool ack_withheld;     /* likewise: a handshake's last */
+    bool shares;           /* DNS: its socket is one of questions.c's */
+    uint8_t shared_socket; /* ICMP, and DNS that shares: which one its request leaves by */
+    bool over_tcp;         /* DNS: the answer over UDP was cut short */
+    uint16_t query_id;     /* DNS */
+    uint32_t nonce;        /* ICMP */
     const fp_target *target;
     fp_target *orphan;   /* the slot's old target, replaced during this run, freed after it */
     fp_ns started_ns;    /* scheduling clock */
@@ -118,6 +129,7 @@ typedef struct fp_connection {
 } fp_connection;
 
 typedef struct fp_echoes fp_echoes;
+typedef struct fp_questions fp_questions;
 
 typedef struct fp_list {
     uint32_t first;
@@ -196,7 +208,8 @@ struct fp_engine {
     char scratch[FP_SCRATCH_BYTES];
     uint16_t ids[FP_IDS]; /* random ones in stock */
     uint32_t ids_left;
-    fp_echoes *echoes; /* NULL until the first ICMP run */
+    fp_echoes *echoes;       /* NULL until the first ICMP run */
+    fp_questions *questions; /* NULL until the first of DNS */
 
     fp_ns tell_by_ns;    /* FP_NEVER: the reader knows of every record */
     fp_bell notify;      /* up: records wait */
@@ -325,9 +338,19 @@ void fp_engine_free_traces(fp_engine *engine);
 void fp_echo_ask(fp_engine *engine, fp_connection *connection);        /* the request leaves with the next fp_echoes_send */
 void fp_echo_forget(fp_engine *engine, fp_connection *connection);     /* the run ends, asked or not */
 void fp_echo_look(fp_engine *engine, const fp_connection *connection); /* is the reply here? */
-void fp_echoes_send(fp_engine *engine);
+void fp_echoes_send(fp_engine *engine, bool more);                     /* more: others are about to ask, which may go along */
 void fp_echoes_ready(fp_engine *engine, uint32_t number);
 void fp_echoes_close(fp_engine *engine);
+
+/* questions.c */
+bool fp_question_ask(fp_engine *engine,
+                     fp_connection *connection); /* leaves with the next fp_questions_send; false: no memory */
+void fp_question_forget(fp_engine *engine, fp_connection *connection);     /* it shares no more */
+void fp_question_look(fp_engine *engine, const fp_connection *connection); /* is the answer here? */
+void fp_questions_send(fp_engine *engine, bool more);                      /* as with echoes */
+void fp_questions_ready(fp_engine *engine, uint32_t number, uint32_t ready);
+void fp_questions_close(fp_engine *engine);
+const char *fp_questions_check(const fp_engine *engine);
 
 /* connections.c */
 void fp_list_append(fp_engine *engine, fp_list *list, fp_connection *connection);

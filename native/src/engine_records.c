@@ -1,14 +1,17 @@
 /* Records on their way up, and the wake-up of their reader: once per coalescing period, at once when the ring is half full. */
 #include "engine_internal.h"
 
-/* Nobody acts on a check that passed as it always does, and a wake-up costs the host's loop more than all the records it
- * brings: such records wait this many periods, for others or for company. */
-#define ROUTINE_PERIODS 5u
+/* Nobody acts on a check that passed as the one before it did, and a wake-up costs the host's loop more than all the records
+ * it brings: such records wait this many periods, for others or for company. */
+#define ROUTINE_PERIODS 10u
 
 static fp_ns patience_ns(fp_engine *engine, const fp_record *record) {
     fp_slot *s = &engine->slots[record->slot];
-    bool routine = record->result == FP_OK && !s->asked;
-    if (record->result < FP_RESULTS) s->asked = false;
+    bool routine = record->result == FP_OK && s->passing && !s->asked;
+    if (record->result < FP_RESULTS) {
+        s->asked = false;
+        s->passing = record->result == FP_OK;
+    }
     return engine->config.notify_ns * (routine ? ROUTINE_PERIODS : 1);
 }
 

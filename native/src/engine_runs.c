@@ -153,10 +153,14 @@ static void connected(fp_engine *engine, fp_connection *connection) {
 
 static void open_fresh(fp_engine *engine, fp_connection *connection) {
     begin(connection);
-    if (connection->target->kind == FP_TARGET_ICMP) {
+    const bool shares = fp_target_shares(connection->target) && !connection->explained && !connection->over_tcp;
+    if (connection->target->kind == FP_TARGET_ICMP)
         fp_echo_ask(engine, connection);
-        return;
-    }
+    else if (!shares || !fp_question_ask(engine, connection))
+        fp_run_open_own(engine, connection);
+}
+
+void fp_run_open_own(fp_engine *engine, fp_connection *connection) {
     int error = fp_connection_open(engine, connection);
     if (error == 0)
         connected(engine, connection);
@@ -304,6 +308,8 @@ void fp_run_deadline(fp_engine *engine, uint32_t slot) {
     /* A last look: when we are busy or were stopped, the answer may be here and its event still in the kernel's list. */
     if (connection->target->kind == FP_TARGET_ICMP) {
         fp_echo_look(engine, connection);
+    } else if (connection->shares) {
+        fp_question_look(engine, connection);
     } else {
         uint32_t ready = fp_poll_look(connection->fd);
         if (ready) fp_run_event(engine, connection, ready);

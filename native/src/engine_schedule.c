@@ -168,16 +168,20 @@ static void expired(fp_engine *engine, const fp_expiry *expiry) {
 }
 
 /* One jump leaves many timers late, in many batches. */
-static void count_jump(fp_engine *engine, uint32_t n) {
+static void count_jump(fp_engine *engine, uint32_t n, bool more) {
     bool late = n > 0 && engine->now_ns > engine->expiries[0].due_ns + FP_LATE_NS;
     if (late && !engine->late) fp_count(&engine->counters.clock_jumps, 1);
-    engine->late = late && n == engine->config.events_per_step;
+    engine->late = late && more;
 }
 
+/* Many slots are due at one moment (see scheduling/pacing.py). Started all at once, the first would wait for the last before
+ * anybody looked at its socket, and its latency would tell of that: so a few are, and then sockets have their turn. */
 bool fp_engine_take_expiries(fp_engine *engine) {
-    uint32_t n = fp_wheel_expire(engine->wheel, engine->now_ns, engine->expiries, engine->config.events_per_step);
-    count_jump(engine, n);
+    const uint32_t room = (engine->config.events_per_step + FP_STARTS_SHARE - 1) / FP_STARTS_SHARE;
+    const uint32_t n = fp_wheel_expire(engine->wheel, engine->now_ns, engine->expiries, room);
+    const bool more = n == room;
+    count_jump(engine, n, more);
     for (uint32_t i = 0; i < n; i++) expired(engine, &engine->expiries[i]);
     fp_count(&engine->counters.expiries, n);
-    return n == engine->config.events_per_step;
+    return more;
 }

@@ -42,8 +42,8 @@ void fp_run_start(fp_engine *engine, uint32_t slot) {
                                           .reason = FP_REASON_UNSUPPORTED});
 }
 
-void fp_echoes_send(fp_engine *engine) {
-    (void)engine;
+void fp_echoes_send(fp_engine *engine, bool more) {
+    (void)engine, (void)more;
 }
 
 void fp_echoes_close(fp_engine *engine) {
@@ -53,6 +53,24 @@ void fp_echoes_close(fp_engine *engine) {
 void fp_echoes_ready(fp_engine *engine, uint32_t number) {
     (void)engine, (void)number;
     assert(!"no echo was ever sent");
+}
+
+void fp_questions_send(fp_engine *engine, bool more) {
+    (void)engine, (void)more;
+}
+
+void fp_questions_close(fp_engine *engine) {
+    (void)engine;
+}
+
+void fp_questions_ready(fp_engine *engine, uint32_t number, uint32_t ready) {
+    (void)engine, (void)number, (void)ready;
+    assert(!"no question was ever asked");
+}
+
+const char *fp_questions_check(const fp_engine *engine) {
+    (void)engine;
+    return NULL;
 }
 
 void fp_run_event(fp_engine *engine, fp_connection *connection, uint32_t ready) {

@@ -43,9 +43,13 @@ void fp_run_give_up(fp_engine *engine, fp_connection *connection, uint8_t reason
 
 /* The same run on a new socket; the old one was dropped. Its clock goes on. */
 void fp_run_reopen(fp_engine *engine, fp_connection *connection);
+/* The same run by a socket of its own: there is none to share. */
+void fp_run_open_own(fp_engine *engine, fp_connection *connection);
 
 /* datagrams.c */
 uint16_t fp_datagram_id(fp_engine *engine); /* from the kernel's generator: nobody guesses the next one */
+void fp_datagram_unsent(fp_engine *engine, fp_connection *connection, int error); /* ends the run: errno says why */
+bool fp_datagram_is_from(const fp_target *target, const struct sockaddr_storage *from);
 /* false: the run has ended. */
 bool fp_datagram_send(fp_engine *engine, fp_connection *connection, const void *bytes, size_t len);
 /* The next datagram of the target's, in engine->scratch; its length, which may be more than fits, or -errno. What others sent

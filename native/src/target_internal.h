@@ -61,6 +61,16 @@ static inline bool fp_target_is_datagram(const fp_target *target) {
     return target->kind == FP_TARGET_UDP || target->kind == FP_TARGET_DNS;
 }
 
+/* A socket that has asked this address is not what it was, whatever is done to it. A link-local peer has bound it to its
+ * interface, an IPv4-mapped one has turned it into an IPv4 socket; and a unix socket knows no disconnect. */
+bool fp_target_leaves_a_trace(const fp_target *target);
+
+/* Its datagrams may go by a socket that others use too. */
+static inline bool fp_target_shares(const fp_target *target) {
+    return target->kind == FP_TARGET_ICMP ||
+           (target->kind == FP_TARGET_DNS && !target->route && !fp_target_leaves_a_trace(target));
+}
+
 #define FP_HOST_HEADER_MAX 300u
 #define FP_EXPECT_HEADERS  16u
 

@@ -1,5 +1,5 @@
 /* DNS: one question over UDP; over TCP again when the answer was cut short. */
-#include "probe.h"
+#include "batches.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,16 +24,16 @@ static void ask_over_udp(fp_engine *engine, fp_connection *connection) {
 }
 
 static void ask_again_over_tcp(fp_engine *engine, fp_connection *connection) {
+    if (connection->shares) fp_question_forget(engine, connection);
     fp_connection_drop_socket(connection);
     connection->over_tcp = true;
     fp_run_reopen(engine, connection);
 }
 
-/* Whether the run goes on over this socket. */
-static bool take_datagram(fp_engine *engine, fp_connection *connection, size_t whole) {
+/* Whether the run goes on over this socket; when not, it has been measured as told. */
+static bool take_datagram(fp_engine *engine, fp_connection *connection, const uint8_t *bytes, size_t len, fp_incoming *them,
+                          uint32_t i) {
     fp_dns_verdict verdict;
-    const size_t len = whole < FP_DNS_UDP_MAX ? whole : FP_DNS_UDP_MAX;
-    const uint8_t *bytes = (const uint8_t *)engine->scratch;
     switch (fp_dns_read(connection->target->dns, connection->query_id, false, bytes, len, &verdict)) {
     case FP_DNS_STRAY:
         fp_count(&engine->counters.stray_datagrams, 1);
@@ -42,11 +42,21 @@ static bool take_datagram(fp_engine *engine, fp_connection *connection, size_t w
         ask_again_over_tcp(engine, connection);
         return false;
     default:
+        break;
+    }
+    if (them) {
+        fp_incoming_measure(engine, connection, them, i);
+    } else {
         connection->answered = true;
         connection->first_byte_ns = fp_engine_latency_clock(engine);
-        judged(engine, connection, verdict);
-        return false;
     }
+    judged(engine, connection, verdict);
+    return false;
+}
+
+void fp_dns_take(fp_engine *engine, fp_connection *connection, const uint8_t *bytes, size_t len, fp_incoming *them,
+                 uint32_t i) {
+    take_datagram(engine, connection, bytes, len, them, i);
 }
 
 static void read_datagrams(fp_engine *engine, fp_connection *connection) {
@@ -57,7 +67,8 @@ static void read_datagrams(fp_engine *engine, fp_connection *connection) {
             fp_run_refused(engine, connection, (int)-whole); /* an ICMP message came back */
             return;
         }
-        if (!take_datagram(engine, connection, (size_t)whole)) return;
+        const size_t len = (size_t)whole < FP_DNS_UDP_MAX ? (size_t)whole : FP_DNS_UDP_MAX;
+        if (!take_datagram(engine, connection, (const uint8_t *)engine->scratch, len, NULL, 0)) return;
     }
     fp_connection_expect_more(engine, connection);
 }

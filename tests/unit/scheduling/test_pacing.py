@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit_fastprobe.scheduling.pacing import GRID_NS, GRIDDED_NS, NEVER, first_run, next_on_phase, runs_due, spread
+from meshkit_fastprobe.scheduling.pacing import GRID_NS, NEVER, first_run, grid_ns, next_on_phase, runs_due, spread
 
 S = 1_000_000_000
 
@@ -42,16 +42,23 @@ def test_a_subset_of_a_fibonacci_stride_does_not_collapse():
 def test_the_next_time_on_a_phase_is_within_one_interval_and_on_the_same_phase(fraction, interval_ns, now_ns):
     due_ns = next_on_phase(fraction, interval_ns, now_ns)
     assert now_ns <= due_ns < now_ns + interval_ns
-    grid_ns = GRID_NS if interval_ns >= GRIDDED_NS else 1
-    assert due_ns % interval_ns == int(fraction * interval_ns) // grid_ns * grid_ns
+    grid = grid_ns(interval_ns)
+    assert due_ns % interval_ns == int(fraction * interval_ns) // grid * grid
 
 
-def test_probes_of_a_second_or_more_start_together_every_two_milliseconds():
+@given(st.integers(1, 10**13))
+def test_the_grid_is_a_hundredth_of_the_interval_at_most_and_never_coarser_than_ten_milliseconds(interval_ns):
+    grid = grid_ns(interval_ns)
+    assert grid == 1 or grid <= interval_ns / 100
+    assert grid <= GRID_NS == 10_000_000
+
+
+def test_probes_of_a_second_or_more_start_together_every_ten_milliseconds():
     due_ns = np.array([next_on_phase(fraction, 10**9, 12_345) for fraction in spread([f"p{i}" for i in range(5_000)], 0.3)])
     moments, starts = np.unique(due_ns, return_counts=True)
     assert set((moments % GRID_NS).tolist()) == {0}
-    assert len(moments) == 500
-    assert (starts.min(), starts.max()) == (10, 10)
+    assert len(moments) == 100
+    assert (starts.min(), starts.max()) == (50, 50)
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 10**13), st.integers(0, 10**18), st.integers(0, 10**11))
