@@ -1,4 +1,4 @@
-"""pycurl's multi interface: 64 easy handles, each with its kept connection, as fast as one core allows."""
+"""pycurl's multi interface: an easy handle for each of the workload's connections, as fast as one core allows."""
 
 import time
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import pycurl
 
 from benchmarks.measure import Meter, percentile
-from benchmarks.shared.checks import WORKERS, addresses, figures
+from benchmarks.shared.checks import addresses, figures
 
 
 def run(workload: dict[str, Any]) -> dict[str, Any]:
     multi = pycurl.CurlMulti()
-    handles = [_handle(address, workload) for address in addresses(workload)[:WORKERS]]
+    handles = [_handle(address, workload) for address in addresses(workload)[: workload["connections"]]]
     latencies_s: list[float] = []
     failed = 0
 

@@ -1,6 +1,7 @@
 """An HTTP check, connect to the last byte of the body."""
 
 from benchmarks.scenario import Metric, Reach, Scenario
+from benchmarks.shared.floor_client import LEAVES_OUT, WITHIN
 
 COMMON = {"timeout_s": 1.0, "warmup_s": 3.0, "seconds": 6.0}
 
@@ -16,8 +17,10 @@ def _reach(what: str, workload: str, bound: float, against: str) -> Reach:
 SCENARIO = Scenario(
     title="HTTP/1.1 checks",
     ours="fastprobe_http",
+    also_ours=("floor_http",),
     contenders=(
         "fastprobe_http",
+        "floor_http",
         "haproxy_http",
         "wrk_http",
         "pycurl_http",
@@ -32,7 +35,8 @@ SCENARIO = Scenario(
         "new connection, 4,000/s": {"targets": 4_000, "interval_s": 1.0, "keep_alive": False, **COMMON},
         "new connection, 400/s": {"targets": 400, "interval_s": 1.0, "keep_alive": False, **COMMON},
         "keep-alive, 4,000/s": {"targets": 400, "interval_s": 0.1, "keep_alive": True, **COMMON},
-        "keep-alive, flat out": {"targets": 2_500, "interval_s": 0.03, "keep_alive": True, **COMMON},
+        "keep-alive, flat out": {"targets": 2_500, "interval_s": 0.03, "keep_alive": True, "connections": 64, **COMMON},
+        "keep-alive, 600 connections": {"targets": 600, "interval_s": 0.01, "keep_alive": True, "connections": 600, **COMMON},
     },
     without={
         "new connection, 10,000/s": (*FLAT_OUT, "blackbox_http"),
@@ -41,6 +45,7 @@ SCENARIO = Scenario(
         "new connection, 400/s": (*FLAT_OUT, "blackbox_http"),
         "keep-alive, 4,000/s": (*FLAT_OUT, "haproxy_http", "blackbox_http"),
         "keep-alive, flat out": (*PYTHON, "haproxy_http", "blackbox_http"),
+        "keep-alive, 600 connections": (*PYTHON, "haproxy_http", "blackbox_http"),
     },
     metrics={
         "cpu_us_per_check": Metric("CPU", "µs a check"),
@@ -59,13 +64,23 @@ SCENARIO = Scenario(
         _reach("HTTP against httpx on trio", "new connection, 4,000/s", 0.04, "httpx_trio"),
         _reach("HTTP against wrk", "keep-alive, flat out", 0.75, "wrk_http"),
         _reach("HTTP against pycurl", "keep-alive, flat out", 0.4, "pycurl_http"),
+        _reach("HTTP against wrk", "keep-alive, 600 connections", 0.75, "wrk_http"),
+        _reach("HTTP against pycurl", "keep-alive, 600 connections", 0.4, "pycurl_http"),
+        _reach("HTTP against its floor", "new connection, 4,000/s", WITHIN, "floor_http"),
+        _reach("HTTP against its floor", "new connection, 8,000/s", WITHIN, "floor_http"),
+        _reach("HTTP against its floor", "keep-alive, 4,000/s", WITHIN, "floor_http"),
+        _reach("HTTP against its floor", "keep-alive, 600 connections", WITHIN, "floor_http"),
     ),
     needs_target=True,
-    notes="""\
+    notes=LEAVES_OUT
+    + """\
 Who cannot keep the pace does as many checks as one core allows; CPU is per check done, so falling short costs nothing
 in that column. `trio_socket_http` compares the first and the last bytes of the answer and parses nothing. At 400 checks
 a second every check pays for its own wake-ups. Flat out: 83,000 checks a second are asked of us, 33 a second of each of
-2,500 targets; wrk and pycurl have 64 requests in flight and no pace, wrk all of them to one address. Of HAProxy, wrk and
+2,500 targets; wrk, pycurl and the floor have 64 connections and no pace, so they touch a fortieth of the kernel's and their own
+memory, and whoever waits for the next answer meets several at once. With 600 connections everybody has as many; we keep a pace
+there, 100 checks a second of each. wrk asks one address alone. How far the floor is below wrk is how far anybody can get who
+makes the two system calls of a request. Of HAProxy, wrk and
 blackbox_exporter the program's own process is counted. A check on a new connection makes four system calls (connect,
 send, receive, disconnect), one on a kept connection two: what is left to save is in the kernel.
 """,
