@@ -33,7 +33,6 @@
 
 #define FP_NONE             UINT32_MAX
 #define FP_STEP_MAX         64u    /* most that events_per_step may be */
-#define FP_STARTS_SHARE     4u     /* expiries in a step: one in so many of events_per_step */
 #define FP_SCRATCH_BYTES    16384u /* one read; also holds any request */
 #define FP_TRACE_RING       4096u  /* traces that wait to be drained */
 #define FP_WARM_LISTS       16u    /* of disconnected sockets: one a family for streams and datagrams each, the rest by route */
@@ -42,6 +41,9 @@
 #define FP_ECHO_TAGS        (UINT64_MAX - FP_ECHO_SOCKETS) /* of their registrations; the one above is the bell's */
 #define FP_QUESTION_SOCKETS 64u                            /* of DNS, half of them a family */
 #define FP_QUESTION_TAGS    (FP_ECHO_TAGS - FP_QUESTION_SOCKETS)
+#define FP_EXPIRIES_AT_ONCE 4u
+#define FP_STEP_EFFORT      16u /* what starts of one step may cost, in requests on kept connections */
+#define FP_CONNECT_EFFORT   4u  /* of a connect, likewise; what is sent later, with others, costs nothing now */
 #define FP_LATE_NS          (5 * FP_NS_PER_S)
 #define FP_LEAST_WAIT_NS    FP_NS_PER_S /* a due run waits in line for at least this long */
 #define FP_GROUPS_MAX       65536u      /* a slot keeps its group in 16 bits */
@@ -189,7 +191,8 @@ struct fp_engine {
     uint32_t slots_used; /* slots [0, this) have held a probe */
     fp_ns now_ns;        /* of this step */
     uint64_t random;
-    bool late; /* sorting out what a jump of the clock has left overdue */
+    uint32_t effort; /* of this step's starts so far */
+    bool late;       /* sorting out what a jump of the clock has left overdue */
 
     fp_list free_cold;                /* connections without a socket */
     fp_list free_warm[FP_WARM_LISTS]; /* with a disconnected one: IPv4, IPv6, and those with a route by its hash */
@@ -203,7 +206,7 @@ struct fp_engine {
 
     fp_ready_event events[FP_STEP_MAX];
     uint32_t n_events;
-    fp_expiry expiries[FP_STEP_MAX];
+    fp_expiry expiries[FP_EXPIRIES_AT_ONCE];
     fp_command command_batch[FP_STEP_MAX];
     char scratch[FP_SCRATCH_BYTES];
     uint16_t ids[FP_IDS]; /* random ones in stock */

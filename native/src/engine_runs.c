@@ -161,6 +161,7 @@ static void open_fresh(fp_engine *engine, fp_connection *connection) {
 }
 
 void fp_run_open_own(fp_engine *engine, fp_connection *connection) {
+    engine->effort += FP_CONNECT_EFFORT;
     int error = fp_connection_open(engine, connection);
     if (error == 0)
         connected(engine, connection);
@@ -220,6 +221,7 @@ static void continue_on(fp_engine *engine, fp_connection *connection) {
     fp_connection_wake(engine, connection);
     begin(connection);
     connection->kept = true;
+    engine->effort++;
     if (connection->explained) fp_trace_connected(connection);
     connection->began_ns = fp_engine_latency_clock(engine);
     fp_count(&engine->counters.connections_reused, 1);

@@ -59,6 +59,13 @@ static void close_socket(question_socket *it) {
     it->fd = -1;
 }
 
+/* A question has less than 300 bytes, which every link takes whole. To be told so spares the kernel an id for the pieces of
+ * each packet: a keyed hash, and a cache line that all processors share. Refused is fine. */
+static void never_in_pieces(int fd) {
+    const int how = IP_PMTUDISC_PROBE;
+    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof how);
+}
+
 static bool open_socket(fp_engine *engine, uint32_t number) {
     question_socket *it = &engine->questions->sockets[number];
     const bool v6 = number >= A_FAMILY;
@@ -66,6 +73,7 @@ static bool open_socket(fp_engine *engine, uint32_t number) {
     it->fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (it->fd < 0) return false;
     fp_batches_prepare(it->fd);
+    if (!v6) never_in_pieces(it->fd);
     if (setsockopt(it->fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof one) ||
         fp_poll_add(engine->poll, it->fd, FP_QUESTION_TAGS + number)) {
         close_socket(it);
@@ -148,7 +156,7 @@ static bool send_batch(fp_engine *engine, uint32_t family, question_socket *it, 
     int error = 0;
     for (unsigned sends = 0; sends < RESENDS_MAX; sends++) {
         const uint32_t sent = fp_outgoing_send(engine, it->fd, them, &all->outboxes[family], &it->asked, &error);
-        for (uint32_t i = 0; i < sent; i++) them->connections[i]->shared_socket = (uint8_t)(it - all->sockets);
+        for (uint32_t i = 0; i < sent && i < them->n; i++) them->connections[i]->shared_socket = (uint8_t)(it - all->sockets);
         it->asks += sent;
         all->waiting -= sent;
         if (sent) return true;

@@ -30,8 +30,8 @@ typedef struct fp_engine_config {
     uint32_t connections;     /* native runs at once: descriptors the engine may hold */
     uint32_t record_ring;     /* records on their way up; power of two */
     uint32_t command_ring;    /* commands on their way down; power of two */
-    uint32_t events_per_step; /* bound of one step: socket events and starts from the lines each (64); a quarter as many
-                                 expiries */
+    uint32_t events_per_step; /* bound of one step: socket events, expiries and starts from the lines each (64); fewer expiries
+                                 when they start much */
     fp_ns tick_ns;            /* wheel resolution (1 ms) */
     fp_ns notify_ns;          /* records wait at most this long for company before the reader is woken (5 ms); ten times as
                                  long when they only tell of checks that passed as the ones before them did, and that no

@@ -21,7 +21,7 @@ NEVER = -1
 GRID_NS = 10_000_000
 """Phases of intervals from a second on lie on multiples of this: the engine wakes once for many probes, which at 4,000 checks
 a second saves a fifth of a check's CPU (wake-ups and cold caches), and no probe is late for it. Targets feel no burst: the
-engine starts what is due together a few at a time (FP_STARTS_AT_ONCE), as fast as it would anyhow."""
+engine starts what is due together a few at a time, and no faster than it would start them anyhow."""
 TICK_NS = 1_000_000
 """Of the engine's wheel: a finer grid would save nothing."""
 
