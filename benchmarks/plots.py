@@ -19,7 +19,7 @@ with suppress(ModuleNotFoundError):
 
 INK = "#7d8590"
 """Text and axes: contrast of about four to one on white and on near black."""
-OURS, THEIRS = "#2a9d8f", "#8d99ae"
+OURS, THEIRS, FLOOR = "#2a9d8f", "#8d99ae", "#c9a227"
 LINES = ("#2a9d8f", "#3a86c8", "#e07a3f", "#b565a7")
 STYLE = {
     "text.color": INK,
@@ -75,7 +75,7 @@ def _bars(workload: str, metric: str, title: str) -> Draw:
         bars = axes.barh(
             [name for _value, name in rows],
             [value for value, _name in rows],
-            color=[OURS if name in ours else THEIRS for _value, name in rows],
+            color=[FLOOR if name in described.floors else OURS if name in ours else THEIRS for _value, name in rows],
         )
         axes.bar_label(bars, labels=[summary.number(value) for value, _name in rows], padding=3)
         axes.set_xscale("log")

@@ -61,6 +61,8 @@ class Scenario:
     reach: tuple[Reach, ...] = ()
     also_ours: tuple[str, ...] = ()
     """Contenders that are ours too, in another mode: no peers that could be better than we are."""
+    floors: tuple[str, ...] = ()
+    """Contenders that make the same system calls and do nothing else: what there is to reach, and no peers either."""
     without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repeats: int = 5
     needs_target: bool = False
@@ -82,7 +84,7 @@ def load(name: str) -> Scenario:
     scenario: Scenario = importlib.import_module(f"benchmarks.scenarios.{name}").SCENARIO
     known = set(scenario.workloads)
     assert scenario.ours in scenario.contenders, f"{name}: ours is not a contender"
-    assert set(scenario.also_ours) <= set(scenario.contenders), f"{name}: also_ours names no contender"
+    assert {*scenario.also_ours, *scenario.floors} <= set(scenario.contenders), f"{name}: also_ours or floors: no contender"
     assert all(reach.workload in known and reach.metric in scenario.metrics for reach in scenario.reach), (
         f"{name}: a reach names nothing"
     )

@@ -88,7 +88,7 @@ def losses(result: dict[str, Any], scenario: Scenario) -> list[Loss]:
                 continue
             for contender in scenario.contenders_of(workload):
                 theirs = figure(result, workload, contender, name, more_is_better=metric.more_is_better)
-                if contender in {scenario.ours, *scenario.also_ours} or theirs is None:
+                if contender in {scenario.ours, *scenario.also_ours, *scenario.floors} or theirs is None:
                     continue
                 lead = theirs.median - ours.median if metric.more_is_better else ours.median - theirs.median
                 if lead > TELLABLE * abs(ours.median):

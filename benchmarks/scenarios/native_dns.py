@@ -9,7 +9,7 @@ SCENARIO = Scenario(
     title="DNS checks",
     ours="fastprobe_dns",
     contenders=("fastprobe_dns", "floor_dns", "uvloop_dns"),
-    also_ours=("floor_dns",),
+    floors=("floor_dns",),
     workloads={
         "10,000/s": {"targets": 10_000, **COMMON},
         "4,000/s": {"targets": 4_000, **COMMON},

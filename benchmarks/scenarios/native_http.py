@@ -17,7 +17,7 @@ def _reach(what: str, workload: str, bound: float, against: str) -> Reach:
 SCENARIO = Scenario(
     title="HTTP/1.1 checks",
     ours="fastprobe_http",
-    also_ours=("floor_http",),
+    floors=("floor_http",),
     contenders=(
         "fastprobe_http",
         "floor_http",

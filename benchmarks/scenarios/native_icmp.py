@@ -9,7 +9,7 @@ SCENARIO = Scenario(
     title="ICMP echoes",
     ours="fastprobe_icmp",
     contenders=("fastprobe_icmp", "floor_icmp", "fping_icmp"),
-    also_ours=("floor_icmp",),
+    floors=("floor_icmp",),
     workloads={
         "10,000/s": {"targets": 10_000, **COMMON},
         "4,000/s": {"targets": 4_000, **COMMON},

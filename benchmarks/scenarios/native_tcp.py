@@ -41,7 +41,8 @@ SCENARIO = Scenario(
         "uvloop_tcp",
         "blackbox_tcp",
     ),
-    also_ours=("fastprobe_tcp_half", "floor_tcp", "floor_tcp_half"),
+    also_ours=("fastprobe_tcp_half",),
+    floors=("floor_tcp", "floor_tcp_half"),
     workloads={
         "10,000/s": {"targets": 10_000, "interval_s": 1.0, **COMMON},
         "8,000/s": {"targets": 8_000, "interval_s": 1.0, **COMMON},
