@@ -78,7 +78,8 @@ void fp_engine_begin_owed(fp_engine *engine, uint32_t slot) {
 static void due_while_running(fp_engine *engine, uint32_t slot, fp_ns due_ns) {
     fp_slot *s = &engine->slots[slot];
     const fp_ns deadline_ns = fp_wheel_due(engine->wheel, fp_run_timer(slot));
-    const bool ends_now = s->lane != FP_LANE_NATIVE && deadline_ns != FP_NEVER &&
+    /* One that has passed was told of, or is about to be, whichever of the two the wheel hands out first. */
+    const bool ends_now = s->lane != FP_LANE_NATIVE && deadline_ns != FP_NEVER && deadline_ns > engine->now_ns &&
                           deadline_ns <= engine->now_ns + s->timeout_ns / 8 + engine->config.tick_ns;
     if (s->owed) fp_engine_skip(engine, slot, s->due_ns, FP_REASON_OVERLAP, 1);
     s->owed = false;
