@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml setup.py
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(C_SOURCES)
-	@$(BIN)/python setup.py --quiet build_ext --inplace >&2
+	@$(BIN)/python setup.py --quiet build_ext --inplace --parallel $(shell nproc 2>/dev/null || echo 1) >&2
 	@touch $@
 
 $(VENV)/.lint-tools: $(VENV)/.installed

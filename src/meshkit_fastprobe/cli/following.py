@@ -140,6 +140,6 @@ def line_of(event: str, data: dict[str, Any]) -> str:
         case "gap":
             return f"{data.get('missed', 'some')} events were missed"
         case "end":
-            return "the host has ended the stream"
+            return "the token is good no longer" if data.get("reason") == "identity" else "the host has ended the stream"
         case _:
             return str(data.get("message", event))

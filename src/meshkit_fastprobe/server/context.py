@@ -11,7 +11,7 @@ from meshkit_fastprobe.security.toggles import Toggles
 from meshkit_fastprobe.server.authorization import Authorization
 from meshkit_fastprobe.server.dashboard import Page
 from meshkit_fastprobe.server.events import Events
-from meshkit_fastprobe.server.guard import PRINCIPAL
+from meshkit_fastprobe.server.guard import PRINCIPAL, PROVEN
 from meshkit_fastprobe.server.host import Host
 from meshkit_fastprobe.server.listings import Listings
 from meshkit_fastprobe.server.peers import Peers
@@ -47,6 +47,12 @@ class Request(msgspec.Struct, frozen=True):
         """Who asks; only of routes that have a permission."""
         principal: Principal = self.scope[PRINCIPAL]
         return principal
+
+    @property
+    def proven(self) -> bool:
+        """Whether what came with the request still proves who asks: to be looked at by answers that go on for long."""
+        proven: Callable[[], bool] = self.scope[PROVEN]
+        return proven()
 
     @property
     def query(self) -> Query:

@@ -151,10 +151,11 @@ class Events:
                 self._wake(waiting[start : start + WOKEN_AT_ONCE])
                 await trio.lowlevel.checkpoint()
 
-    async def follow(self, after: Position | None, view: Callable[[], View], hello: Any) -> AsyncGenerator[bytes, None]:
+    async def follow(self, after: Position | None, view: Callable[[], View | None], hello: Any) -> AsyncGenerator[bytes, None]:
         """Texts from this position on, or from now; an empty one is a turn of work. Ends when the ring is closed.
 
-        view is asked before each text: what a reader may see can change while it reads.
+        view is asked before each text: what a reader may see can change while it reads. None ends the stream: nobody knows
+        any more who reads.
         """
         self.readers += 1
         try:
@@ -169,9 +170,13 @@ class Events:
                     yield _control("gap", self.epoch, oldest, {"missed": oldest - seq})
                     seq = oldest
                 known = max(known, self._shown)
+                seen = view()
+                if seen is None:
+                    yield _control("end", self.epoch, seq, {"reason": "identity"})
+                    return
                 if seq < known:
                     end = min(known, seq + AT_A_STRETCH)
-                    yield self._text(seq, end, view())
+                    yield self._text(seq, end, seen)
                     seq = end
                 elif self._closed:
                     yield _control("end", self.epoch, seq, {})

@@ -7,6 +7,7 @@ Names are checked before anything else: a page in a browser whose own name was m
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Final
 
 from meshkit_fastprobe.security.audit_chain import Entry
@@ -22,6 +23,8 @@ OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 PRINCIPAL: Final = "meshkit_fastprobe.principal"
 """Where the scope of a request holds who asks."""
+PROVEN: Final = "meshkit_fastprobe.proven"
+"""And here a function without arguments: whether what came with the request still proves that."""
 
 
 class Admission:
@@ -36,8 +39,8 @@ class Admission:
         self._denials = denials
         self._hosts = hosts
 
-    def admit(self, scope: Scope) -> Principal:
-        """Who asks. Problem when nobody is proven to, or asks too often, or asks another host."""
+    def admit(self, scope: Scope) -> None:
+        """Say in the scope who asks. Problem when nobody is proven to, or asks too often, or asks another host."""
         self.check_names(scope)
         try:
             principal = self._identities.identify(scope)
@@ -56,7 +59,15 @@ class Admission:
                 "wait, and ask for larger pages; the bound is security.max_rate",
                 headers={"retry-after": str(math.ceil(wait_s))},
             )
-        return principal
+        scope[PRINCIPAL] = principal
+        scope[PROVEN] = partial(self._proves, scope, principal)
+
+    def _proves(self, scope: Scope, principal: Principal) -> bool:
+        """An answer may go on for longer than a token, a certificate or a key is good."""
+        try:
+            return self._identities.identify(scope) == principal
+        except Problem:
+            return False
 
     def check_names(self, scope: Scope) -> None:
         if self._hosts is None:
@@ -89,7 +100,7 @@ class Guard:
                 if scope["path"] in self._page and scope["method"] in {"GET", "HEAD"}:
                     self._admission.check_names(scope)
                 else:
-                    scope[PRINCIPAL] = self._admission.admit(scope)
+                    self._admission.admit(scope)
             except Problem as problem:
                 await problem.reply()(scope, receive, send)
                 return

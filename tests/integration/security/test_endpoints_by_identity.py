@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
@@ -15,6 +16,8 @@ from meshkit_fastprobe.access import Binding, SecuritySettings
 from meshkit_fastprobe.chaos.faults.null import Null
 from meshkit_fastprobe.security.audit_chain import Verdict
 from meshkit_fastprobe.security.audit_store import verify
+from meshkit_fastprobe.security.tokens import LEEWAY_S
+from meshkit_fastprobe.server import events, routes
 from meshkit_fastprobe.server.dashboard import FILES
 from meshkit_fastprobe.server.routes import ROUTES, Over
 
@@ -239,3 +242,15 @@ async def test_requests_are_logged_with_who_asked_and_without_what_they_carried(
     sample = 'requests_total{route="/probes/{name}:pause",method="POST",protocol="1.1",status="200"} 1'
     assert sample in metrics.text
     assert 'request_duration_seconds_count{route="/probes"} 1' in metrics.text
+
+
+async def test_a_stream_ends_once_its_token_is_good_no_longer(world, monkeypatch):
+    monkeypatch.setattr(routes.events, "PROVEN_FOR_S", 0.2)
+    monkeypatch.setattr(events, "HEARTBEAT_S", 0.2)
+    ending = world.token("anna", exp=int(time.time()) + 3 - LEEWAY_S)
+    async with host(world) as diag, client(diag, world.client_context(), ending, timeout=20) as http:
+        async with http.stream("GET", "/events") as stream:
+            assert stream.status_code == 200
+            text = "".join([part async for part in stream.aiter_text()])
+        assert (await http.get("/probes")).status_code == 401
+    assert text.rstrip().endswith('event: end\ndata: {"reason":"identity"}')

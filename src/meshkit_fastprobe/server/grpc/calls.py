@@ -19,7 +19,7 @@ from meshkit_fastprobe.server.grpc.call import Call
 from meshkit_fastprobe.server.grpc.messages import NoProtobufError
 from meshkit_fastprobe.server.grpc.method import Method
 from meshkit_fastprobe.server.grpc.status import AS_HTTP, CallError, Code, error_of, timeout_s
-from meshkit_fastprobe.server.guard import PRINCIPAL, Admission
+from meshkit_fastprobe.server.guard import Admission
 from meshkit_fastprobe.server.identity import header
 from meshkit_fastprobe.server.problems import GRPC_REFUSED, Problem
 from meshkit_fastprobe.server.reply import Answer, Receive, Scope, Send
@@ -102,7 +102,7 @@ class Calls:
         return CallError(Code.OK, "")
 
     async def _act(self, scope: Scope, call: Call) -> None:
-        scope[PRINCIPAL] = self._admission.admit(scope)
+        self._admission.admit(scope)
         try:
             method = self._methods.get(scope["path"])
         except NoProtobufError:

@@ -7,6 +7,7 @@ is no such service.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +23,7 @@ from meshkit_fastprobe.server.grpc.messages import message_class
 from meshkit_fastprobe.server.grpc.method import Method
 from meshkit_fastprobe.server.grpc.resources import plain
 from meshkit_fastprobe.server.grpc.status import CallError, Code
-from meshkit_fastprobe.server.guard import PRINCIPAL
+from meshkit_fastprobe.server.guard import PRINCIPAL, PROVEN
 from meshkit_fastprobe.server.problems import TOO_MANY_READERS, Problem
 
 SERVICE: Final = "grpc.health.v1.Health"
@@ -30,6 +31,8 @@ MAX_LISTED: Final = 10_000
 AT_A_STRETCH: Final = 1024
 MAX_WATCHING: Final = 1024
 LOOK_S: Final = 0.25
+PROVEN_LOOKS: Final = 20
+"""After so many it is looked at again whether a watcher still is who it was."""
 UNKNOWN, SERVING, NOT_SERVING, SERVICE_UNKNOWN = range(4)
 
 OF_STATE: Final = {
@@ -101,13 +104,16 @@ class Watch:
 
     async def _tell(self, context: Context, call: Call, service: str, principal: Principal) -> None:
         known = None
-        while not context.events.closed:
+        for look in count(1):
+            if context.events.closed:
+                raise CallError(Code.UNAVAILABLE, "the host is leaving")
+            if look % PROVEN_LOOKS == 0 and not call.scope[PROVEN]():
+                raise CallError(Code.UNAUTHENTICATED, "what came with the call is good no longer; call again with what is")
             status = status_of(context, principal, service)
             if status != known:
                 await call.write(_response(status))
             known = status
             await trio.sleep(LOOK_S)
-        raise CallError(Code.UNAVAILABLE, "the host is leaving")
 
 
 class List:

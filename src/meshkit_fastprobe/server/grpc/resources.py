@@ -19,7 +19,7 @@ from meshkit_fastprobe.server.grpc.call import Call
 from meshkit_fastprobe.server.grpc.messages import message_class, service
 from meshkit_fastprobe.server.grpc.method import Method
 from meshkit_fastprobe.server.grpc.status import CallError, Code
-from meshkit_fastprobe.server.guard import PRINCIPAL
+from meshkit_fastprobe.server.guard import PRINCIPAL, PROVEN
 from meshkit_fastprobe.server.negotiation import JSON
 from meshkit_fastprobe.server.reply import Reply, Scope, StreamReply
 from meshkit_fastprobe.server.routes import ROUTES, RouteSpec, admit
@@ -81,9 +81,11 @@ class ThroughRoute:
             reply = await self._spec.handler(context, asked)
         if isinstance(reply, StreamReply):
             await self._follow(call, reply)
-        else:
-            assert isinstance(reply, Reply)
-            await call.write(await self._message(msgspec.json.decode(reply.body)))
+            if not asked.proven:
+                raise CallError(Code.UNAUTHENTICATED, "what came with the call is good no longer; call again with what is")
+            raise CallError(Code.UNAVAILABLE, "the host is leaving; go on elsewhere, or here later, from the last id")
+        assert isinstance(reply, Reply)
+        await call.write(await self._message(msgspec.json.decode(reply.body)))
 
     async def _message(self, told: dict[str, Any]) -> bytes:
         from google.protobuf.json_format import ParseDict
@@ -108,7 +110,6 @@ class ThroughRoute:
         finally:
             with trio.CancelScope(shield=True):
                 await reply.texts.aclose()
-        raise CallError(Code.UNAVAILABLE, "the host is leaving; go on elsewhere, or here later, from the last id")
 
 
 @lru_cache(maxsize=4096)
@@ -158,6 +159,7 @@ def _scope(scope: Scope, spec: RouteSpec, given: Mapping[str, Any]) -> Scope:
         ).encode(),
         "headers": headers,
         PRINCIPAL: scope[PRINCIPAL],
+        PROVEN: scope[PROVEN],
     }
     if spec.body is not None:
         body = asked[BODY] = Body()

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import trio
+
 from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.security.gate import Gate
-from meshkit_fastprobe.security.policy import Policy, Principal
+from meshkit_fastprobe.security.policy import Policy
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import rfc3339
 from meshkit_fastprobe.server.events import MAX_READERS, Event, Position, View, Wanted
@@ -26,6 +28,8 @@ TYPES: Final[dict[str, Permission]] = {
 }
 """And what one has to hold to be told of it."""
 MEDIA_TYPE: Final = "text/event-stream"
+PROVEN_FOR_S: Final = 5.0
+"""After this it is looked at again whether a reader still is who it was."""
 
 
 async def follow(context: Context, request: Request) -> StreamReply:
@@ -48,7 +52,7 @@ async def follow(context: Context, request: Request) -> StreamReply:
     seen = header(request.scope, b"last-event-id")
     after = Position.parse(seen[0].decode("latin-1")) or Position("", 0) if seen else None
     hello = {"host": context.host.settings.host, "generatedAt": rfc3339(time.time())}
-    return StreamReply(MEDIA_TYPE, events.follow(after, _Views(context.host.gate, request.principal, wanted), hello))
+    return StreamReply(MEDIA_TYPE, events.follow(after, _Views(context.host.gate, request, wanted), hello))
 
 
 def _types(text: str) -> frozenset[str]:
@@ -59,16 +63,22 @@ def _types(text: str) -> frozenset[str]:
 
 
 class _Views:
-    """What a principal sees of what it wants, by the bindings that are in force at the moment."""
+    """What a principal sees of what it wants, by the bindings in force at the moment; None once nothing proves it any more."""
 
-    def __init__(self, gate: Gate, principal: Principal, wanted: Wanted) -> None:
+    def __init__(self, gate: Gate, request: Request, wanted: Wanted) -> None:
         self._gate = gate
-        self._principal = principal
+        self._request = request
+        self._principal = request.principal
+        self._proven_until_s = trio.current_time() + PROVEN_FOR_S
         self._wanted = wanted
         self._policy: Policy | None = None
         self._view = View(None, None)
 
-    def __call__(self) -> View:
+    def __call__(self) -> View | None:
+        if trio.current_time() >= self._proven_until_s:
+            if not self._request.proven:
+                return None
+            self._proven_until_s = trio.current_time() + PROVEN_FOR_S
         policy = self._gate.policy
         if policy is not self._policy:
             self._policy = policy
