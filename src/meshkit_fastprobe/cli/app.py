@@ -29,6 +29,8 @@ VERBS: Final = {
     "calibrate": "calibrate:calibrate",
     "status": "status:status",
     "top": "top:top",
+    "fleet members": "fleet:fleet_members",
+    "fleet status": "fleet:fleet_status",
     "groups": "reading:groups",
     "probes list": "reading:probes_list",
     "probes show": "reading:probes_show",
@@ -72,6 +74,7 @@ VERBS: Final = {
 """Every verb, and the function of cli/ that is its body: module:name."""
 
 FAMILIES: Final = {
+    "fleet": "The hosts that a host knows: which they are, and how they are.",
     "probes": "List, show, run, pause and resume probes of a running host.",
     "chaos": "Experiments: what may be injected, what runs, and how to end it.",
     "chaos scenario": "Experiments in steps, from a file: run it, or check it without running.",

@@ -12,7 +12,7 @@ import typer
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
-from meshkit_fastprobe.cli.reading import Hosts, Output, TokenFile, Watch, _client, _code, _items, _params
+from meshkit_fastprobe.cli.reading import Fleet, Hosts, Output, TokenFile, Watch, _client, _code, _items, _params
 from meshkit_fastprobe.cli.watching import repeat
 from meshkit_fastprobe.cli.writing import DryRun
 
@@ -21,17 +21,19 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the aud
 Ticket = Annotated[str, typer.Option("--ticket", help="The ticket it belongs to.")]
 
 
-def faults(host: Hosts = None, output: Output = Form.table, token_file: TokenFile = None) -> int:
+def faults(host: Hosts = None, fleet: Fleet = False, output: Output = Form.table, token_file: TokenFile = None) -> int:
     """What may be injected, and whether it is switched on."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     answers = client.get("/chaos/faults", [])
     _show(_items(answers), output, "fault_table", key="kind", several=len(client.hosts) > 1)
     return _code(answers, [])
 
 
-def experiments(host: Hosts = None, output: Output = Form.table, watch: Watch = False, token_file: TokenFile = None) -> int:
+def experiments(
+    host: Hosts = None, fleet: Fleet = False, output: Output = Form.table, watch: Watch = False, token_file: TokenFile = None
+) -> int:
     """Experiments, and where each stands. Exit 1 when a fault could not be undone."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
 
     def look() -> int:
         answers = client.get("/chaos/experiments", [])
@@ -42,9 +44,16 @@ def experiments(host: Hosts = None, output: Output = Form.table, watch: Watch = 
     return repeat(look, watch=watch)
 
 
-def show(name: Id, host: Hosts = None, output: Output = Form.table, watch: Watch = False, token_file: TokenFile = None) -> int:
+def show(
+    name: Id,
+    host: Hosts = None,
+    fleet: Fleet = False,
+    output: Output = Form.table,
+    watch: Watch = False,
+    token_file: TokenFile = None,
+) -> int:
     """One experiment: its newest run step by step, and what was measured."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
 
     def look() -> int:
         answers = client.get(_path(name), [])
@@ -132,9 +141,11 @@ def stop(name: Id, reason: Reason = "", host: Hosts = None, output: Output = For
     return _stuck(items)
 
 
-def halt(reason: Reason = "", host: Hosts = None, output: Output = Form.table, token_file: TokenFile = None) -> int:
+def halt(
+    reason: Reason = "", host: Hosts = None, fleet: Fleet = False, output: Output = Form.table, token_file: TokenFile = None
+) -> int:
     """End every run at once, and let nothing start until `chaos resume`. Asks nothing."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     answers = client.post("/chaos:halt", body={"reason": reason})
     items = _items(answers, key="item")
     if output in {Form.json, Form.yaml}:
@@ -151,10 +162,11 @@ def halt(reason: Reason = "", host: Hosts = None, output: Output = Form.table, t
 def resume(
     reason: Annotated[str, typer.Option("--reason", help="Why experiments may start again; needed.")],
     host: Hosts = None,
+    fleet: Fleet = False,
     token_file: TokenFile = None,
 ) -> int:
     """Let experiments start again after a halt."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     answers = client.post("/chaos:resume", body={"reason": reason})
     for _ in _items(answers, key="item"):
         typer.echo("experiments may start again")
@@ -165,19 +177,20 @@ def history(
     experiment: Annotated[str | None, typer.Option("--experiment", help="Only of this one.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most this many of each host.")] = 50,
     host: Hosts = None,
+    fleet: Fleet = False,
     output: Output = Form.table,
     token_file: TokenFile = None,
 ) -> int:
     """Runs of now and of the past, newest first: what they came to, and how long detection and recovery took."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     answers = client.get_all("/chaos/runs", _params(experiment=experiment), limit)
     _show(_items(answers), output, "run_table", key="id", several=len(client.hosts) > 1)
     return _code(answers, [])
 
 
-def objects(host: Hosts = None, output: Output = Form.table, token_file: TokenFile = None) -> int:
+def objects(host: Hosts = None, fleet: Fleet = False, output: Output = Form.table, token_file: TokenFile = None) -> int:
     """What carries our mark in the kernel, beside what the journal says. Exit 1 when the two differ."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     answers = client.get("/chaos/objects", [])
     items = _items(answers)
     _show(items, output, "object_table", key="mark", several=len(client.hosts) > 1)

@@ -39,16 +39,24 @@ class Answer(msgspec.Struct):
 
 
 class Client:
-    """Every request goes to all hosts, at most MAX_AT_ONCE in flight."""
+    """Every request goes to all hosts, at most MAX_AT_ONCE in flight.
 
-    def __init__(self, hosts: Sequence[str], token_file: Path | None) -> None:
+    fleet: to all that the first of them to answer knows. It is asked for them here: CliError when it does not tell.
+    """
+
+    def __init__(self, hosts: Sequence[str], token_file: Path | None, *, fleet: bool = False) -> None:
         whom = asked(hosts, token_file)
         self.hosts = whom.hosts
         token = {"authorization": f"Bearer {whom.token}"} if whom.token else {}
         self.headers = {"accept": "application/msgpack", **token}
-        self.wire = Wire(tls_context(whom) if any(host.startswith("https:") for host in self.hosts) else None)
+        encrypted = fleet or any(host.startswith("https:") for host in self.hosts)
+        self.wire = Wire(tls_context(whom) if encrypted else None)
         self.on_page: Callable[[int], None] | None = None
         """Told how many items a page brought, from whichever thread."""
+        if fleet:
+            from meshkit_fastprobe.cli.members import all_known
+
+            self.hosts = all_known(self, whom.token)
 
     def get(self, path: str, params: Params) -> list[Answer]:
         return self.each_at_once(lambda url: self.one(url, "GET", path, params))

@@ -117,14 +117,17 @@ def hosts_of(context: Context, name: str) -> list[str]:
     return found
 
 
-def urls(written: Sequence[str]) -> list[str]:
-    """The base of every request to each host, once each; @FILE stands for the hosts in a file, one a line."""
+def urls(written: Sequence[str], where: str = "--host") -> list[str]:
+    """The base of every request to each host, once each; @FILE stands for the hosts in a file, one a line.
+
+    where: what a mistake is put down to.
+    """
     found: dict[str, None] = {}
     for one in written:
         if one.startswith("@"):
             found.update((_url(line, f"{one[1:]}:{number}"), None) for number, line in _lines(Path(one[1:])))
         else:
-            found[_url(one, "--host")] = None
+            found[_url(one, where)] = None
     if len(found) > MAX_HOSTS:
         raise CliError(f"{len(found):,} hosts are more than {MAX_HOSTS:,}", "ask fewer at once")
     return list(found)

@@ -13,6 +13,7 @@ from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
 from meshkit_fastprobe.cli.reading import (
     Cluster,
+    Fleet,
     Hosts,
     Kind,
     NameGlob,
@@ -36,9 +37,11 @@ StateDir = Annotated[
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most this many of each host.")]
 
 
-def toggles_list(host: Hosts = None, output: Output = Form.table, watch: Watch = False, token_file: TokenFile = None) -> int:
+def toggles_list(
+    host: Hosts = None, fleet: Fleet = False, output: Output = Form.table, watch: Watch = False, token_file: TokenFile = None
+) -> int:
     """What is switched on, since when, by whom, and what the configuration keeps."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
 
     def look() -> int:
         answers = client.get("/toggles", [])
@@ -83,11 +86,12 @@ def audit_list(
     result: Annotated[str | None, typer.Option("--result", help="allowed or denied.")] = None,
     limit: Limit = 50,
     host: Hosts = None,
+    fleet: Fleet = False,
     output: Output = Form.table,
     token_file: TokenFile = None,
 ) -> int:
     """Who did what, and who was refused; newest first."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     answers = client.get_all("/audit", _params(actor=actor, action=action, result=result), limit)
     items = _items(answers)
     if output in {Form.json, Form.yaml}:
@@ -139,6 +143,7 @@ def audit_export(state_dir: StateDir = None) -> int:
 def events(
     types: Annotated[str | None, typer.Option("--types", help="Only these, with commas: transition, toggle, audit.")] = None,
     host: Hosts = None,
+    fleet: Fleet = False,
     cluster: Cluster = None,
     namespace: Namespace = None,
     kind: Kind = None,
@@ -149,7 +154,7 @@ def events(
     """What happens, as it happens, until Ctrl-C. -o json writes a JSON object a line."""
     from meshkit_fastprobe.cli.following import follow
 
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     params = _params(types=types, cluster=cluster, namespace=namespace, kind=kind, name=name)
     return follow(client, params, output)
 

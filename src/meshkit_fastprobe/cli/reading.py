@@ -19,6 +19,7 @@ Hosts = Annotated[
     list[str] | None,
     typer.Option("--host", help="Host to ask, as URL; or @FILE with one a line. Repeatable. Default http://127.0.0.1:9464."),
 ]
+Fleet = Annotated[bool, typer.Option("--fleet", help="Ask the whole fleet: all hosts that the first of these to answer knows.")]
 TokenFile = Annotated[Path | None, typer.Option("--token-file", help="File with the bearer token (or set FASTPROBE_TOKEN).")]
 Output = Annotated[Form, typer.Option("-o", "--output", help="table, wide, json, yaml or name.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Stay and redraw every two seconds.")]
@@ -40,6 +41,7 @@ def groups(
     window: Annotated[str | None, typer.Option("--window", help="1m, 5m or 1h; without it, since the start.")] = None,
     sort: Annotated[GroupSort, typer.Option("--sort", help="Which come first: by name, or the worst.")] = GroupSort.name,
     host: Hosts = None,
+    fleet: Fleet = False,
     cluster: Cluster = None,
     namespace: Namespace = None,
     output: Output = Form.table,
@@ -47,7 +49,7 @@ def groups(
     token_file: TokenFile = None,
 ) -> int:
     """States, rates and latencies per group of probes."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     params = _params(by=by, window=window, cluster=cluster, namespace=namespace)
     tags = [tag.strip() for tag in by.split(",") if tag.strip()]
 
@@ -74,6 +76,7 @@ def groups(
 
 def probes_list(
     host: Hosts = None,
+    fleet: Fleet = False,
     cluster: Cluster = None,
     namespace: Namespace = None,
     state: StateFilter = None,
@@ -92,7 +95,7 @@ def probes_list(
     token_file: TokenFile = None,
 ) -> int:
     """Probes, filtered and paged. Exit 1 when one of them is unhealthy."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     if page_token is not None and (len(client.hosts) > 1 or sort is not ProbeSort.name):
         raise CliError(
             "--page-token belongs to one host, and to its order by name", "leave it out, or ask for more with --limit"
@@ -143,12 +146,13 @@ def _next_token(answer: Any) -> str | None:
 def probes_show(
     name: Annotated[str, typer.Argument(help="The probe's name.")],
     host: Hosts = None,
+    fleet: Fleet = False,
     output: Output = Form.table,
     watch: Watch = False,
     token_file: TokenFile = None,
 ) -> int:
     """Everything about one probe, with its last results."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
 
     def look() -> int:
         answers = client.get(probe_path(name), [])
@@ -229,10 +233,10 @@ def _worst_code(codes: set[Exit], *, unhealthy: bool) -> int:
     return Exit.UNHEALTHY if unhealthy else Exit.WELL
 
 
-def _client(hosts: list[str] | None, token_file: Path | None) -> Any:
+def _client(hosts: list[str] | None, token_file: Path | None, *, fleet: bool = False) -> Any:
     from meshkit_fastprobe.cli.client import Client
 
-    return Client(hosts or [], token_file)
+    return Client(hosts or [], token_file, fleet=fleet)
 
 
 def probe_path(name: str) -> str:

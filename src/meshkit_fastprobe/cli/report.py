@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
-from meshkit_fastprobe.cli.reading import Hosts, TokenFile, _client, _worst_code
+from meshkit_fastprobe.cli.reading import Fleet, Hosts, TokenFile, _client, _worst_code
 
 SCHEMA_VERSION: Final = 1
 MAX_RUNS: Final = 500
@@ -43,12 +43,13 @@ def report_daily(
     tz: Zone = "UTC",
     worst: Worst = 10,
     host: Hosts = None,
+    fleet: Fleet = False,
     output: FormOption = None,
     out: Out = None,
     token_file: TokenFile = None,
 ) -> int:
     """A day: success, latencies, the worst probes, changes, chaos and maintenance. Exit 4 when a host did not answer."""
-    return _report("daily", "15m", _day(at, _zone(tz)), host, token_file, worst, output, out)
+    return _report("daily", "15m", _day(at, _zone(tz)), host, fleet, token_file, worst, output, out)
 
 
 def report_weekly(
@@ -56,12 +57,13 @@ def report_weekly(
     tz: Zone = "UTC",
     worst: Worst = 10,
     host: Hosts = None,
+    fleet: Fleet = False,
     output: FormOption = None,
     out: Out = None,
     token_file: TokenFile = None,
 ) -> int:
     """A week, from Monday on; otherwise as daily."""
-    return _report("weekly", "1h", _week(at, _zone(tz)), host, token_file, worst, output, out)
+    return _report("weekly", "1h", _week(at, _zone(tz)), host, fleet, token_file, worst, output, out)
 
 
 def _report(
@@ -69,13 +71,14 @@ def _report(
     step: str,
     stretch: tuple[datetime, datetime],
     host: list[str] | None,
+    fleet: bool,
     token_file: Path | None,
     worst: int,
     output: ReportForm | None,
     out: Path | None,
 ) -> int:
     form = output or _SUFFIXES.get("" if out is None else out.suffix.lower(), ReportForm.markdown)
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     asked = [("start", stretch[0].isoformat()), ("end", stretch[1].isoformat())]
     found = client.each_at_once(lambda url: _of_host(client, url, asked, step, worst))
     codes = {code for _, code in found}

@@ -12,6 +12,7 @@ from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
 from meshkit_fastprobe.cli.reading import (
     Cluster,
+    Fleet,
     Hosts,
     Namespace,
     Output,
@@ -31,6 +32,7 @@ SICK: Final = ("unhealthy", "degraded")
 
 def status(
     host: Hosts = None,
+    fleet: Fleet = False,
     cluster: Cluster = None,
     namespace: Namespace = None,
     sort: Annotated[HostSort, typer.Option("--sort", help="Which hosts come first.")] = HostSort.name,
@@ -39,7 +41,7 @@ def status(
     token_file: TokenFile = None,
 ) -> int:
     """One row a host, and what is wrong right now, worst first. Exit 1 when something is unhealthy."""
-    client = _client(host, token_file)
+    client = _client(host, token_file, fleet=fleet)
     where = _params(cluster=cluster, namespace=namespace)
 
     def look() -> int:

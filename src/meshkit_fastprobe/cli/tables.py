@@ -248,6 +248,26 @@ def host_table(rows: Sequence[Item], *, width: int) -> Table:
     return table
 
 
+def member_table(items: Sequence[Item], *, width: int) -> Table:
+    """One row a host of the fleet, that which told of them marked: where it is asked, and what it told or why nothing."""
+    roomy = width >= CRAMPED
+    table = bare_table()
+    table.add_column("", no_wrap=True, width=1)
+    table.add_column("HOST", no_wrap=True, overflow="ellipsis", max_width=width // 4 if roomy else width // 2)
+    table.add_column("ADDRESS", no_wrap=True, overflow="ellipsis", max_width=max(16, width // 3))
+    table.add_column("PROBES", justify="right", no_wrap=True)
+    table.add_column("CHAOS", no_wrap=True, overflow="ellipsis", max_width=max(8, width // 5))
+    table.add_column("NOTE", overflow="ellipsis" if roomy else "fold", no_wrap=roomy)
+    for item in items:
+        told = [words.count(item.get("probes", 0)), ", ".join(item.get("chaos", ())) or "-"]
+        note = Text(f"{item['stale']} stale" if item.get("stale") else "")
+        if "problem" in item:
+            told, note = ["-", "-"], Text(item["problem"], style="red")
+        name = "-" if roomy and item["name"] == item["url"] else item["name"]
+        table.add_row("*" if item.get("here") else "", name, item["url"], *told, note)
+    return fitted(table, width, {"ADDRESS": CRAMPED, "PROBES": CRAMPED, "CHAOS": ROOMY})
+
+
 def problem_lines(rows: Sequence[Item]) -> Text:
     """Hosts without an answer, a line each, below a table of many narrow columns."""
     lines = [Text.assemble(f"{row['_host']}  ", (f"! no answer: {row['problem']}", "red")) for row in rows]

@@ -14,7 +14,7 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
-from meshkit_fastprobe.cli.reading import Cluster, Hosts, Namespace, TokenFile, _client, _params
+from meshkit_fastprobe.cli.reading import Cluster, Fleet, Hosts, Namespace, TokenFile, _client, _params
 
 POLL_S: Final = 2.0
 FRAME_S: Final = 0.25
@@ -25,6 +25,7 @@ WORST: Final = 200
 
 def top(
     host: Hosts = None,
+    fleet: Fleet = False,
     cluster: Cluster = None,
     namespace: Namespace = None,
     token_file: TokenFile = None,
@@ -32,7 +33,7 @@ def top(
     """Live: groups as a heat strip, the worst probes, transitions, chaos in force with a key that halts it."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CliError("top needs a terminal to draw on and to read keys from", "elsewhere: fastprobe status -o json")
-    return _run(_client(host, token_file), _params(cluster=cluster, namespace=namespace))
+    return _run(_client(host, token_file, fleet=fleet), _params(cluster=cluster, namespace=namespace))
 
 
 def _run(client: Any, where: list[tuple[str, str]]) -> int:

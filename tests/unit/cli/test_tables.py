@@ -85,6 +85,11 @@ HOSTS = [
     {"host": "http://10.0.0.9:9464", "problem": "no answer within 10 s"},
 ]
 MANY = [{**one, "_host": "cp-1"} for one in ITEMS[:3]] + [{"_host": "10.0.0.9:9464", "problem": "connection refused"}]
+MEMBERS = [
+    {"name": "cp-3", "url": "https://cp-3.eu.example.org:9464", "here": True, "probes": 10_000, "chaos": ["lost-orders"]},
+    {"name": "cp-1", "url": "https://cp-1.eu.example.org:9464", "probes": 120, "stale": 2},
+    {"name": "https://cp-2.eu.example.org:9464", "url": "https://cp-2.eu.example.org:9464", "problem": "no answer within 3 s"},
+]
 CONTEXTS = [
     {
         "name": "eu",
@@ -185,6 +190,7 @@ PICTURES = {
     "contexts": lambda width: tables.context_table(CONTEXTS, width=width),
     "groups": lambda width: tables.group_table(GROUPS, ("cluster", "namespace"), width=width),
     "hosts": lambda width: tables.host_table(HOSTS, width=width),
+    "members": lambda width: tables.member_table(MEMBERS, width=width),
     "details": lambda width: tables.probe_details(ITEMS[1], NOW),
     "recent": lambda width: tables.recent_table(ITEMS[0], NOW),
     "experiments": lambda width: chaos_tables.experiment_table(EXPERIMENTS, NOW, width=width),
