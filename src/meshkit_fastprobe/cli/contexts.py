@@ -95,9 +95,10 @@ def asked(hosts: Sequence[str], token_file: Path | None) -> Asked:
     folder = config_file().parent
     if token_file is None and not os.environ.get("FASTPROBE_TOKEN") and context.token_file:
         token_file = _inside(folder, context.token_file)
+    whom = urls(hosts) or hosts_of(context, name)
     return Asked(
-        urls(hosts) or hosts_of(context, name),
-        find_token(token_file),
+        whom,
+        find_token(token_file, whom),
         _own(folder, context.ca_file, "FASTPROBE_CA_FILE"),
         _own(folder, context.cert_file, "FASTPROBE_CERT_FILE"),
         _own(folder, context.key_file, "FASTPROBE_KEY_FILE"),
@@ -135,7 +136,7 @@ def urls(written: Sequence[str], where: str = "--host") -> list[str]:
 
 def _without_context(hosts: list[str], token_file: Path | None) -> Asked:
     own = (os.environ.get(f"FASTPROBE_{name}_FILE", "") for name in ("CA", "CERT", "KEY"))
-    return Asked(hosts, find_token(token_file), *own)
+    return Asked(hosts, find_token(token_file, hosts), *own)
 
 
 def _own(folder: Path, written: str, variable: str) -> str:

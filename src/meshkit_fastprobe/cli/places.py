@@ -6,9 +6,12 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
+from meshkit_fastprobe.config.addresses import is_loopback
 
 TOKEN_NAME = "local-token"  # noqa: S105 - the name of a file
 
@@ -25,13 +28,18 @@ def default_state_dir() -> Path:
     return Path(tempfile.gettempdir()) / f"fastprobe-{user}"
 
 
-def find_token(token_file: Path | None) -> str | None:
-    """The bearer token: the named file, FASTPROBE_TOKEN, ./state, or the default state directory; None when there is none."""
+def find_token(token_file: Path | None, hosts: Sequence[str]) -> str | None:
+    """The bearer token: the named file, FASTPROBE_TOKEN, ./state, or the default state directory; None when there is none.
+
+    hosts: URLs of whom it is for. What lies about, and was not named, is of a host of this machine, and goes to no other.
+    """
     if token_file is not None:
         return _read(token_file)
     named = os.environ.get("FASTPROBE_TOKEN", "").strip()
     if named:
         return _checked(named, "FASTPROBE_TOKEN is no token", "copy what stands in <state_dir>/local-token")
+    if not all(is_loopback(urlsplit(host).hostname or "") for host in hosts):
+        return None
     for directory in (Path("state"), default_state_dir()):
         candidate = directory / TOKEN_NAME
         if _is_ours(candidate):

@@ -56,14 +56,23 @@ def test_what_is_no_token_is_refused_and_not_repeated(monkeypatch, tmp_path, tok
     file = tmp_path / "token"
     file.write_text(token)
     with pytest.raises(CliError) as refused:
-        places.find_token(file)
+        places.find_token(file, [])
     assert refused.value.code is Exit.REFUSED
     assert token not in f"{refused.value.what} {refused.value.next_step}"
 
 
 def test_a_token_in_the_environment_may_end_in_a_line_break(monkeypatch):
     monkeypatch.setenv("FASTPROBE_TOKEN", "secret\n")
-    assert places.find_token(None) == "secret"
+    assert places.find_token(None, ["https://cp-1:9464"]) == "secret"
+
+
+def test_a_token_that_nobody_named_goes_to_no_other_machine(monkeypatch, tmp_path):
+    monkeypatch.delenv("FASTPROBE_TOKEN", raising=False)
+    monkeypatch.setenv("FASTPROBE_STATE_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / places.TOKEN_NAME).write_text("secret\n")
+    assert places.find_token(None, ["http://127.0.0.1:9464", "https://localhost:9465"]) == "secret"
+    assert places.find_token(None, ["http://127.0.0.1:9464", "https://cp-1:9464"]) is None
 
 
 def test_answers_come_in_the_order_of_the_hosts():
