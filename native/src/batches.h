@@ -45,8 +45,9 @@ uint32_t fp_incoming_take(fp_engine *engine, int fd, void *bytes, size_t size, f
 /* The run has its answer: its latency is from the request to the kernel's sight of the answer. */
 void fp_incoming_measure(const fp_engine *engine, fp_connection *connection, fp_incoming *them, uint32_t i);
 
-/* probes/dns.c: what came for a run that shares its socket; number i of them. Ends the run if it is the answer. */
-void fp_dns_take(fp_engine *engine, fp_connection *connection, const uint8_t *bytes, size_t len, fp_incoming *them, uint32_t i);
+/* probes/dns.c: what came and may be for this run; number i of `them`, NULL for a socket of its own. Whether it was its answer:
+ * then the run has ended, or asks again over TCP. Else it is as it was. */
+bool fp_dns_take(fp_engine *engine, fp_connection *connection, const uint8_t *bytes, size_t len, fp_incoming *them, uint32_t i);
 
 void fp_batches_prepare(int fd); /* room and stamps for what comes; the receive buffer as large as this process may */
 

@@ -11,11 +11,8 @@
  *   datagrams.c        sending and receiving of those kinds that use them
  *   questions.c        the sockets that most runs of DNS share
  *   echoes.c           the sockets that all ICMP runs share
-<<<<<<< HEAD
- *   give_way.c         how its thread shares a processor with the host's
-=======
  *   batches.c          many datagrams in one system call, for both of these
->>>>>>> a76aeb7 (Start what is due together a few at a time on a coarser grid, and let DNS questions share their sockets)
+ *   give_way.c         how its thread shares a processor with the host's
  *   connections.c      the pool: sockets, their reuse, idle keep-alive ones
  *   probes/            one state machine a file, behind probe.h
  */

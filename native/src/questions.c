@@ -193,27 +193,27 @@ void fp_questions_send(fp_engine *engine, bool more) {
 
 /* -- answers -------------------------------------------------------------------------------------------------------------- */
 
-/* Who asked this address with this id. The last asked are looked at first: what answers at all answers soon, and who waits for
- * an answer that does not come stands further and further from the end. */
-static fp_connection *asker(const fp_engine *engine, const question_socket *it, const struct sockaddr_storage *whom,
-                            const uint8_t *bytes, size_t len) {
+/* Who asked this address with this id: `last`, or one that asked before it. The last asked are looked at first: what
+ * answers at all answers soon, and who waits for an answer that does not come stands further and further from the end. */
+static fp_connection *asker(const fp_engine *engine, uint32_t last, const struct sockaddr_storage *whom, const uint8_t *bytes,
+                            size_t len) {
     const bool named = len >= 2; /* an error may quote less */
     const unsigned id = named ? (unsigned)(bytes[0] << 8 | bytes[1]) : 0;
-    for (uint32_t i = it->asked.last; i != FP_NONE; i = engine->connections[i].previous) {
+    for (uint32_t i = last; i != FP_NONE; i = engine->connections[i].previous) {
         fp_connection *connection = &engine->connections[i];
         if ((!named || connection->query_id == id) && fp_datagram_is_from(connection->target, whom)) return connection;
     }
     return NULL;
 }
 
+/* Two may have asked one address with one id, by chance: the question in the answer tells them apart. */
 static void take(fp_engine *engine, const question_socket *it, fp_incoming *them, uint32_t i) {
     const uint8_t *bytes = engine->questions->answers[i];
     const size_t len = them->messages[i].msg_len < FP_DNS_UDP_MAX ? them->messages[i].msg_len : FP_DNS_UDP_MAX;
-    fp_connection *connection = len < 2 ? NULL : asker(engine, it, &them->from[i], bytes, len);
-    if (connection)
-        fp_dns_take(engine, connection, bytes, len, them, i);
-    else
-        fp_count(&engine->counters.stray_datagrams, 1);
+    uint32_t last = len < 2 ? FP_NONE : it->asked.last;
+    for (fp_connection *connection; (connection = asker(engine, last, &them->from[i], bytes, len)); last = connection->previous)
+        if (fp_dns_take(engine, connection, bytes, len, them, i)) return;
+    fp_count(&engine->counters.stray_datagrams, 1);
 }
 
 static uint32_t take_some(fp_engine *engine, const question_socket *it) {
@@ -262,7 +262,7 @@ static bool take_error(fp_engine *engine, const question_socket *it) {
     const ssize_t len = recvmsg(it->fd, &message, MSG_ERRQUEUE);
     if (len < 0) return false;
     const int error = error_in(&message);
-    fp_connection *connection = error ? asker(engine, it, &to, quoted, (size_t)len) : NULL;
+    fp_connection *connection = error ? asker(engine, it->asked.last, &to, quoted, (size_t)len) : NULL;
     if (connection) fp_run_refused(engine, connection, error);
     return true;
 }

@@ -1,4 +1,5 @@
 /* UDP and DNS: the judges over bytes, and native runs against loopback servers that misbehave. */
+#include "engine_internal.h"
 #include "fastprobe/datagram.h"
 #include "rig.h"
 
@@ -505,6 +506,33 @@ static void what_is_asked_together_leaves_by_one_socket_and_each_gets_its_own_an
     rig_free(&engine);
 }
 
+/* From here on every id is this one, and every question leaves by the same socket. */
+static void draw_alike(rig *it) {
+    memset(it->engine->ids, 7, sizeof it->engine->ids);
+    it->engine->ids_left = FP_IDS;
+}
+
+static void two_that_ask_one_server_with_one_id_are_told_apart_by_their_questions(void) {
+    rig engine = rig_new(8);
+    name_server it = name_server_at(INADDR_LOOPBACK, 0);
+    fp_dns_plan_spec another = any_address;
+    another.name = TEXT("\7another\3org\0");
+    rig_aim(&engine, 0, dns_target(&it.address, &any_address), TIMEOUT_NS);
+    rig_aim(&engine, 1, dns_target(&it.address, &another), TIMEOUT_NS);
+    draw_alike(&engine);
+    run_all(&engine, 2);
+    for (uint32_t slot = 0; slot < 2; slot++) { /* the first asked first */
+        CHECK(answer_one(&it, it.fd, 0));
+        CHECK_EQ(it.id, 0x0707);
+        const fp_record record = next_record(&engine);
+        CHECK_EQ(record.slot, slot);
+        CHECK_EQ(record.result, FP_OK);
+    }
+    CHECK_EQ(rig_stats(&engine).stray_datagrams, 0);
+    close(it.fd);
+    rig_free(&engine);
+}
+
 static void an_answer_counts_only_from_whom_was_asked_and_with_the_id_of_the_question(void) {
     rig engine = rig_new(8);
     name_server asked = name_server_at(INADDR_LOOPBACK, 0), other = name_server_at(INADDR_LOOPBACK + 1, asked.address.sin_port);
@@ -598,6 +626,7 @@ int main(void) {
     RUN(a_silent_name_server_times_out);
     RUN(a_cut_answer_is_fetched_over_tcp);
     RUN(what_is_asked_together_leaves_by_one_socket_and_each_gets_its_own_answer);
+    RUN(two_that_ask_one_server_with_one_id_are_told_apart_by_their_questions);
     RUN(an_answer_counts_only_from_whom_was_asked_and_with_the_id_of_the_question);
     RUN(one_that_refuses_spoils_no_other_of_its_socket);
     RUN(ports_and_ids_change);

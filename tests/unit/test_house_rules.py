@@ -83,6 +83,10 @@ def test_nothing_is_left_for_later():
     assert _lines(r"\b(TODO|FIXME|XXX|HACK)\b", TEXTS) == []
 
 
+def test_no_merge_is_left_half_done():
+    assert _lines(r"^(<{7}|={7}|>{7}|\|{7})( |$)", TEXTS) == []
+
+
 def test_no_path_of_somebodys_machine_is_written_down():
     assert _lines(r"(?<![\w.])/(home/\w|root/|Users/\w|work/|mnt/)", TEXTS) == []
 

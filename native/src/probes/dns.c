@@ -30,17 +30,15 @@ static void ask_again_over_tcp(fp_engine *engine, fp_connection *connection) {
     fp_run_reopen(engine, connection);
 }
 
-/* Whether the run goes on over this socket; when not, it has been measured as told. */
-static bool take_datagram(fp_engine *engine, fp_connection *connection, const uint8_t *bytes, size_t len, fp_incoming *them,
-                          uint32_t i) {
+bool fp_dns_take(fp_engine *engine, fp_connection *connection, const uint8_t *bytes, size_t len, fp_incoming *them,
+                 uint32_t i) {
     fp_dns_verdict verdict;
     switch (fp_dns_read(connection->target->dns, connection->query_id, false, bytes, len, &verdict)) {
     case FP_DNS_STRAY:
-        fp_count(&engine->counters.stray_datagrams, 1);
-        return true;
+        return false;
     case FP_DNS_CUT:
         ask_again_over_tcp(engine, connection);
-        return false;
+        return true;
     default:
         break;
     }
@@ -51,12 +49,7 @@ static bool take_datagram(fp_engine *engine, fp_connection *connection, const ui
         connection->first_byte_ns = fp_engine_latency_clock(engine);
     }
     judged(engine, connection, verdict);
-    return false;
-}
-
-void fp_dns_take(fp_engine *engine, fp_connection *connection, const uint8_t *bytes, size_t len, fp_incoming *them,
-                 uint32_t i) {
-    take_datagram(engine, connection, bytes, len, them, i);
+    return true;
 }
 
 static void read_datagrams(fp_engine *engine, fp_connection *connection) {
@@ -68,7 +61,8 @@ static void read_datagrams(fp_engine *engine, fp_connection *connection) {
             return;
         }
         const size_t len = (size_t)whole < FP_DNS_UDP_MAX ? (size_t)whole : FP_DNS_UDP_MAX;
-        if (!take_datagram(engine, connection, (const uint8_t *)engine->scratch, len, NULL, 0)) return;
+        if (fp_dns_take(engine, connection, (const uint8_t *)engine->scratch, len, NULL, 0)) return;
+        fp_count(&engine->counters.stray_datagrams, 1);
     }
     fp_connection_expect_more(engine, connection);
 }
