@@ -57,14 +57,14 @@ class Identities:
         try:
             return self._tokens.principal(token)
         except InvalidTokenError as error:
-            log.info("a bearer token was refused: %s", error)
+            log.info("a bearer token was refused: %a", str(error))  # which may be in the token's own words
             raise _refused("the bearer token is not valid here and now") from None
 
     def _by_certificate(self, der: bytes) -> Principal:
         try:
             return principal_of(der, self._revocations)
         except UnnamedCertificateError as error:
-            log.info("a client certificate was refused: %s", error)
+            log.info("a client certificate was refused: %a", str(error))
             raise _refused("the client certificate names nobody who is known here") from None
 
 

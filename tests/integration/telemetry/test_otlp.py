@@ -160,6 +160,16 @@ def test_lines_beyond_the_bound_are_dropped_and_counted():
     assert (len(lines.waiting), lines.dropped) == (MAX_LINES, 3)
 
 
+def test_a_line_that_cannot_be_said_is_dropped_and_counted_where_it_is_logged():
+    class Unsayable:
+        def __str__(self):
+            raise KeyError("not even this")
+
+    lines = Lines()
+    lines.handle(logging.LogRecord("meshkit_fastprobe", logging.INFO, "", 1, "%s", (Unsayable(),), None))
+    assert (len(lines.waiting), lines.dropped) == (0, 1)
+
+
 @given(st.dictionaries(st.integers(0, HIST_BUCKETS - 1), st.integers(1, 2**40), max_size=20), st.booleans())
 def test_an_exponential_histogram_is_ours_bucket_by_bucket(cells, compact):
     bounds = histogram.upper_bounds_s()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from meshkit_fastprobe.cli.logs import logging_aside
+from meshkit_fastprobe.cli.logs import LogForm, logging_aside
 
 log = logging.getLogger("meshkit_fastprobe.test")
 
@@ -71,3 +71,26 @@ def test_the_root_logger_is_as_it_was():
     with logging_aside(os.open(os.devnull, os.O_WRONLY)):
         assert root.level == logging.INFO
     assert (root.level, list(root.handlers)) == before
+
+
+class Unsayable:
+    def __str__(self):
+        raise KeyError("not even this")
+
+
+class Unwritable(dict):
+    def __repr__(self):
+        raise KeyError("nor this")
+
+
+@pytest.mark.parametrize("form", LogForm)
+def test_a_record_that_nobody_can_make_a_line_of_costs_its_own_line(pipe, form):
+    reader, writer = pipe
+    with logging_aside(writer, form=form) as waiting:
+        # Past the logger: pytest's own handlers make it a failure of the test.
+        waiting.handle(logging.LogRecord("mine", logging.INFO, "here.py", 7, "%s", (Unsayable(),), None))
+        log.info("between", extra={"field": Unwritable({object(): 1})})
+        log.info("after")
+    first, *_, last = os.read(reader, 1 << 16).decode().splitlines()
+    assert "a line of the log could not be told: mine, here.py:7" in first
+    assert "after" in last

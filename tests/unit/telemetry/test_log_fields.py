@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 
-from meshkit_fastprobe.telemetry.log_fields import JsonLines
+from meshkit_fastprobe.telemetry.log_fields import ConsoleLines, JsonLines
 
 
 def record(message="%s is %s", args=("pg", "down"), exc_info=None, **fields):
@@ -34,3 +34,28 @@ def test_an_error_comes_with_where_it_was():
     except ValueError:
         told = json.loads(JsonLines().format(record(exc_info=sys.exc_info())))
     assert "ValueError: invalid literal" in told["exception"]
+
+
+def test_words_that_have_no_encoding_and_integers_that_have_no_width_are_told_all_the_same():
+    told = json.loads(JsonLines().format(record(args=("\ud800", "down"), deep=[{"\udfff": 1}], size=1 << 70)))
+    assert told["message"] == "\\ud800 is down"
+    assert told["size"] == str(1 << 70)
+
+
+def test_nothing_in_a_message_begins_a_line_or_steers_a_terminal():
+    line = ConsoleLines().format(record(args=("a\nb\r\x1b[2J\u2028", "\x85down")))
+    assert line.endswith(r"a\nb\r\x1b[2J\u2028 is \x85down")
+
+
+def forge():
+    raise ValueError("first\n2026-01-01 INFO forged: second")
+
+
+def test_of_a_traceback_every_line_is_indented():
+    try:
+        forge()
+    except ValueError:
+        first, *rest = ConsoleLines().format(record(exc_info=sys.exc_info())).split("\n")
+    assert first.endswith("pg is down")
+    assert all(line.startswith("    ") for line in rest)
+    assert "forged" in rest[-1]

@@ -1,7 +1,8 @@
 """Exporting while the host runs: read on trio's thread, sent by another, and nothing waits for it.
 
 A collector that is away costs what would have been told: counters go on, so the next export has them, and log lines wait in a
-queue of MAX_LINES. That is counted, and logged once until it is over.
+queue of MAX_LINES. That is counted, and logged once until it is over. What no collector would take is not kept: lines behind it
+would never be sent.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
+from enum import Enum, auto
 from functools import partial
 from importlib.metadata import version
 from typing import Final
@@ -47,7 +49,21 @@ class Lines(logging.Handler):
         if len(self.waiting) >= MAX_LINES:
             self.dropped += 1
             return
+        try:
+            record.message = record.getMessage()  # here: what it is about goes on changing
+        except Exception:  # noqa: BLE001 - whatever it is about may say
+            self.dropped += 1  # handlers of people tell of it; writing to stderr, as logging does it, could block
+            return
         self.waiting.append(record)
+
+
+class Sent(Enum):
+    """What became of an export."""
+
+    TAKEN = auto()
+    LATER = auto()
+    NEVER = auto()
+    """Not as it is, however often it is sent."""
 
 
 class Exporter:
@@ -107,25 +123,29 @@ class Exporter:
         waiting = list(self._lines.waiting)
         if not waiting:
             return
-        if await self._send("/v1/logs", lambda: self._sender.send("/v1/logs", logs_request(waiting, self._resource))):
-            for _ in waiting:
-                self._lines.waiting.popleft()
+        sent = await self._send("/v1/logs", lambda: self._sender.send("/v1/logs", logs_request(waiting, self._resource)))
+        if sent is Sent.LATER:
+            return
+        for _ in waiting:
+            self._lines.waiting.popleft()
+        if sent is Sent.NEVER:
+            self._lines.dropped += len(waiting)
 
-    async def _send(self, what: str, send: Callable[[], None]) -> bool:
+    async def _send(self, what: str, send: Callable[[], None]) -> Sent:
         try:
             # Whoever leaves does not wait for a collector that says nothing: the thread ends by its own patience.
             await trio.to_thread.run_sync(send, limiter=self._thread, abandon_on_cancel=True)
-        except (SendError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - telling of a host is never what ends it
             self._failures += 1
             if not self._silent:
                 self._silent = True
                 log.warning("nothing is exported to %s%s, and all else goes on: %s", self._settings.endpoint, what, error)
-            return False
+            return Sent.LATER if isinstance(error, SendError) and not error.final else Sent.NEVER
         self._exports += 1
         if self._silent:
             self._silent = False
             log.info("exported again to %s", self._settings.endpoint)
-        return True
+        return Sent.TAKEN
 
 
 async def _read(turns: Generator[None, None, Reading]) -> Reading:

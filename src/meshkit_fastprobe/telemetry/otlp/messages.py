@@ -21,7 +21,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_C
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from meshkit_fastprobe.telemetry import names
-from meshkit_fastprobe.telemetry.log_fields import fields_of
+from meshkit_fastprobe.telemetry.log_fields import encodable, fields_of
 from meshkit_fastprobe.telemetry.otlp.collecting import Distribution, Reading
 from meshkit_fastprobe.telemetry.process import Sample
 
@@ -132,7 +132,7 @@ def _put_line(out: Any, record: logging.LogRecord) -> None:
     out.observed_time_unix_nano = out.time_unix_nano
     out.severity_number = max((number for level, number in _SEVERITIES.items() if level <= record.levelno), default=1)
     out.severity_text = record.levelname
-    out.body.string_value = record.getMessage()
+    out.body.string_value = encodable(record.message)  # made where it was logged
     out.attributes.extend(_attributes(fields))
     if trace_id and span_id:
         out.trace_id, out.span_id = bytes.fromhex(trace_id), bytes.fromhex(span_id)
@@ -143,14 +143,14 @@ def _resource(fields: Mapping[str, str]) -> Resource:
 
 
 def _attributes(fields: Mapping[str, Any]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=_value(value)) for key, value in fields.items()]
+    return [KeyValue(key=encodable(key), value=_value(value)) for key, value in fields.items()]
 
 
 def _value(value: Any) -> AnyValue:
     if isinstance(value, bool):
         return AnyValue(bool_value=value)
-    if isinstance(value, int):
+    if isinstance(value, int) and abs(value) < 1 << 63:
         return AnyValue(int_value=value)
     if isinstance(value, float):
         return AnyValue(double_value=value)
-    return AnyValue(string_value=str(value))
+    return AnyValue(string_value=encodable(str(value)))

@@ -11,10 +11,16 @@ from urllib.parse import urlsplit
 
 PATIENCE_S: Final = 10.0
 MAX_ANSWER: Final = 65_536
+LATER: Final = frozenset({408, 429})
+"""Of the answers that blame the request, those that do not mean what was in it."""
 
 
 class SendError(Exception):
-    """The collector did not take it; says why."""
+    """The collector did not take it; says why. final: nor would it take the same again."""
+
+    def __init__(self, why: str, *, final: bool = False) -> None:
+        super().__init__(why)
+        self.final = final
 
 
 class Sender:
@@ -44,4 +50,5 @@ class Sender:
         finally:
             connection.close()
         if not 200 <= answer.status < 300:
-            raise SendError(f"HTTP {answer.status} {answer.reason}")
+            final = 400 <= answer.status < 500 and answer.status not in LATER
+            raise SendError(f"HTTP {answer.status} {answer.reason}", final=final)
