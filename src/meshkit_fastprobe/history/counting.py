@@ -69,8 +69,8 @@ class Counting:
 
     def take(self, sample: Sample, number: Number) -> Minute:
         """What came between the last sample and this one."""
+        self._renumber(sample, number)  # may fail, and is tried again then: nothing of the minute is gone yet
         before, self._before = self._before, sample
-        self._renumber(sample, number)
         begin_ns = before.now_ns
         if sample.now_ns - begin_ns > LONGEST_S * _NS:
             begin_ns = sample.now_ns - FINE_S * _NS
@@ -85,6 +85,12 @@ class Counting:
             probes=self._chunks(cells),
             changes=self._changes(sample),
         )
+
+    def skip(self, sample: Sample) -> None:
+        """What came up to this one is lost: the next minute must not have its runs, too."""
+        if self._before is not sample:
+            self._before = sample
+            self._unnumbered += sample.fresh
 
     def latencies(self, part: Histograms) -> Iterable[tuple[int, Chunk]]:
         """Quantiles of each probe of a slice of slots, since the last time it was shown here; by chunk."""

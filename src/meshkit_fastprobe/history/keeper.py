@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -20,17 +21,21 @@ from numpy.typing import NDArray
 
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.windows import Windows
-from meshkit_fastprobe.history.chunks import DamageError
+from meshkit_fastprobe.history.chunks import Chunk, DamageError
 from meshkit_fastprobe.history.counting import Counting
-from meshkit_fastprobe.history.sampler import HISTOGRAMS, Clocks, Sampler
+from meshkit_fastprobe.history.sampler import HISTOGRAMS, Clocks, Histograms, Sample, Sampler
 from meshkit_fastprobe.history.spans import COARSE_S, FINE_S, begin_of
-from meshkit_fastprobe.history.store import HistoryError, Store
+from meshkit_fastprobe.history.store import HistoryError, Minute, Store, TooLongError
 from meshkit_fastprobe.model import HistorySettings, Settings
 from meshkit_fastprobe.probes.catalog import Catalog
 from meshkit_fastprobe.scheduling.turns import in_turns
 from meshkit_fastprobe.telemetry.usage import HistoryUse
 
 FILE: Final = "history.db"
+ANSWER_S: Final = 5.0
+"""For a question: the minutes are written by the same thread."""
+MAX_WAITING: Final = 16
+"""Questions at a time, with the one that is being answered."""
 LAST_S: Final = 3.0
 """For what is written when the host leaves."""
 
@@ -67,6 +72,8 @@ class History:
         self._problem = ""
         self._seen_at_s = 0.0
         self._is_new_file = False
+        self._waiting = 0
+        self._leaves = False
 
     @property
     def is_on(self) -> bool:
@@ -86,7 +93,13 @@ class History:
         """What the question finds, in the writer's thread. HistoryError when there is no history, or it cannot be read."""
         if self._path is None:
             raise HistoryError("this host keeps no history: it has no state_dir, or [history] enabled = false")
-        return await self._elsewhere(partial(self._answer, question))
+        if self._waiting >= MAX_WAITING:
+            raise HistoryError(f"{MAX_WAITING} questions wait for the history already: ask again later")
+        self._waiting += 1
+        try:
+            return await self._elsewhere(partial(self._answer, question))
+        finally:
+            self._waiting -= 1
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
@@ -94,6 +107,7 @@ class History:
         if self._path is None:
             yield
             return
+        self._leaves = False
         self._counting = Counting(await in_turns(self._sampler.take()))
         await self._elsewhere(self._open)
         async with trio.open_nursery() as nursery:
@@ -101,6 +115,7 @@ class History:
             try:
                 yield
             finally:
+                self._leaves = True  # and the question that runs ends, so that the last minute is written
                 nursery.cancel_scope.cancel()
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + LAST_S):
                     await self._turn(last=True)
@@ -123,25 +138,38 @@ class History:
         sample = await in_turns(self._sampler.take())
         assert self._counting is not None
         start = begin_of(sample.wall_s - 1, COARSE_S)
-        if not await self._elsewhere(lambda: self._write(lambda store: self._append(store, sample))):
+        if not await self._elsewhere(lambda: self._append(sample)):
             return
         if last or begin_of(sample.wall_s, COARSE_S) != begin_of(sample.wall_s - FINE_S, COARSE_S):
             for first in range(0, self._sampler.slots, HISTOGRAMS):
                 part = self._sampler.histograms(first)
-                await self._elsewhere(partial(self._write, partial(self._put_latencies, part=part, start=start)))
-        await self._elsewhere(lambda: self._write(lambda store: self._tidy(store, sample.wall_s)))
+                await self._elsewhere(partial(self._put_latencies, part, start))
+        await self._elsewhere(lambda: self._write(lambda _: sample.wall_s, self._tidy))
 
     # -- on the writer's thread ------------------------------------------------------------------------------------------------
 
-    def _append(self, store: Store, sample: Any) -> None:
-        assert self._counting is not None
-        store.append(self._counting.take(sample, partial(store.number, now_s=sample.wall_s)))
-        self._spans += 1
+    def _append(self, sample: Sample) -> bool:
+        counting = self._counting
+        assert counting is not None
 
-    def _put_latencies(self, store: Store, *, part: Any, start: int) -> None:
-        assert self._counting is not None
-        for number, chunk in self._counting.latencies(part):
-            store.put_latencies(number, start, chunk)
+        def put(store: Store, minute: Minute) -> None:
+            store.append(minute)
+            self._spans += 1
+
+        if self._write(lambda store: counting.take(sample, partial(store.number, now_s=sample.wall_s)), put):
+            return True
+        counting.skip(sample)
+        return False
+
+    def _put_latencies(self, part: Histograms, start: int) -> None:
+        counting = self._counting
+        assert counting is not None
+
+        def put(store: Store, told: list[tuple[int, Chunk]]) -> None:
+            for number, chunk in told:
+                store.put_latencies(number, start, chunk)
+
+        self._write(lambda _: list(counting.latencies(part)), put)
 
     def _tidy(self, store: Store, now_s: float) -> None:
         assert self._counting is not None
@@ -152,8 +180,12 @@ class History:
         store.forget(now_s)
         self._bytes = store.used_bytes
 
-    def _write(self, write: Callable[[Store], None]) -> bool:
-        """Whether it was written. A full file lets go its oldest days and is tried again, once."""
+    def _write(self, take: Callable[[Store], T], put: Callable[[Store, T], None]) -> bool:
+        """Whether it was written. A full file lets go its oldest days, and what was taken is put again, once.
+
+        It is not taken again: what was counted since the last time is told a single time.
+        """
+        taken: list[T] = []
         if self._store is None:
             self._open()
         for attempt in (1, 2):
@@ -161,7 +193,9 @@ class History:
                 self._lost += 1
                 return False
             try:
-                write(self._store)
+                if not taken:
+                    taken.append(take(self._store))
+                put(self._store, taken[0])
             except Exception as error:  # noqa: BLE001 - whatever goes wrong here costs history, and nothing else
                 if attempt == 1 and _is_full(error) and self._make_room(self._store):
                     continue
@@ -194,8 +228,14 @@ class History:
     def _answer(self, question: Callable[[Store], T]) -> T:
         if self._store is None:
             raise HistoryError(f"the history cannot be read: {self._problem or 'it is not open'}")
+        if self._leaves:
+            raise HistoryError("the history cannot be read: the host leaves")
+        end_s = time.monotonic() + ANSWER_S
         try:
-            return question(self._store)
+            with self._store.asked_until(lambda: self._leaves or time.monotonic() > end_s):
+                return question(self._store)
+        except TooLongError:
+            raise HistoryError("that takes too long: ask for less time, or less at once") from None
         except (sqlite3.Error, DamageError) as error:
             self._fail(error)
             raise HistoryError(f"the history cannot be read: {error}") from error
@@ -234,7 +274,7 @@ def history_of(settings: Settings, table: Table, catalog: Catalog, windows: Wind
 
 
 def _is_full(error: BaseException) -> bool:
-    return isinstance(error, sqlite3.Error) and error.sqlite_errorcode == sqlite3.SQLITE_FULL
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
 
 
 def _is_damage(error: BaseException) -> bool:

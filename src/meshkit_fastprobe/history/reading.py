@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -32,6 +35,8 @@ MAX_CHANGES: Final = 1000
 """Changes of one probe that one answer tells."""
 EXAMINED: Final = 10_000
 """Candidates that are looked at to find the worst that the asker may see."""
+FOLDED_AT: Final = 64
+"""Spans of one group and step that are held before they are merged: a step can be of a year."""
 _BAD: Final = [Result.FAIL, Result.TIMEOUT, Result.ERROR]
 _MIDDLES: Final = {
     compact: histogram.quantiles(np.eye(HIST_BUCKETS, dtype=np.uint64), np.array([0.5]), compact=compact)[:, 0]
@@ -54,6 +59,10 @@ class Stretch(msgspec.Struct, frozen=True):
     def begin(self, at: int) -> int:
         """Of the step that this moment belongs to."""
         return self.start if self.step_s is None else self.start + (at - self.start) // self.step_s * self.step_s
+
+
+class TooManyError(Exception):
+    """An answer would have more items than it may have."""
 
 
 class GroupStep(msgspec.Struct, frozen=True):
@@ -103,21 +112,35 @@ def covered(store: Store, stretch: Stretch) -> list[tuple[int, int, int]]:
     return sorted(parts)
 
 
-def by_group(store: Store, stretch: Stretch, wanted: Mapping[int, tuple[str, ...]]) -> list[GroupStep]:
-    """Groups merged by their values in `wanted`, which has those that may be told of by number; by step, then by values."""
-    spans: dict[tuple[int, tuple[str, ...]], dict[int, dict[int, GroupSpan]]] = {}
-    for length, start, end in lengths(store, stretch):
-        for at, number, span in store.group_spans(length, start, end):
+def by_group(store: Store, stretch: Stretch, wanted: Mapping[int, tuple[str, ...]], limit: int) -> list[GroupStep]:
+    """Groups merged by their values in `wanted`, which has those that may be told of by number; by step, then by values.
+
+    TooManyError beyond `limit`. What is held at any time is what is told, and a few spans of each group in one step.
+    """
+    told: list[GroupStep] = []
+    parts = (store.group_spans(length, start, end) for length, start, end in lengths(store, stretch))
+    in_order = heapq.merge(*parts, key=itemgetter(0))
+    for begin, rows in groupby(in_order, lambda row: stretch.begin(row[0])):
+        spans: dict[tuple[str, ...], dict[int, list[GroupSpan]]] = {}
+        for _, number, span in rows:
             values = wanted.get(number)
             if values is not None:
-                spans.setdefault((stretch.begin(at), values), {}).setdefault(number, {})[at] = span
-    told = []
-    for (begin, values), of_groups in sorted(spans.items()):
-        merged = together([merge([found[at] for at in sorted(found)]) for found in of_groups.values()])
-        row = dense([merged])[np.newaxis]
-        quantiles = histogram.quantiles(row, QUANTILES, compact=merged.compact)[0].tolist()
-        told.append(GroupStep(begin, values, merged, tuple(quantiles)))
+                _fold(spans.setdefault(values, {}).setdefault(number, []), span)
+        if len(told) + len(spans) > limit:
+            raise TooManyError
+        for values, of_groups in sorted(spans.items()):
+            merged = together([merge(found) for found in of_groups.values()])
+            row = dense([merged])[np.newaxis]
+            quantiles = histogram.quantiles(row, QUANTILES, compact=merged.compact)[0].tolist()
+            told.append(GroupStep(begin, values, merged, tuple(quantiles)))
     return told
+
+
+def _fold(found: list[GroupSpan], span: GroupSpan) -> None:
+    """Oldest first. Merging what was merged is exact: everything in it is a sum, or that of the last."""
+    found.append(span)
+    if len(found) >= FOLDED_AT:
+        found[:] = [merge(found)]
 
 
 def of_probe(store: Store, name: str, stretch: Stretch) -> tuple[list[ProbeStep], list[Change]]:

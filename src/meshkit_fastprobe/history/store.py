@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ DROPPED_AT_ONCE: Final = 96
 """Quarters that are let go in one turn when the file is too large: a day."""
 MAX_CHANGES: Final = 1_000_000
 """Changes of state that are kept, 60 MB or so."""
+_STEPS_BETWEEN_LOOKS: Final = 20_000
+"""Of SQLite's machine, between two looks at the clock: less than a millisecond."""
 _SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE span (length INTEGER, start INTEGER, covered_ms INTEGER NOT NULL, PRIMARY KEY (length, start)) STRICT;
@@ -57,6 +60,10 @@ class HistoryError(FastprobeError):
     """The history cannot be kept or read; the message names the file and why. Probing goes on without it."""
 
 
+class TooLongError(FastprobeError):
+    """A question was not answered in its time."""
+
+
 class Change(msgspec.Struct, frozen=True, gc=False):
     """probe is its number; before, after and reason are those of model.py."""
 
@@ -84,20 +91,26 @@ class Store:
         self.path = path
         self._keep_s = keep_s
         self._max_bytes = max_bytes
+        self._is_over: Callable[[], bool] = _never
         try:
             self._connection = _open(path, max_bytes)
+            self._tags = self._read_tags()
         except sqlite3.Error as error:
             raise HistoryError(f"{path}: {error}") from error
-        self._tags: dict[Tags, int] = {
-            (cluster, namespace, kind): number for number, cluster, namespace, kind in self._rows("SELECT * FROM tags")
-        }
+
+    def _read_tags(self) -> dict[Tags, int]:
+        try:
+            return {(cluster, namespace, kind): number for number, cluster, namespace, kind in self._rows("SELECT * FROM tags")}
+        except BaseException:
+            self._connection.close()  # or its lock would keep the next one from opening the file
+            raise
 
     # -- writing -------------------------------------------------------------------------------------------------------------
 
     def number(self, named: Iterable[tuple[str, Tags]], now_s: float) -> list[int]:
         """The numbers of these probes: those that they had before, or the lowest free ones."""
         numbers = []
-        with self._connection as connection:
+        with self._committing() as connection:
             free = self._free_numbers()
             for name, tags in named:
                 of_tags = self._tags_number(tags)
@@ -113,7 +126,7 @@ class Store:
 
     def append(self, minute: Minute) -> None:
         """Commit a minute, or a part of one: parts are merged."""
-        with self._connection as connection:
+        with self._committing() as connection:
             self._put_span(FINE_S, minute.start, minute.covered_ms)
             for tags, span in minute.groups.items():
                 self._put_group(FINE_S, minute.start, self._tags_number(tags), span)
@@ -122,6 +135,21 @@ class Store:
             connection.executemany(
                 "INSERT INTO change VALUES (?, ?, ?, ?, ?)", [msgspec.structs.astuple(change) for change in minute.changes]
             )
+
+    @contextmanager
+    def _committing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that may give numbers to tags; one that comes to nothing takes them back.
+
+        Remembered without their row, they would be written with, and be given to other tags after a restart: one namespace's
+        history would be told as another's.
+        """
+        known = dict(self._tags)
+        try:
+            with self._connection as connection:
+                yield connection
+        except BaseException:
+            self._tags = known
+            raise
 
     def put_latencies(self, number: int, start: int, latencies: Chunk) -> None:
         """Of the probes of a chunk, in a quarter."""
@@ -205,7 +233,9 @@ class Store:
             connection.execute("DELETE FROM span WHERE length = ? AND start < ?", (length, before))
             if length == COARSE_S:
                 connection.execute("DELETE FROM change WHERE at_ms < ?", (before * 1000,))
-                connection.execute("DELETE FROM probe WHERE seen < ?", (before,))
+                # A living probe was seen a quarter and a minute ago at most, and a number is given to another one only once
+                # nothing is kept any more of whose it was.
+                connection.execute("DELETE FROM probe WHERE seen < ?", (before - 2 * COARSE_S,))
         self._connection.execute("PRAGMA incremental_vacuum").fetchall()
 
     def seen(self, numbers: Sequence[int], now_s: float) -> None:
@@ -223,6 +253,21 @@ class Store:
         self._connection.close()
 
     # -- reading -------------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def asked_until(self, is_over: Callable[[], bool]) -> Iterator[None]:
+        """What is read meanwhile ends with TooLongError once is_over: within SQLite, and between two rows of it."""
+        self._is_over = is_over
+        self._connection.set_progress_handler(is_over, _STEPS_BETWEEN_LOOKS)
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
+                raise
+            raise TooLongError("interrupted") from error
+        finally:
+            self._connection.set_progress_handler(None, 0)
+            self._is_over = _never
 
     @property
     def used_bytes(self) -> int:
@@ -249,25 +294,25 @@ class Store:
     def group_spans(self, length: int, start: int, end: int) -> Iterator[tuple[int, int, GroupSpan]]:
         """(start, number of the tags, span), oldest first."""
         query = "SELECT start, tags, content FROM group_span WHERE length = ? AND start >= ? AND start < ? ORDER BY start"
-        for at, tags, content in self._connection.execute(query, (length, start, end)):
+        for at, tags, content in self._each(query, (length, start, end)):
             yield at, tags, _decode_span(content)
 
     def chunk_spans(self, length: int, number: int, start: int, end: int) -> Iterator[tuple[int, Chunk]]:
         query = (
             "SELECT start, content FROM probe_span WHERE length = ? AND chunk = ? AND start >= ? AND start < ? ORDER BY start"
         )
-        for at, content in self._connection.execute(query, (length, number, start, end)):
+        for at, content in self._each(query, (length, number, start, end)):
             yield at, chunks.decode(content)
 
     def accumulate(self, length: int, number: int, start: int, end: int, sums: NDArray[np.uint64]) -> None:
         """Add up all spans of a chunk."""
         query = "SELECT content FROM probe_span WHERE length = ? AND chunk = ? AND start >= ? AND start < ?"
-        for (content,) in self._connection.execute(query, (length, number, start, end)):
+        for (content,) in self._each(query, (length, number, start, end)):
             chunks.accumulate(content, sums)
 
     def latency_spans(self, number: int, start: int, end: int) -> Iterator[tuple[int, Chunk]]:
         query = "SELECT start, content FROM latency_span WHERE chunk = ? AND start >= ? AND start < ? ORDER BY start"
-        for at, content in self._connection.execute(query, (number, start, end)):
+        for at, content in self._each(query, (number, start, end)):
             yield at, chunks.decode(content)
 
     def chunk_numbers(self) -> list[int]:
@@ -284,6 +329,12 @@ class Store:
         ).fetchone()
         return None if row is None else (row[0], row[1:])
 
+    def probes(self) -> Iterator[tuple[str, Tags]]:
+        """All that history knows, those that are gone among them."""
+        query = "SELECT name, cluster, namespace, kind FROM probe JOIN tags ON tags.id = probe.tags"
+        for name, *tags in self._each(query, ()):
+            yield name, tuple(tags)
+
     def changes(self, number: int, start_ms: int, end_ms: int, limit: int) -> list[Change]:
         """Of one probe, the newest ones of that stretch, oldest first."""
         rows = self._rows(
@@ -291,6 +342,13 @@ class Store:
             (number, start_ms, end_ms, limit),
         )
         return [Change(*row) for row in reversed(rows)]
+
+    def _each(self, query: str, values: Sequence[int]) -> Iterator[Any]:
+        """Rows that cost more to make sense of than to find."""
+        for row in self._connection.execute(query, values):
+            if self._is_over():
+                raise TooLongError("interrupted")
+            yield row
 
     def _rows(self, query: str, values: Sequence[int] = ()) -> list[Any]:
         return self._connection.execute(query, values).fetchall()
@@ -338,6 +396,10 @@ class Store:
         while True:
             yield candidate
             candidate += 1
+
+
+def _never() -> bool:
+    return False
 
 
 def _decode_span(content: bytes) -> GroupSpan:

@@ -81,6 +81,10 @@ class Authorization:
         """What it may do now, as text that changes with any of its bindings: part of what a confirmation of chaos says."""
         return hashlib.sha256(repr(self._gate.policy.bindings_of(principal)).encode()).hexdigest()
 
+    def by_name(self, principal: Principal) -> bool:
+        """Whether the names of probes make a difference for what it may read."""
+        return "probe" in self._gate.policy.axes(principal, Permission.PROBES_READ)
+
     def sight(self, principal: Principal) -> Hashable:
         """Equal for principals who are shown the same probes now."""
         policy = self._gate.policy

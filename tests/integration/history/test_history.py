@@ -9,7 +9,9 @@ import pytest
 import trio
 
 import meshkit_fastprobe as fp
+from meshkit_fastprobe.history import keeper
 from meshkit_fastprobe.history.keeper import FILE
+from meshkit_fastprobe.history.store import HistoryError
 
 PREFIX = "/meshkit/diagnostics/v1"
 
@@ -143,6 +145,116 @@ async def test_damage_within_the_file_is_noticed_and_put_aside(tmp_path):
         await a_minute(diag)
         await a_minute(diag)
         assert (await ask(diag, "/history/probes/bad", last="1h")).status_code == 200
+
+
+async def test_damage_in_any_one_page_keeps_no_host_from_starting(tmp_path):
+    async with host(tmp_path) as diag:
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+        await until_ran(diag, "bad", 3)
+        await a_minute(diag)
+    whole = (tmp_path / FILE).read_bytes()
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        pages = connection.execute("SELECT name, rootpage FROM sqlite_master WHERE rootpage > 0").fetchall()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    assert "tags" in dict(pages)
+    for _, page in pages:
+        (tmp_path / FILE).write_bytes(whole[: (page - 1) * size] + b"\xa5" * size + whole[page * size :])
+        (tmp_path / f"{FILE}.damaged").unlink(missing_ok=True)
+        async with host(tmp_path) as diag:
+            diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+            await until_ran(diag, "bad", 1)
+            for _ in range(3):
+                await a_minute(diag)
+            assert diag.history.use.problem == ""
+    (tags_page,) = (page for name, page in pages if name == "tags")
+    (tmp_path / FILE).write_bytes(whole[: (tags_page - 1) * size] + b"\xa5" * size + whole[tags_page * size :])
+    (tmp_path / f"{FILE}.damaged").unlink(missing_ok=True)
+    async with host(tmp_path):
+        assert (tmp_path / f"{FILE}.damaged").exists()
+
+
+async def test_a_minute_for_which_room_had_to_be_made_is_the_one_that_was_counted(tmp_path):
+    async with host(tmp_path, history=fp.HistorySettings(max_bytes=1 << 22)) as diag:
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms", namespace="edge")
+        await until_ran(diag, "bad", 1)
+        await a_minute(diag)
+        (first,) = (await ask(diag, "/history/groups", last="1h", step="all")).json()["items"]
+        await diag.history._elsewhere(lambda: fill(diag.history._store))
+        await until_ran(diag, "bad", first["runs"] + 10)
+        ran = sum(diag.view("bad").runs.values())
+        await a_minute(diag)
+        (told,) = (await ask(diag, "/history/groups", last="1h", step="all")).json()["items"]
+        assert told["runs"] >= ran
+        assert told["results"]["fail"] == told["runs"]
+        assert diag.history.use.lost == 0
+        # One that cannot be written at all is lost, and the next does not tell of it.
+        aside, diag.history._path = diag.history._path, tmp_path / "nowhere" / FILE
+        (tmp_path / "nowhere").write_text("no directory")
+        await diag.history._elsewhere(diag.history._close)
+        before = sum(diag.view("bad").runs.values())
+        await until_ran(diag, "bad", before + 10)
+        await a_minute(diag)
+        assert diag.history.use.lost == 1
+        diag.history._path = aside
+        ran = sum(diag.view("bad").runs.values())
+        await a_minute(diag)
+        (after,) = (await ask(diag, "/history/groups", last="1h", step="all")).json()["items"]
+        assert after["runs"] - told["runs"] < 10 <= ran - before
+
+
+def fill(store):
+    """With old days that can be let go, until not even one more row fits behind what is there."""
+    at = 0
+    for size in (3000, 60):
+        is_full = False
+        while not is_full:
+            try:
+                with store._connection as connection:
+                    connection.execute("INSERT INTO span VALUES (900, ?, 900000)", (at * 900,))
+                    connection.execute("INSERT INTO group_span VALUES (900, ?, 1, randomblob(?))", (at * 900, size))
+            except sqlite3.OperationalError as error:
+                is_full = "full" in str(error)
+            at += 1
+
+
+async def test_a_question_that_takes_too_long_is_refused_and_no_damage(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "ANSWER_S", 0.0)
+    async with host(tmp_path) as diag:
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+        await until_ran(diag, "bad", 1)
+        await a_minute(diag)
+        answer = await ask(diag, "/history/groups", last="1h")
+        assert (answer.status_code, answer.json()["code"]) == (503, "history_unavailable")
+        assert "takes too long" in answer.json()["detail"]
+        await a_minute(diag)
+        assert (diag.history.use.problem, diag.history.use.lost) == ("", 0)
+    assert not (tmp_path / f"{FILE}.damaged").exists()
+
+
+async def test_more_questions_than_may_wait_are_refused_and_leaving_waits_for_none(tmp_path):
+    outcomes = []
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+    async def asked(diag):
+        try:
+            await diag.history.ask(lambda store: store._rows(endless))
+        except HistoryError as error:
+            outcomes.append(str(error))
+
+    async with trio.open_nursery() as nursery:
+        async with host(tmp_path) as diag:
+            for _ in range(keeper.MAX_WAITING + 3):
+                nursery.start_soon(asked, diag)
+            with trio.fail_after(4):
+                while len(outcomes) < 3:
+                    await trio.sleep(0.01)
+            assert all("ask again later" in outcome for outcome in outcomes)
+            began = trio.current_time()
+        assert trio.current_time() - began < keeper.ANSWER_S
+        assert diag.history.use.lost == 0
+    assert len(outcomes) == keeper.MAX_WAITING + 3
+    assert sum("the host leaves" in outcome for outcome in outcomes) == keeper.MAX_WAITING - 1
 
 
 async def test_a_second_host_with_the_same_state_dir_keeps_none_and_probes_on(tmp_path):

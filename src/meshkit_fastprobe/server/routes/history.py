@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
+import trio
 
 from meshkit_fastprobe.access import Permission
 from meshkit_fastprobe.aggregation.maintenance import spans_within
@@ -18,8 +19,9 @@ from meshkit_fastprobe.config.durations import parse_duration
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.history import reading
 from meshkit_fastprobe.history.reading import Stretch
-from meshkit_fastprobe.history.spans import COARSE_S, FINE_S, Tags
+from meshkit_fastprobe.history.spans import COARSE_S, FINE_S, OTHERS, Tags
 from meshkit_fastprobe.history.store import HistoryError, Store
+from meshkit_fastprobe.model import Maintenance
 from meshkit_fastprobe.security.policy import Resource
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, envelope_reply, rfc3339
@@ -70,7 +72,7 @@ async def show_history(context: Context, request: Request) -> Reply:
             item,
             covered_seconds=sum(ms for _, _, ms in spans) / 1000,
             gaps=_gaps(stretch, spans),
-            maintenance=_maintenance(context, stretch),
+            maintenance=await _maintenance(context, stretch),
             oldest=None if oldest is None else rfc3339(oldest),
             keep_seconds=settings.keep_s,
             bytes=use.bytes,
@@ -95,11 +97,11 @@ async def list_past(context: Context, request: Request) -> Reply:
         for tags, number in known.items()
         if all(wanted[tag] in {None, value} for tag, value in zip(TAG_NAMES, tags, strict=True)) and may_see(tags)
     }
-    steps = await _ask(context, lambda store: reading.by_group(store, stretch, shown))
-    if len(steps) > MAX_ITEMS:
-        raise invalid(
-            "step", f"makes {len(steps):,} items of this", f"at most {MAX_ITEMS:,}: ask for longer steps, or less by="
-        )
+    try:
+        steps = await _ask(context, lambda store: reading.by_group(store, stretch, shown, MAX_ITEMS))
+    except reading.TooManyError:
+        hint = f"at most {MAX_ITEMS:,}: ask for longer steps, or less by="
+        raise invalid("step", f"makes more than {MAX_ITEMS:,} items of this", hint) from None
     return envelope_reply(request, _envelope(context, items=[past_item(step, by) for step in steps]))
 
 
@@ -139,7 +141,10 @@ async def _ask(context: Context, question: Callable[[Store], T]) -> T:
 
 
 async def _visible(context: Context, request: Request) -> Callable[[Tags], bool]:
-    """Which groups may be told of: where names make a difference, those of which every probe there is may be seen."""
+    """Which groups may be told of: where names make a difference, those of which every probe may be seen, also of the past.
+
+    OTHERS is of many tags: it is for who may see all of them.
+    """
     authorization, settings = context.authorization, context.host.settings
     snapshot = context.listings.recent()
     visible = await authorization.visible(request.principal, snapshot)
@@ -150,9 +155,22 @@ async def _visible(context: Context, request: Request) -> Callable[[Tags], bool]
     of_row = snapshot.columns["group"]
     hidden = {groups[number][:3] for number in np.unique(of_row[~visible]).tolist()}
     shown = {groups[number][:3] for number in np.unique(of_row[visible]).tolist()}
+    if authorization.by_name(request.principal):
+        there = context.host.catalog.by_name
+
+        def of_who_is_gone(store: Store) -> set[tuple[Tags, bool]]:
+            return {
+                (tags, allows(Resource(host=settings.host, cluster=tags[0], namespace=tags[1], probe=name)))
+                for name, tags in store.probes()
+                if name not in there
+            }
+
+        for tags, is_allowed in await _ask(context, of_who_is_gone):
+            (shown if is_allowed else hidden).add(tags)
+        return lambda tags: tags != OTHERS and tags in shown and tags not in hidden
 
     def may_see(tags: Tags) -> bool:
-        if tags in hidden:
+        if tags == OTHERS or tags in hidden:
             return False
         return tags in shown or allows(Resource(host=settings.host, cluster=tags[0], namespace=tags[1], probe=""))
 
@@ -215,12 +233,12 @@ def _gaps(stretch: Stretch, spans: list[tuple[int, int, int]]) -> list[GapItem]:
     return [GapItem(start=rfc3339(start), end=rfc3339(end)) for start, end in gaps[-MAX_GAPS:]]
 
 
-def _maintenance(context: Context, stretch: Stretch) -> list[UpkeepItem]:
-    found = [
-        (start_s, end_s, window)
-        for window in context.host.maintenance.windows
-        for start_s, end_s in spans_within(window.when, stretch.start, stretch.end)
-    ]
+async def _maintenance(context: Context, stretch: Stretch) -> list[UpkeepItem]:
+    found: list[tuple[float, float, Maintenance]] = []
+    for window in context.host.maintenance.windows:
+        more = [(start_s, end_s, window) for start_s, end_s in spans_within(window.when, stretch.start, stretch.end)]
+        found = sorted([*found, *more], key=lambda one: one[:2])[:MAX_GAPS]
+        await trio.lowlevel.checkpoint()  # a year of one window takes milliseconds, and there may be thousands of them
     return [
         UpkeepItem(
             reason=window.reason,
@@ -230,7 +248,7 @@ def _maintenance(context: Context, stretch: Stretch) -> list[UpkeepItem]:
             cluster=window.cluster,
             namespace=window.namespace,
         )
-        for start_s, end_s, window in sorted(found, key=lambda one: one[:2])[:MAX_GAPS]
+        for start_s, end_s, window in found
     ]
 
 
