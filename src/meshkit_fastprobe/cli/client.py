@@ -32,6 +32,8 @@ class Answer(msgspec.Struct):
     problem: str = ""
     next_step: str = ""
     code: Exit = Exit.WELL
+    kind: str = ""
+    """The problem's code, as the host gave it."""
 
     @property
     def host(self) -> str:
@@ -180,6 +182,12 @@ def _decode(url: str, reply: Reply) -> Answer:
 def refused(url: str, reply: Reply) -> Answer:
     """An answer that is an error, as its problem details tell it."""
     problem = _problem(reply)
+    answer = _refused(url, reply, problem)
+    answer.kind = str(problem.get("code", ""))
+    return answer
+
+
+def _refused(url: str, reply: Reply, problem: Mapping[str, Any]) -> Answer:
     what = str(problem.get("title") or problem.get("detail") or f"HTTP {reply.status}")
     if problem.get("code") in {"chaos_refused", "chaos_wrong_phase", "confirmation_refused"}:
         return Answer(url, None, str(problem.get("detail") or what), str(problem.get("hint", "")), Exit.REFUSED)

@@ -131,16 +131,33 @@ def _of_host(client: Any, url: str, asked: list[tuple[str, str]], step: str, wor
             told["problem"] = "keeps no history"
             told["hint"] = "give it a state_dir, and leave [history] enabled = false out"
             return told, Exit.WELL
-    runs = client.pages(url, "/chaos/runs", [], MAX_RUNS)
-    told["chaos"] = [] if runs.envelope is None else [run for run in runs.envelope["items"] if _within(run, asked)]
+    return _with_chaos(told, client.pages(url, "/chaos/runs", [], MAX_RUNS), asked)
+
+
+def _with_chaos(told: dict[str, Any], runs: Any, asked: list[tuple[str, str]]) -> tuple[dict[str, Any], Exit]:
+    """`chaosProblem` when what there was is not known, `chaosSince` when it is known of the end of the stretch alone."""
+    told["chaos"] = []
+    if runs.envelope is None:
+        if runs.kind == "chaos_not_configured":
+            return told, Exit.WELL
+        told["chaosProblem"] = runs.problem
+        return told, runs.code
+    items = runs.envelope["items"]
+    told["chaos"] = [run for run in items if _within(run, asked)]
+    if runs.envelope.get("nextPageToken") is not None and items:
+        since = items[-1]["moves"][0]["at"]
+        if datetime.fromisoformat(since) >= datetime.fromisoformat(asked[0][1]):
+            told["chaosSince"] = since
     return told, Exit.WELL
 
 
 def _within(run: dict[str, Any], asked: list[tuple[str, str]]) -> bool:
-    """Whether its fault was in force in the stretch."""
+    """Whether its fault was in force in the stretch, for a part of it at least."""
     start, end = (datetime.fromisoformat(moment) for _, moment in asked)
-    began = run.get("injectedAt")
-    return began is not None and start <= datetime.fromisoformat(began) < end
+    began, reverted = run.get("injectedAt"), run.get("revertedAt")
+    if began is None or datetime.fromisoformat(began) >= end:
+        return False
+    return reverted is None or datetime.fromisoformat(reverted) >= start
 
 
 def _write(text: str, out: Path | None) -> None:

@@ -75,6 +75,8 @@ def _host(at: int, host: dict[str, Any], report: dict[str, Any]) -> str:
         parts.append(f"<p class=problem>The history is not being kept now: {escape(history['problem'])}</p>")
     if history.get("lost"):
         parts.append(f"<p class=problem>{history['lost']:,} minutes could not be kept since the host started.</p>")
+    if note := words.chaos_note(host, zone):
+        parts.append(f"<p class=problem>{escape(note)}</p>")
     if host["total"]:
         parts.append(_tiles(host))
         parts.append(_charts(at, host, report))

@@ -33,6 +33,8 @@ def _host(host: dict[str, Any], report: dict[str, Any]) -> list[str]:
         blocks.append(f"**The history is not being kept now:** {_plain(history['problem'])}")
     if history.get("lost"):
         blocks.append(f"{history['lost']:,} minutes could not be kept since the host started.")
+    if note := words.chaos_note(host, zone):
+        blocks.append(f"**{_plain(note)}**")
     gaps = history.get("gaps", [])
     if gaps:
         told = [f"- {words.gap_text(gap, zone)}" for gap in gaps[:SHOWN_GAPS]]

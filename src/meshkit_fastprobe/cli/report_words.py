@@ -43,8 +43,26 @@ def host_row(host: dict[str, Any]) -> tuple[str, ...]:
         quantile(total, "p50"),
         quantile(total, "p99"),
         count(total.get("transitions")),
-        count(len(host["chaos"])),
+        _chaos_count(host),
     )
+
+
+def _chaos_count(host: dict[str, Any]) -> str:
+    """Never 0 where it is not known."""
+    if host.get("chaosProblem"):
+        return "-"
+    return count(len(host["chaos"])) + ("+" if host.get("chaosSince") else "")
+
+
+def chaos_note(host: dict[str, Any], zone: tzinfo) -> str:
+    """What is not known of chaos; empty when all is."""
+    if host.get("chaosProblem"):
+        return f"What chaos there was is not known: {host['chaosProblem']}"
+    if host.get("chaosSince"):
+        return (
+            f"Only the newest chaos runs were looked at, back to {moment(host['chaosSince'], zone)}: there may be more before."
+        )
+    return ""
 
 
 def group_row(item: dict[str, Any]) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from meshkit_fastprobe.cli.exits import CliError
-from meshkit_fastprobe.cli.report import ReportForm, _day, _week, _zone, rendered
+from meshkit_fastprobe.cli.client import Answer
+from meshkit_fastprobe.cli.exits import CliError, Exit
+from meshkit_fastprobe.cli.report import ReportForm, _day, _week, _with_chaos, _zone, rendered
 from meshkit_fastprobe.cli.report_words import duration, latency, percent
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -181,6 +182,62 @@ def test_a_name_breaks_no_table_of_markdown(report):
     rows = [line for line in text.splitlines() if "kernel" in line]
     assert len(rows) == 1
     assert len(re.findall(r"(?<!\\)\|", rows[0])) == 5
+
+
+@pytest.mark.parametrize(
+    ("unknown", "cell", "note"),
+    [
+        ({"chaosProblem": "You may <not> do this"}, "-", "What chaos there was is not known: You may &lt;not"),
+        ({"chaosSince": told(START + STEP * 8)}, "1+", "back to 2030-03-04 02:00"),
+    ],
+    ids=["refused", "too many"],
+)
+def test_chaos_that_is_not_known_is_no_zero(report, unknown, cell, note):
+    report["hosts"][0] |= unknown
+    markdown, page = rendered(report, ReportForm.markdown), rendered(report, ReportForm.html)
+    (row,) = [line for line in markdown.splitlines() if line.startswith("| cp-1 ")]
+    assert row.split("|")[-2].strip() == cell
+    assert f"<td class=n>{cell}</td></tr>" in page
+    assert note in markdown
+    assert note in page
+    assert msgspec.json.decode(rendered(report, ReportForm.json))["hosts"][0].items() >= unknown.items()
+
+
+def a_run(began, ended=None, planned=START):
+    run = {"moves": [{"phase": "planned", "at": told(planned)}]}
+    times = {"injectedAt": began, "revertedAt": ended}
+    return run | {key: told(at) for key, at in times.items() if at is not None}
+
+
+DAY = [("start", START.isoformat()), ("end", (START + timedelta(days=1)).isoformat())]
+MIDNIGHT = START + timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("run", "is_of_the_day"),
+    [
+        (a_run(None), False),
+        (a_run(START - HOUR, START - HOUR / 2), False),
+        (a_run(START - HOUR, START + HOUR), True),
+        (a_run(START - HOUR), True),
+        (a_run(START + HOUR, START + 2 * HOUR), True),
+        (a_run(MIDNIGHT - HOUR, MIDNIGHT + HOUR), True),
+        (a_run(MIDNIGHT, MIDNIGHT + HOUR), False),
+    ],
+    ids=["never in force", "before", "across its beginning", "still", "in it", "across its end", "after"],
+)
+def test_a_run_is_of_each_day_that_it_hurt(run, is_of_the_day):
+    host, code = _with_chaos({}, Answer("http://cp-1", {"items": [run]}), DAY)
+    assert (host, code) == ({"chaos": [run] if is_of_the_day else []}, Exit.WELL)
+
+
+def test_runs_that_do_not_reach_back_to_the_beginning_say_so():
+    later = a_run(MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR, planned=MIDNIGHT)
+    cut = {"items": [later], "nextPageToken": "more"}
+    assert _with_chaos({}, Answer("http://cp-1", cut), DAY)[0] == {"chaos": [], "chaosSince": told(MIDNIGHT)}
+    before = {"items": [later, a_run(None, planned=START - HOUR)], "nextPageToken": "more"}
+    assert _with_chaos({}, Answer("http://cp-1", before), DAY)[0] == {"chaos": []}
 
 
 def test_nothing_but_silent_hosts_is_a_report_too(report):
