@@ -39,6 +39,8 @@ def preflight(host: FaultHost, name: str, only: str = "") -> Backing:
         return Backing(BACKEND, usable=False, why=f"there is no proxy {name!r}; add [[chaos.proxy]]")
     if only and proxy.protocol != only:
         return Backing(BACKEND, usable=False, why=_not_for(proxy, only))
+    if not proxy.is_open:
+        return Backing(BACKEND, usable=False, why=_ended(proxy))
     told = f"{proxy.protocol} {proxy.address} in front of {proxy.settings.upstream}, {proxy.counts.connections} clients now"
     return Backing(BACKEND, usable=True, why=told)
 
@@ -67,17 +69,23 @@ async def put(host: FaultHost, plan: FaultPlan, shape: Shape) -> None:
     proxy = _proxy(host, plan.handle["proxy"])
     if proxy is None:
         raise FaultError(f"the proxy {plan.handle['proxy']!r} is gone")
+    if not proxy.is_open:
+        raise FaultError(_ended(proxy))
     if proxy.shape is not None:
         raise FaultError(f"a fault of {proxy.shaped_by} passes through it already")
     proxy.counts.touched = 0
     _plans[plan.handle["proxy"]] = plan
     await in_thread(partial(proxy.put, shape, plan.mark))
+    if not proxy.is_open:
+        raise FaultError(_ended(proxy))
 
 
 def effect(host: FaultHost, plan: FaultPlan) -> Effect:
     proxy = _proxy(host, plan.handle["proxy"])
     if proxy is None or proxy.shaped_by != plan.mark:
         return Effect(in_force=False, touched=None, told="the proxy does not carry it")
+    if not proxy.is_open:
+        return Effect(in_force=False, touched=None, told=_ended(proxy))
     counts = proxy.counts
     told = f"{counts.touched} pieces were touched, there are {counts.connections} clients"
     return Effect(in_force=True, touched=counts.touched, told=told)
@@ -93,7 +101,7 @@ async def take_off(host: FaultHost, plan: FaultPlan) -> None:
 
 def is_gone(host: FaultHost, plan: FaultPlan) -> bool:
     proxy = _proxy(host, plan.handle["proxy"])
-    return proxy is None or proxy.shaped_by != plan.mark
+    return proxy is None or not proxy.is_open or proxy.shaped_by != plan.mark
 
 
 def shaped(host: FaultHost, kind: str) -> tuple[FaultPlan, ...]:
@@ -107,6 +115,10 @@ _plans: Final[dict[str, FaultPlan]] = {}
 
 def _not_for(proxy: Proxy, only: str) -> str:
     return f"the proxy {proxy.settings.name!r} is for {proxy.protocol}, and this is a fault of {only}"
+
+
+def _ended(proxy: Proxy) -> str:
+    return f"the proxy {proxy.settings.name!r} has ended, and nothing passes through it; start the host again"
 
 
 def _proxy(host: FaultHost, name: str) -> Proxy | None:

@@ -93,19 +93,26 @@ class Proxy:
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._thread.start()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything passes: not before it is opened, not once it has ended, by whatever."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Drop what is open, and end. Blocks until it is done; calm when it was never opened."""
-        if self._thread.is_alive():
+        if self.is_open:
             self._loop.soon(self._loop.end)
             self._thread.join()
 
     def put(self, shape: Shape | None, mark: str = "") -> None:
         """Let a fault pass, or none: in force for everything, also what exists, when this returns.
 
-        Blocks for a turn of the proxy's loop, never for a connection.
+        Blocks for a turn of the proxy's loop, never for a connection; not at all when it has ended: look at is_open.
         """
         self.shape = shape
         self.shaped_by = mark if shape is not None else ""
+        if not self.is_open:
+            return
         done = threading.Event()
         self._loop.soon(partial(self._reshape, done))
         done.wait(TURN_S)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import os
+import resource
+import time
+from contextlib import asynccontextmanager, contextmanager
 
 import httpx
 
@@ -60,3 +63,24 @@ async def host(state_dir, *experiments, add=lambda _: None, **changes):
         headers = {"authorization": f"Bearer {read_token(state_dir)}"}
         async with httpx.AsyncClient(base_url=f"http://{diag.address}{PREFIX}", headers=headers, timeout=30) as http:
             yield diag, Client(http)
+
+
+@contextmanager
+def no_descriptors():
+    """None can be had while this lasts; what is open stays open."""
+    bounds = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, bounds[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, bounds)
+
+
+def until(holds, patience_s=20.0):
+    """For what happens on a thread of its own."""
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

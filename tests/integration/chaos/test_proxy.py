@@ -18,8 +18,11 @@ from meshkit_fastprobe.chaos.faults.latency import Latency
 from meshkit_fastprobe.chaos.faults.reset import Reset
 from meshkit_fastprobe.chaos.lots import Delay
 from meshkit_fastprobe.chaos.proxies import ProxyError, Shape
+from meshkit_fastprobe.chaos.proxying import streams
 from meshkit_fastprobe.chaos.proxying.streams import HELD_BYTES, TcpProxy
 from meshkit_fastprobe.experiments import ProxySettings
+
+from .conftest import no_descriptors, until
 
 pytestmark = pytest.mark.integration
 PATIENCE_S = 20
@@ -163,6 +166,61 @@ def test_what_a_delay_holds_is_bounded_and_slows_the_writer():
                 sent += client.send(bytes(65536))
         # Held here, and in the buffers of two sockets that the kernel lets grow to 6 MiB each.
         assert HELD_BYTES <= sent <= HELD_BYTES + (16 << 20)
+
+
+def test_many_connections_share_what_a_proxy_may_hold_and_each_moves_on(monkeypatch):
+    monkeypatch.setattr(streams, "PROXY_BYTES", HELD_BYTES)
+    with proxied() as proxy:
+        clients = [connect(proxy) for _ in range(16)]
+        for client in clients:
+            round_trip_s(client)
+        proxy.put(Shape(delay=Delay(30.0), direction="up"), "a")
+        for client in clients:
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    client.send(bytes(65536))
+        share = HELD_BYTES // (2 * len(clients))
+        until(lambda: proxy.held_bytes == share * len(clients))
+        connections = tuple(proxy._connections)
+        assert {connection._pumps[0]._held_bytes for connection in connections} == {share}
+        proxy.put(None)
+        for client in clients:
+            client.settimeout(PATIENCE_S)
+            assert client.recv(1)
+            client.close()
+        until(lambda: not proxy.counts.connections)
+        assert proxy.held_bytes == 0
+
+
+def test_who_comes_when_a_proxy_holds_all_it_may_has_the_least(monkeypatch):
+    monkeypatch.setattr(streams, "PROXY_BYTES", HELD_BYTES)
+    with proxied() as proxy, connect(proxy) as first, connect(proxy) as second:
+        for client in (first, second):
+            round_trip_s(client)
+        proxy.put(Shape(delay=Delay(30.0), direction="up"), "a")
+        proxy.held_bytes += HELD_BYTES  # as those who have gone on with larger shares would hold
+        second.sendall(bytes(65536))
+        until(lambda: proxy.held_bytes >= HELD_BYTES + streams.LEAST_BYTES)
+        time.sleep(0.05)
+        assert proxy.held_bytes == HELD_BYTES + streams.LEAST_BYTES
+        proxy.put(None)
+        assert len(receive(second, 65536)) == 65536
+
+
+def test_without_descriptors_connections_wait_and_nothing_spins():
+    with proxied() as proxy, socket.socket() as client, connect(proxy) as before:
+        round_trip_s(before)
+        host, _, port = proxy.address.rpartition(":")
+        clock = time.pthread_getcpuclockid(proxy._thread.ident)
+        with no_descriptors():
+            client.connect((host, int(port)))
+            began_s = time.clock_gettime(clock)
+            time.sleep(0.5)
+            assert time.clock_gettime(clock) - began_s < 0.1
+            round_trip_s(before)
+        client.settimeout(PATIENCE_S)
+        round_trip_s(client)
 
 
 def test_a_blackhole_swallows_and_keeps_the_connection():

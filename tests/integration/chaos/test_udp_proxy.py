@@ -21,6 +21,8 @@ from meshkit_fastprobe.chaos.proxies import Shape
 from meshkit_fastprobe.chaos.proxying.datagrams import MAX_CLIENTS, UdpProxy
 from meshkit_fastprobe.experiments import ProxySettings
 
+from .conftest import no_descriptors, until
+
 pytestmark = pytest.mark.integration
 PATIENCE_S = 20
 
@@ -161,6 +163,37 @@ def test_a_dependency_that_is_not_there_is_silence_and_the_proxy_lives():
         assert proxy.counts.connections == 1
     finally:
         proxy.close()
+
+
+def test_without_descriptors_datagrams_of_new_clients_are_lost_and_the_proxy_goes_on():
+    with proxied() as (proxy, _), client(proxy) as one, client(proxy) as other:
+        one.send(b"one")
+        assert one.recv(64) == b"one"
+        with no_descriptors():
+            other.send(b"lost")
+            until(lambda: proxy.counts.refused)
+            one.send(b"one")
+            assert one.recv(64) == b"one"
+        other.send(b"other")
+        assert other.recv(64) == b"other"
+        assert proxy.is_open
+
+
+async def test_a_proxy_that_has_ended_carries_no_fault_and_says_so():
+    with proxied() as (proxy, _):
+        host, fault = Bench("here", {}, None), Latency(proxy="dns", delay="30s")
+        host.offer("proxy:dns", proxy)
+        plan = await fault.plan(host, "a")
+        await fault.apply(host, plan)
+        proxy._loop.soon(lambda: proxy.no_such_thing)
+        until(lambda: not proxy.is_open)
+        effect = await fault.verify(host, plan)
+        assert (effect.in_force, "has ended" in effect.told) == (False, True)
+        assert await Latency.is_gone(host, plan)
+        await Latency.revert(host, plan)
+        with pytest.raises(FaultError, match="has ended"):
+            await fault.apply(host, plan)
+        assert "has ended" in (await fault.preflight(host))[0].why
 
 
 def test_more_clients_than_the_bound_are_refused_and_counted(monkeypatch):

@@ -85,18 +85,23 @@ class UdpProxy(Proxy):
             self.counts.refused += 1
             return None
         family, upstream = self._found
-        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+        except OSError:  # no descriptors: a network has no place for a datagram either, now and then
+            self.counts.refused += 1
+            return None
+        client = _Client(sock)
         try:
             sock.setblocking(False)
             sock.connect(upstream)
+            self._loop.ask(sock.fileno(), READ, lambda _: self._answered(client, address))
         except OSError:
             sock.close()
             self.counts.refused += 1
             return None
-        client = self._clients[address] = _Client(sock)
+        self._clients[address] = client
         self.counts.accepted += 1
         self.counts.connections = len(self._clients)
-        self._loop.ask(sock.fileno(), READ, lambda _: self._answered(client, address))
         return client
 
     def _answered(self, client: _Client, address: Any) -> None:

@@ -16,7 +16,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Final
 
-from meshkit_fastprobe.chaos.proxies import Counts, Proxy, Shape
+from meshkit_fastprobe.chaos.proxies import Proxy, Shape
 from meshkit_fastprobe.chaos.proxying.loop import READ, WRITE, Loop, now
 from meshkit_fastprobe.chaos.proxying.upstream import Addresses, Upstream
 
@@ -25,6 +25,10 @@ PIPE_BYTES: Final = 1 << 18
 READ_BYTES: Final = 65_536
 HELD_BYTES: Final = 1 << 20
 """That may wait in one direction of one connection."""
+PROXY_BYTES: Final = 256 << 20
+"""That may wait in a proxy: with many connections, each has its share of it."""
+LEAST_BYTES: Final = 4096
+"""That may wait in one direction even so: what holds nothing would not move on."""
 MAX_CONNECTIONS: Final = 10_000
 ACCEPTS_AT_ONCE: Final = 64
 REST_S: Final = 0.1
@@ -44,6 +48,7 @@ class TcpProxy(Proxy):
     def serve(self) -> None:
         self._connections: set[_Connection] = set()
         self._upstream = Upstream(self._loop, self.settings.upstream, socket.SOCK_STREAM)
+        self.held_bytes = 0
         self._listen()
 
     def reshape(self) -> None:
@@ -75,6 +80,12 @@ class TcpProxy(Proxy):
                 continue
             _prepare(client)
             _Connection(self._loop, self, client)
+
+    def most_bytes(self) -> int:
+        """That may wait now in one direction of one connection."""
+        if self.held_bytes >= PROXY_BYTES:  # those that were there before hold more than their share of now
+            return LEAST_BYTES
+        return max(LEAST_BYTES, min(HELD_BYTES, PROXY_BYTES // (2 * max(1, self.counts.connections))))
 
     # -- what connections tell -----------------------------------------------------------------------------------------------
 
@@ -141,7 +152,7 @@ class _Connection:
             self._try_next()
             return
         ends = (_End(self._loop, self, self._client), _End(self._loop, self, end))
-        self._pumps = (_Pump(self._loop, self._proxy.counts, *ends), _Pump(self._loop, self._proxy.counts, *reversed(ends)))
+        self._pumps = (_Pump(self._loop, self._proxy, *ends), _Pump(self._loop, self._proxy, *reversed(ends)))
         self._proxy.counts.connections += 1
         for pump in self._pumps:
             pump.begin()
@@ -225,10 +236,11 @@ class _End:
 class _Pump:
     """One direction of one connection: reads, holds, and sends what waits."""
 
-    def __init__(self, loop: Loop, counts: Counts, source: _End, sink: _End) -> None:
+    def __init__(self, loop: Loop, proxy: TcpProxy, source: _End, sink: _End) -> None:
         self.done = False
         self._loop = loop
-        self._counts = counts
+        self._proxy = proxy
+        self._counts = proxy.counts
         self._source = source
         self._sink = sink
         self._shape: Shape | None = None
@@ -255,6 +267,8 @@ class _Pump:
         for descriptor in self._pipe or ():
             os.close(descriptor)
         self._pipe = None
+        self._held.clear()  # alarms that are still to come keep this alive until then
+        self._hold(-self._held_bytes)
 
     # -- reading -------------------------------------------------------------------------------------------------------------
 
@@ -279,7 +293,10 @@ class _Pump:
         self._ended = not moved
 
     def _take(self) -> None:
-        piece = self._source.socket.recv(READ_BYTES)
+        room = self._proxy.most_bytes() - self._held_bytes
+        if room <= 0:  # shares have become smaller since this was asked for
+            return
+        piece = self._source.socket.recv(min(READ_BYTES, room))
         shape = self._shape
         if not piece:
             self._ended = True
@@ -289,7 +306,11 @@ class _Pump:
             delay_s = 0.0 if shape is None or shape.delay is None else shape.delay.draw()
             self._counts.touched += shape is not None
             self._held.append((now() + delay_s, piece))
-            self._held_bytes += len(piece)
+            self._hold(len(piece))
+
+    def _hold(self, more: int) -> None:
+        self._held_bytes += more
+        self._proxy.held_bytes += more
 
     # -- sending -------------------------------------------------------------------------------------------------------------
 
@@ -300,10 +321,13 @@ class _Pump:
         blocked = not self._emptied() or not self._sent_due()
         self._sink.ask(WRITE, wanted=blocked)
         # A pipe that is not empty, and more held than may be, are for whoever writes to wait for.
-        self._source.ask(READ, wanted=not self._ended and not self._in_pipe and self._held_bytes < HELD_BYTES)
+        self._source.ask(READ, wanted=not self._ended and not self._in_pipe and self._has_room())
         if self._ended and not self._in_pipe and not self._held:
             self._sink.socket.shutdown(socket.SHUT_WR)
             self.done = True
+
+    def _has_room(self) -> bool:
+        return not self._held_bytes or self._held_bytes < self._proxy.most_bytes()
 
     def _emptied(self) -> bool:
         """Whether nothing is left in the pipe."""
@@ -328,7 +352,7 @@ class _Pump:
             except BlockingIOError:
                 return False
             self._earned_at = 0.0
-            self._held_bytes -= sent
+            self._hold(-sent)
             if sent == len(piece):
                 self._held.popleft()
             else:

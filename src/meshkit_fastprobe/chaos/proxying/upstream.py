@@ -33,7 +33,10 @@ class Upstream:
             then(self._addresses(socket.AI_NUMERICHOST))
             return
         self._threads = self._threads or ThreadPoolExecutor(LOOKUPS, "fastprobe-proxy-names")
-        self._threads.submit(self._look_up, then)
+        try:
+            self._threads.submit(self._look_up, then)
+        except RuntimeError:  # no thread to be had: not a reason to end the loop that asks
+            then([])
 
     def close(self) -> None:
         if self._threads is not None:
