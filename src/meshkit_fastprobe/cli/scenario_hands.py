@@ -27,6 +27,7 @@ MOST_PROBES: Final = 100_000
 _SHOWN: Final = ("experiment", "parameters", "duration_s", "recovery_s", "steady_state", "affects", "two_person")
 """Of the canonical plan, beside what its fault names: process ids and the like may be others by the time of a step."""
 _SHOWN_OF_FAULT: Final = ("kind", "backend", "targets")
+_PHASES: Final = frozenset(Phase)
 
 
 class HttpHands:
@@ -136,11 +137,13 @@ def offered_of(item: Mapping[str, Any]) -> Offered:
 
 
 def seen_of(run: Mapping[str, Any]) -> Seen:
+    """A phase that only a newer host knows counts as active: what may be in force is undone."""
+    known = run["phase"] in _PHASES
     return Seen(
         id=run["id"],
-        phase=Phase(run["phase"]),
+        phase=Phase(run["phase"]) if known else Phase.ACTIVE,
         plan=run["plan"]["id"],
-        why=run.get("why", ""),
+        why=run.get("why", "") if known else f"the host says {run['phase']}, which is not known here",
         approved_by=run.get("approvedBy"),
         injected_at=_time(run.get("injectedAt")),
         ends_at=_time(run.get("endsAt")),

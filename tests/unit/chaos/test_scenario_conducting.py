@@ -148,7 +148,7 @@ class FakeHost:
                 run |= {"comes to": Phase.NO_EFFECT, "why": "nobody saw it"}
             case "halted":
                 run |= {"to": now + fake.duration_s / 2, "comes to": Phase.ABORTED, "why": f"{HALTED} by user:else"}
-            case "stuck once":
+            case "stuck once" | "stuck for good":
                 run["stuck"] = True
         if fake.mood == "answer lost":
             await trio.sleep(1.0)
@@ -170,7 +170,7 @@ class FakeHost:
             one["cancelled"] = True
         elif now < one["to"]:
             one |= {"to": now, "why": "stopped by you", "comes to": Phase.ABORTED}
-        one["stuck"] = False
+        one["stuck"] &= self.experiments[experiment].mood == "stuck for good"
         return self._seen(experiment, one, now)
 
     async def in_force(self):
@@ -371,6 +371,53 @@ def test_a_failure_that_stops_ends_the_others_and_one_that_continues_does_not():
     went_on = world("continue")
     assert [life.phase for life in went_on.lives.values()] == ["failed", "passed", "passed"]
     assert went_on.ending.kind is EndKind.FAILED
+
+
+def test_nothing_more_begins_once_a_fault_could_not_be_undone_whatever_its_step_says():
+    moods = {"a": "stuck for good", "b": "well"}
+    host = FakeHost({name: Fake(duration_s=1, resources=frozenset({name}), mood=mood) for name, mood in moods.items()})
+    steps = (step("one", "a", on_failure="continue"), step("after", "b", needs=("one",)))
+    conduct, _ = carried_out(scenario_of(*steps), host)
+    assert [name for _, name in host.activated] == ["a"]
+    assert [life.phase for life in conduct.lives.values()] == ["failed", "skipped"]
+    assert conduct.ending.kind is EndKind.FAILED
+    assert conduct.ending.why == "one could not be undone: it is still there"
+
+
+def test_what_nobody_foresaw_in_undoing_one_leaves_nothing_of_the_others_in_force():
+    class Garbled(FakeHost):
+        async def stop(self, experiment, run, reason):
+            if experiment == "b":
+                raise KeyError("phase")
+            return await super().stop(experiment, run, reason)
+
+    host = Garbled({name: Fake(duration_s=60, resources=frozenset({name})) for name in "ab"})
+    conduct, now = carried_out(scenario_of(step("one", "a"), step("other", "b", wait_s=1)), host, end_at=5)
+    assert {host.runs[key]["experiment"] for key in host.still_in_force(now)} == {"b"}
+    assert conduct.lives["one"].rollback.how is Undone.STOPPED
+    assert conduct.lives["other"].rollback.how is Undone.UNCONFIRMED
+    assert "KeyError: 'phase'; the host ends it by itself within" in conduct.lives["other"].why
+
+
+def test_a_telling_that_fails_does_not_keep_a_fault_in_force():
+    def tell(life):
+        if life.phase is StepPhase.STOPPING:
+            raise BrokenPipeError
+
+    async def main():
+        conduct = Conduct(
+            plan_scenario(scenario_of(step("one", "a")), known(host)), host, shown={"a": shown_of("a")}, tell=tell
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(conduct.run)
+            await trio.sleep(5)
+            conduct.end(EndKind.CANCELLED, "Ctrl-C ended it")
+        return conduct, trio.current_time()
+
+    host = FakeHost({"a": Fake(duration_s=60, resources=frozenset({"a"}))})
+    conduct, now = trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert host.still_in_force(now) == set()
+    assert conduct.lives["one"].rollback.how is Undone.STOPPED
 
 
 def test_a_halt_ends_all_of_it_whatever_steps_say():

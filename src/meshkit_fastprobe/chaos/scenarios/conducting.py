@@ -21,7 +21,7 @@ from meshkit_fastprobe.chaos.scenarios.hands import Hands, HostLostError, HostRe
 from meshkit_fastprobe.chaos.scenarios.judging import Circumstances, Judged, Meter, Verdict, judge_measured, unmet
 from meshkit_fastprobe.chaos.scenarios.planning import ScenarioPlan
 from meshkit_fastprobe.chaos.scenarios.states import UNTOUCHED, StepPhase
-from meshkit_fastprobe.chaos.scenarios.step import Rollback, StepLife, Undone
+from meshkit_fastprobe.chaos.scenarios.step import NOT_UNDONE, Rollback, StepLife, Undone
 from meshkit_fastprobe.chaos.states import HALTED, Phase
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.experiments import Selector
@@ -176,6 +176,9 @@ class Conduct:
             elif life.seen is not None and not life.seen.is_over and life.is_started:
                 # What needs this step goes on: nothing of it may be in force then.
                 await self._undo(life, f"{step.name} failed: {error}", trio.current_time() + ROLLBACK_S)
+                assert life.rollback is not None
+                if life.rollback.how in NOT_UNDONE:
+                    self.end(EndKind.FAILED, f"{step.name} could not be undone: {life.rollback.why}")
             life.move(StepPhase.FAILED, str(error))
         finally:
             self._open = [pair for pair in self._open if pair[0] is not life]
@@ -369,7 +372,7 @@ class Conduct:
         reason = f"scenario {self.plan.scenario.name}: {self.ending.why or 'it is over'}"[:400]
         deadline = trio.current_time() + ROLLBACK_S
         for life in reversed(self._started):
-            await self._undo(life, reason, deadline)
+            await self._undo_somehow(life, reason, deadline)
         for life in self.lives.values():
             if life.phase in UNTOUCHED:
                 if life.offered is not None:
@@ -388,9 +391,21 @@ class Conduct:
                 life.move(StepPhase.STOPPED, self._why_stopped(life))
 
     def _why_stopped(self, life: StepLife) -> str:
-        if life.rollback is not None and life.rollback.how in {Undone.FAILED, Undone.UNCONFIRMED}:
+        if life.rollback is not None and life.rollback.how in NOT_UNDONE:
             return life.rollback.why
         return self.ending.why
+
+    async def _undo_somehow(self, life: StepLife, reason: str, deadline: float) -> None:
+        """A mistake of ours, or an answer that nobody foresaw, leaves nothing of the others in force."""
+        assert life.seen is not None
+        for _ in range(2):  # what went wrong may have been the telling of it, which is done once
+            try:
+                await self._undo(life, reason, deadline)
+            except Exception as error:  # noqa: BLE001 - whatever it was
+                why = f"{type(error).__name__}: {error}"
+            else:
+                return
+        life.rollback = self._rolled_back(Undone.UNCONFIRMED, _by_itself(life.seen, why))
 
     async def _undo(self, life: StepLife, reason: str, deadline: float) -> None:
         """Fill in its rollback, one way or the other. Undoing twice is calm."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 import trio
@@ -34,6 +35,10 @@ class Undone(StrEnum):
     """It could not be undone."""
     UNCONFIRMED = "unconfirmed"
     """The host could not be reached: it ends the fault when its time is over."""
+
+
+NOT_UNDONE: Final = frozenset({Undone.FAILED, Undone.UNCONFIRMED})
+"""Its fault may be in force."""
 
 
 class Rollback(msgspec.Struct, frozen=True, kw_only=True):
