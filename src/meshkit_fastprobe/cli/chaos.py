@@ -168,8 +168,8 @@ def resume(
     """Let experiments start again after a halt."""
     client = _client(host, token_file, fleet=fleet)
     answers = client.post("/chaos:resume", body={"reason": reason})
-    for _ in _items(answers, key="item"):
-        typer.echo("experiments may start again")
+    for item in _items(answers, key="item"):
+        typer.echo("experiments may start again" + (f" on {item['_host']}" if "_host" in item else ""))
     return _code(answers, [])
 
 

@@ -21,7 +21,7 @@ def fleet_members(host: Hosts = None, output: Output = Form.table, watch: Watch 
     client = _client(host, token_file)
 
     def look() -> int:
-        answer = first_told(client)
+        answer = first_told(client, ask=True)
         items = members_of(answer)
         if output in {Form.json, Form.yaml}:
             write_document(output, {"items": items})

@@ -24,7 +24,7 @@ HOW_TO_NAME: Final = '[server] peers = ["https://HOST:PORT"] in its configuratio
 
 def all_known(client: Client, token: str | None) -> list[str]:
     """URLs of all hosts that the first to answer knows, itself first. CliError when it is alone, or may not be followed."""
-    answer = first_told(client)
+    answer = first_told(client, ask=False)  # whoever halts does not wait for those that are silent
     members = members_of(answer)
     if len(members) == 1:
         raise CliError(f"{answer.host} knows no other hosts", f"name them with {HOW_TO_NAME}; or leave --fleet out")
@@ -38,11 +38,12 @@ def all_known(client: Client, token: str | None) -> list[str]:
     return urls([member["url"] for member in members], f"what {answer.host} tells of")
 
 
-def first_told(client: Client) -> Answer:
-    """What the first host that answers tells of. CliError when it refuses, or none does."""
+def first_told(client: Client, *, ask: bool) -> Answer:
+    """What the first host that answers tells of; ask: and has asked them. CliError when it refuses, or none does."""
+    params = [] if ask else [("ask", "false")]
     tried: list[Answer] = []
     for url in client.hosts[:MAX_TRIED]:
-        tried.append(client.one(url, "GET", PATH, []))
+        tried.append(client.one(url, "GET", PATH, params))
         if tried[-1].code is not Exit.UNREACHABLE:
             break
     last = tried[-1]

@@ -265,4 +265,4 @@ def _order(life: StepLife) -> int:
 
 def _longest(seconds: Sequence[float | None]) -> str:
     known = [one for one in seconds if one is not None]
-    return "-" if not known else words.latency(max(known)) if max(known) else "0s"
+    return words.latency(max(known, default=None))

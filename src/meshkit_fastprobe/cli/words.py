@@ -18,9 +18,9 @@ SEVERITY: Final = {"unhealthy": 0, "degraded": 1, "unknown": 2, "paused": 3, "he
 
 
 def latency(seconds: float | None) -> str:
-    """Three figures and a unit: 128µs, 4.21ms, 1.20s."""
-    if seconds is None:
-        return "-"
+    """Three figures and a unit: 128µs, 4.21ms, 1.20s; nothing at all is 0s."""
+    if not seconds:
+        return "-" if seconds is None else "0s"
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= scale or unit == "µs":
             value = seconds / scale

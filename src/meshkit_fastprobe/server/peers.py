@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import os
 import ssl
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 import trio
@@ -25,8 +25,9 @@ MAX_AT_ONCE: Final = 32
 """Peers being asked, for all who look."""
 MAX_ANSWER_BYTES: Final = 1 << 20
 _LIVE: Final = frozenset(LIVE)
-NO_TOKEN: Final = "not asked: your client certificate is yours alone; open its page"  # noqa: S105 - says why there is none
+NO_TOKEN: Final = "not asked: what proves you here is no token to send on; sign in with one of your issuer"  # noqa: S105 - says why
 LOCAL_TOKEN: Final = "not asked: the local token is good on its own host alone; sign in with one of your issuer"  # noqa: S105 - likewise
+NOT_WANTED: Final = "not asked: the question said ask=false"
 
 T = TypeVar("T")
 
@@ -49,10 +50,14 @@ class HostItem(Body):
     """Experiments in force, of those that may be seen."""
 
 
+_Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 48)]
+"""The sum of as many as fit into an answer is one that every form of ours can tell."""
+
+
 class _Group(msgspec.Struct):
-    probes: int
-    states: dict[str, int]
-    stale: int
+    probes: _Number
+    states: dict[str, _Number]
+    stale: _Number
 
 
 class _Groups(msgspec.Struct):
@@ -93,13 +98,18 @@ class Peers:
         except (OSError, ssl.SSLError) as error:
             raise ConfigError("server.peers_ca", f"{ca_file}: {error}", "name a file of certificates in PEM") from None
 
+    def unasked(self) -> list[HostItem]:
+        """Where each peer is, at once."""
+        return [HostItem(name=url, url=url, problem=NOT_WANTED) for url in self._urls]
+
     async def ask(self, scope: Scope, local_token: str | None) -> list[HostItem]:
         """Each peer in the order of the settings: what it tells, or why it tells nothing."""
         token, why_not = _token_to_show(scope, local_token)
         if token is None:
             return [HostItem(name=url, url=url, problem=why_not) for url in self._urls]
         found: dict[str, HostItem] = {}
-        headers = {"authorization": token, "accept": "application/json"}
+        # Nothing is unpacked: what came would not be bounded by what it becomes.
+        headers = {"authorization": token, "accept": "application/json", "accept-encoding": "identity"}
         limits = self._httpx.Limits(max_connections=MAX_AT_ONCE)
         client = self._httpx.AsyncClient(
             verify=self._trust, trust_env=False, timeout=ANSWER_S, limits=limits, headers=headers, follow_redirects=False
@@ -116,7 +126,9 @@ class Peers:
                     found[url] = await self._told_by(client, url)
             except trio.TooSlowError:
                 found[url] = HostItem(name=url, url=url, problem=f"no answer within {ANSWER_S:g} s")
-            except (_NoAnswerError, self._httpx.HTTPError) as error:
+            except _NoAnswerError as error:  # in our words: not those of what is below
+                found[url] = HostItem(name=url, url=url, problem=str(error))
+            except self._httpx.HTTPError as error:
                 found[url] = HostItem(name=url, url=url, problem=_cause(error))
 
     async def _told_by(self, client: Any, url: str) -> HostItem:
@@ -141,7 +153,7 @@ class Peers:
     async def _read(self, client: Any, url: str, shape: type[T]) -> T:
         data = bytearray()
         async with client.stream("GET", url) as answer:
-            async for part in answer.aiter_bytes():
+            async for part in answer.aiter_raw():
                 data += part
                 if len(data) > MAX_ANSWER_BYTES:
                     raise _NoAnswerError(f"it answers with more than {MAX_ANSWER_BYTES} bytes")
@@ -151,7 +163,7 @@ class Peers:
             raise _NoAnswerError(f"HTTP {answer.status_code}")
         try:
             return msgspec.json.decode(data, type=shape)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise _NoAnswerError("it answers with something that is no fastprobe payload") from None
 
 

@@ -71,6 +71,7 @@ def liar():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            asked.append(self.path)
             items = [{"name": "liar", "here": True}, {"name": "x", "url": "http://203.0.113.7:9464"}]
             body = msgspec.msgpack.encode({"host": "liar", "items": items})
             self.send_response(200)
@@ -81,15 +82,18 @@ def liar():
         def log_message(self, *_):
             pass
 
+    asked = []
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}", asked
         server.shutdown()
 
 
 def test_who_tells_of_a_host_in_the_clear_is_not_followed(liar, monkeypatch, capsys):
     monkeypatch.setenv("FASTPROBE_TOKEN", "of.an.issuer")
-    assert run(["status", "--fleet", "--host", liar]) == 3
+    url, asked = liar
+    assert run(["chaos", "halt", "--fleet", "--host", url]) == 3
     what, next_step = capsys.readouterr().err.splitlines()
     assert "liar tells of 'http://203.0.113.7:9464': nobody was asked" in what
     assert next_step == "  -> name https://HOST:PORT in [server] peers of liar"
+    assert asked == ["/meshkit/diagnostics/v1/fleet/hosts?ask=false"]  # which waits for no host that is silent

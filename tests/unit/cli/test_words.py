@@ -7,7 +7,7 @@ from meshkit_fastprobe.cli import words
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, "-"), (0.0, "0.00µs"), (45.1e-6, "45.1µs"), (0.00123, "1.23ms"), (0.1554, "155ms"), (1.2, "1.20s"), (75, "75.0s")],
+    [(None, "-"), (0.0, "0s"), (45.1e-6, "45.1µs"), (0.00123, "1.23ms"), (0.1554, "155ms"), (1.2, "1.20s"), (75, "75.0s")],
 )
 def test_latencies_have_three_figures_and_a_unit(seconds, text):
     assert words.latency(seconds) == text

@@ -20,6 +20,7 @@ from meshkit_fastprobe.server.grpc.messages import message_class, service
 from meshkit_fastprobe.server.grpc.method import Method
 from meshkit_fastprobe.server.grpc.status import CallError, Code
 from meshkit_fastprobe.server.guard import PRINCIPAL, PROVEN
+from meshkit_fastprobe.server.identity import header
 from meshkit_fastprobe.server.negotiation import JSON
 from meshkit_fastprobe.server.reply import Reply, Scope, StreamReply
 from meshkit_fastprobe.server.routes import ROUTES, RouteSpec, admit
@@ -143,6 +144,7 @@ def _scope(scope: Scope, spec: RouteSpec, given: Mapping[str, Any]) -> Scope:
     if "{name}" in spec.path:
         left.pop("name", None)
     headers = [(b"accept", JSON.encode()), (b"content-type", JSON.encode())]
+    headers += [(b"authorization", value) for value in header(scope, b"authorization")]  # what peers are asked with
     version, any_version = left.pop("version", None), left.pop("anyVersion", False)
     if spec.versioned and (any_version or version is not None):
         headers.append((b"if-match", b"*" if any_version else f'"{version}"'.encode()))

@@ -435,6 +435,9 @@ ROUTES: Final = (
         fleet.list_hosts,
         "this host and the others it knows, each as it tells itself to you",
         Over.SOME,
+        query=(
+            Parameter("ask", "false asks none of the others: where they are, at once", {"type": "boolean", "default": True}),
+        ),
         item=HostItem,
         many=True,
     ),

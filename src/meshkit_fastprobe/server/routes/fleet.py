@@ -9,12 +9,13 @@ from meshkit_fastprobe.server.chaos_items import resource_of_run
 from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.envelope import SCHEMA_VERSION, Envelope, envelope_reply, rfc3339
 from meshkit_fastprobe.server.peers import HostItem
+from meshkit_fastprobe.server.query import TRUTH, word_of
 from meshkit_fastprobe.server.reply import Reply
 
 
 async def list_hosts(context: Context, request: Request) -> Reply:
     """Ours first. A peer that cannot be asked is an item with a problem, never an error."""
-    request.refuse_query()
+    wanted = request.query.one("ask", word_of("ask", TRUTH), default=True)
     snapshot = context.host.snapshot()
     visible = await context.authorization.visible(request.principal, snapshot)
     groups = snapshot.groups(by=("cluster",), visible=visible)
@@ -32,7 +33,12 @@ async def list_hosts(context: Context, request: Request) -> Reply:
         stale=sum(group.stale for group in groups),
         chaos=[run.experiment for run in runs if may(resource_of_run(context.host, run))],
     )
-    peers = [] if context.peers is None else await context.peers.ask(request.scope, context.host.endpoints.local_token)
+    if context.peers is None:
+        peers = []
+    elif wanted:
+        peers = await context.peers.ask(request.scope, context.host.endpoints.local_token)
+    else:
+        peers = context.peers.unasked()
     return envelope_reply(
         request,
         Envelope(
