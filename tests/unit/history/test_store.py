@@ -17,7 +17,7 @@ import pytest
 from meshkit_fastprobe.history import reading
 from meshkit_fastprobe.history.chunks import STATE, WIDTH, Chunk
 from meshkit_fastprobe.history.reading import Stretch, TooManyError
-from meshkit_fastprobe.history.spans import COARSE_S, GroupSpan, merge
+from meshkit_fastprobe.history.spans import COARSE_S, GroupSpan, dense, merge
 from meshkit_fastprobe.history.store import HistoryError, Minute, Store, TooLongError
 
 ROOT = Path(__file__).parents[3]
@@ -121,6 +121,16 @@ def test_a_long_step_is_the_same_however_often_it_was_folded():
         (DAY + hour * 3600, (name,)) for hour in range(-(-minutes // 60)) for name in ("edge", "orders")
     ]
     assert hours[0].span == merge([a_span(at) for at in range(60)])
+
+
+def test_histograms_add_up_bucket_by_bucket():
+    spans = [a_span(at) for at in range(300)]
+    sums = [0] * 216
+    for span in spans:
+        for bucket, count in zip(span.buckets, span.counts, strict=True):
+            sums[bucket] += count
+    assert dense(spans).tolist() == sums
+    assert dense([]).tolist() == [0] * 216
 
 
 @pytest.mark.parametrize(
