@@ -25,7 +25,7 @@ uint16_t fp_datagram_id(fp_engine *engine) {
     return engine->ids[--engine->ids_left];
 }
 
-void fp_datagram_unsent(fp_engine *engine, fp_connection *connection, int error) {
+static void unsent(fp_engine *engine, fp_connection *connection, int error) {
     if (error == EPERM)
         fp_run_give_up(engine, connection, FP_REASON_PERMISSION); /* this host's firewall */
     else if (error == EAGAIN)
@@ -38,7 +38,7 @@ bool fp_datagram_send(fp_engine *engine, fp_connection *connection, const void *
     ssize_t sent;
     do sent = send(connection->fd, bytes, len, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
-    if (sent < 0) fp_datagram_unsent(engine, connection, errno);
+    if (sent < 0) unsent(engine, connection, errno);
     return sent >= 0;
 }
 

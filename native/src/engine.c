@@ -217,6 +217,7 @@ int fp_engine_stop(fp_engine *engine) {
     fp_bell_ring(&engine->wake);
     pthread_join(engine->thread, NULL);
     engine->started = false;
+    engine->n_events = 0; /* fetched and not handled: they tell of sockets that are about to be closed */
     fp_engine_abandon_runs(engine);
     fp_connections_close(engine);
     fp_echoes_close(engine);

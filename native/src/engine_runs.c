@@ -304,6 +304,11 @@ void fp_run_event(fp_engine *engine, fp_connection *connection, uint32_t ready) 
     }
 }
 
+/* It waits for the step's end to leave with others, by a socket that they share. */
+static bool unsent(const fp_connection *connection) {
+    return connection->phase == FP_CONNECTION_ASKING && (connection->shares || connection->target->kind == FP_TARGET_ICMP);
+}
+
 void fp_run_deadline(fp_engine *engine, uint32_t slot) {
     fp_slot *s = &engine->slots[slot];
     fp_connection *connection = &engine->connections[s->connection];
@@ -319,7 +324,7 @@ void fp_run_deadline(fp_engine *engine, uint32_t slot) {
     if (s->state != FP_SLOT_RUNNING) return;
     bool connecting = connection->phase == FP_CONNECTION_CONNECTING;
     uint8_t silence = kind_of(connection->target)->silence;
-    if (engine->now_ns - connection->deadline_ns > FP_LATE_NS)
+    if (unsent(connection) || engine->now_ns - connection->deadline_ns > FP_LATE_NS)
         fp_run_give_up(engine, connection, FP_REASON_LATE); /* the host slept: so, perhaps, did the answer */
     else
         fp_run_end(engine, connection, FP_TIMEOUT,

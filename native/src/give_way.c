@@ -34,7 +34,10 @@ void fp_give_way(uint32_t nice) {
     const int wanted = getpriority(PRIO_PROCESS, (id_t)self) + (int)nice;
     attributes own = {
         .size = sizeof own, .policy = SCHED_OTHER, .nice = wanted < MOST_NICE ? wanted : MOST_NICE, .runtime_ns = SLICE_NS};
-    syscall(SYS_sched_setattr, self, &own, 0); /* refused (a seccomp filter) is fine: the host waits as it would have */
+    const bool refused = syscall(SYS_sched_setattr, self, &own, 0) != 0;
+    /* By a seccomp filter, say. Without the slice the host waits as it would have; niceness was asked for, and has another way.
+     */
+    if (refused && nice) setpriority(PRIO_PROCESS, (id_t)self, own.nice);
 }
 #else
 void fp_give_way(uint32_t nice) {

@@ -48,7 +48,6 @@ void fp_run_open_own(fp_engine *engine, fp_connection *connection);
 
 /* datagrams.c */
 uint16_t fp_datagram_id(fp_engine *engine); /* from the kernel's generator: nobody guesses the next one */
-void fp_datagram_unsent(fp_engine *engine, fp_connection *connection, int error); /* ends the run: errno says why */
 bool fp_datagram_is_from(const fp_target *target, const struct sockaddr_storage *from);
 /* false: the run has ended. */
 bool fp_datagram_send(fp_engine *engine, fp_connection *connection, const void *bytes, size_t len);

@@ -149,28 +149,25 @@ static void fill(fp_engine *engine, uint32_t family, fp_outgoing *out) {
     }
 }
 
-/* Whether some left. The error of a send may belong to one before it, whose target answered that nobody listens; it is told
- * once. What stays is this one's own. */
-static bool send_batch(fp_engine *engine, uint32_t family, question_socket *it, fp_outgoing *them) {
+/* A run without a socket to share gets one of its own, or hears why not. */
+static void ask_alone(fp_engine *engine, fp_connection *connection) {
+    fp_question_forget(engine, connection);
+    fp_run_open_own(engine, connection);
+}
+
+/* The error of a send may belong to one before it, whose target answered that nobody listens; it is told once. One that stays
+ * may still be another's, or the socket's, whose buffer is full: the first of these is not judged by it, but asks alone. */
+static void send_batch(fp_engine *engine, uint32_t family, question_socket *it, fp_outgoing *them) {
     fp_questions *all = engine->questions;
-    int error = 0;
+    int error; /* whose, nobody can tell */
     for (unsigned sends = 0; sends < RESENDS_MAX; sends++) {
         const uint32_t sent = fp_outgoing_send(engine, it->fd, them, &all->outboxes[family], &it->asked, &error);
         for (uint32_t i = 0; i < sent && i < them->n; i++) them->connections[i]->shared_socket = (uint8_t)(it - all->sockets);
         it->asks += sent;
         all->waiting -= sent;
-        if (sent) return true;
+        if (sent) return;
     }
-    fp_datagram_unsent(engine, them->connections[0], error);
-    return false;
-}
-
-/* Without a socket to share each gets one of its own, or hears why not. */
-static void ask_alone(fp_engine *engine, const fp_outgoing *them) {
-    for (uint32_t i = 0; i < them->n; i++) {
-        fp_question_forget(engine, them->connections[i]);
-        fp_run_open_own(engine, them->connections[i]);
-    }
+    ask_alone(engine, them->connections[0]);
 }
 
 void fp_questions_send(fp_engine *engine, bool more) {
@@ -186,7 +183,7 @@ void fp_questions_send(fp_engine *engine, bool more) {
             if (it)
                 send_batch(engine, family, it, &them);
             else
-                ask_alone(engine, &them);
+                for (uint32_t i = 0; i < them.n; i++) ask_alone(engine, them.connections[i]);
         }
     }
 }
@@ -223,14 +220,18 @@ static uint32_t take_some(fp_engine *engine, const question_socket *it) {
     return got;
 }
 
+static bool is_among(uint32_t codes, uint8_t code) {
+    return code < 32 && codes >> code & 1u;
+}
+
 /* Those that a socket of its own would be told of. The others say that it did not get there this time, and may be anybody's. */
 static bool is_hard(const struct sock_extended_err *error) {
     const uint32_t soft = 1u << ICMP_NET_UNREACH | 1u << ICMP_HOST_UNREACH | 1u << ICMP_FRAG_NEEDED | 1u << ICMP_SR_FAILED |
                           1u << ICMP_NET_UNR_TOS | 1u << ICMP_HOST_UNR_TOS;
     const uint32_t soft_v6 = 1u << ICMPV6_NOROUTE | 1u << ICMPV6_NOT_NEIGHBOUR | 1u << ICMPV6_ADDR_UNREACH;
-    if (error->ee_origin == SO_EE_ORIGIN_ICMP) return error->ee_type == ICMP_DEST_UNREACH && !(soft >> error->ee_code & 1u);
+    if (error->ee_origin == SO_EE_ORIGIN_ICMP) return error->ee_type == ICMP_DEST_UNREACH && !is_among(soft, error->ee_code);
     if (error->ee_origin != SO_EE_ORIGIN_ICMP6) return false;
-    return error->ee_type == ICMPV6_DEST_UNREACH && !(soft_v6 >> error->ee_code & 1u);
+    return error->ee_type == ICMPV6_DEST_UNREACH && !is_among(soft_v6, error->ee_code);
 }
 
 static int error_in(struct msghdr *message) {

@@ -550,6 +550,61 @@ static void an_answer_counts_only_from_whom_was_asked_and_with_the_id_of_the_que
     rig_free(&engine);
 }
 
+/* The host was held up between the step that asked and the one that would have sent. */
+static void a_question_that_never_left_is_no_verdict(void) {
+    rig engine = rig_new(8);
+    name_server it = name_server_at(INADDR_LOOPBACK, 0);
+    fp_record records[8];
+    fp_ns now_ns = fp_clock_schedule();
+    const fp_ns due_ns = now_ns + FP_NS_PER_S;
+    engine.engine->config.events_per_step = 4; /* so the step that starts four leaves them waiting for company */
+    for (uint32_t slot = 0; slot < 4; slot++)
+        rig_post(&engine, (fp_command){.op = FP_CMD_ADD,
+                                       .slot = slot,
+                                       .generation = 1,
+                                       .due_ns = due_ns,
+                                       .interval_ns = 3600 * FP_NS_PER_S,
+                                       .timeout_ns = SHORT_NS,
+                                       .target = dns_target(&it.address, &any_address)});
+    fp_engine_step(engine.engine, now_ns);
+    fp_engine_step(engine.engine, now_ns = due_ns + 2 * FP_NS_PER_MS);
+    CHECK_EQ(rig_stats(&engine).in_flight, 4);
+    fp_engine_step(engine.engine, now_ns + SHORT_NS + 2 * FP_NS_PER_MS);
+    CHECK_EQ(fp_engine_drain(engine.engine, records, 8), 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        CHECK_EQ(records[i].result, FP_EVENT_SKIPPED);
+        CHECK_EQ(records[i].reason, FP_REASON_LATE);
+    }
+    CHECK(!answer_one(&it, it.fd, 0));
+    close(it.fd);
+    rig_free(&engine);
+}
+
+/* From here on no shared socket can send: what every send says tells of no target. */
+static void break_shared_sockets(void) {
+    for (int fd = 3; fd < 256; fd++) {
+        int told = 0;
+        socklen_t size = sizeof told;
+        if (getsockopt(fd, IPPROTO_IP, IP_RECVERR, &told, &size) == 0 && told) shutdown(fd, SHUT_WR);
+    }
+}
+
+static void what_a_shared_socket_cannot_send_leaves_by_one_of_its_own(void) {
+    rig engine = rig_new(8);
+    name_server it = name_server_at(INADDR_LOOPBACK, 0);
+    for (uint32_t slot = 0; slot < 3; slot++) rig_aim(&engine, slot, dns_target(&it.address, &any_address), TIMEOUT_NS);
+    for (int round = 0; round < 2; round++) {
+        draw_alike(&engine);
+        run_all(&engine, 3);
+        for (int i = 0; i < 3; i++) CHECK(answer_one(&it, it.fd, 0));
+        for (int i = 0; i < 3; i++) CHECK_EQ(next_record(&engine).result, FP_OK);
+        CHECK_EQ(rig_stats(&engine).connections_opened, round ? 4 : 1);
+        break_shared_sockets();
+    }
+    close(it.fd);
+    rig_free(&engine);
+}
+
 /* Who refuses is told by the error that comes back; who is asked by the same socket hears nothing of it. */
 static void one_that_refuses_spoils_no_other_of_its_socket(void) {
     rig engine = rig_new(8);
@@ -628,6 +683,8 @@ int main(void) {
     RUN(what_is_asked_together_leaves_by_one_socket_and_each_gets_its_own_answer);
     RUN(two_that_ask_one_server_with_one_id_are_told_apart_by_their_questions);
     RUN(an_answer_counts_only_from_whom_was_asked_and_with_the_id_of_the_question);
+    RUN(a_question_that_never_left_is_no_verdict);
+    RUN(what_a_shared_socket_cannot_send_leaves_by_one_of_its_own);
     RUN(one_that_refuses_spoils_no_other_of_its_socket);
     RUN(ports_and_ids_change);
     RUN(a_socket_is_drawn_anew_after_so_many_questions);

@@ -1,13 +1,14 @@
 /* The engine stepped by hand: Python lanes on a virtual clock, native runs on real loopback sockets. */
 #include "check.h"
+#include "engine_internal.h"
 #include "fastprobe/clock.h"
-#include "fastprobe/engine.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -571,6 +572,16 @@ static void routine_waits_ten_periods_and_what_is_news_or_asked_for_one(void) {
     close(server);
 }
 
+/* They would tell of sockets that the stop has closed. */
+static void a_stopped_engine_remembers_no_event(void) {
+    fp_engine *engine = engine_at(0, 1, true);
+    CHECK_EQ(fp_engine_start(engine), 0);
+    while (!atomic_load(&engine->asleep)) sched_yield();
+    CHECK_EQ(fp_engine_stop(engine), 0); /* the bell that ends its sleep is such an event */
+    CHECK_EQ(engine->n_events, 0);
+    fp_engine_free(engine);
+}
+
 int main(void) {
     RUN(a_due_probe_of_a_python_lane_is_announced_once_until_it_finishes);
     RUN(a_timeout_as_long_as_the_interval_costs_a_python_lane_no_run);
@@ -598,5 +609,6 @@ int main(void) {
     RUN(removing_in_flight_leaves_no_record_and_no_leak);
     RUN(the_reader_is_told_once_a_period_and_again_for_what_it_leaves);
     RUN(routine_waits_ten_periods_and_what_is_news_or_asked_for_one);
+    RUN(a_stopped_engine_remembers_no_event);
     return 0;
 }

@@ -27,7 +27,8 @@ typedef struct fp_engine fp_engine;
 
 typedef struct fp_engine_config {
     uint32_t capacity;        /* slots */
-    uint32_t connections;     /* native runs at once: descriptors the engine may hold */
+    uint32_t connections;     /* native runs at once: descriptors the engine may hold, besides those that runs of DNS share
+                                 (64), and of ICMP (one a family and route) */
     uint32_t record_ring;     /* records on their way up; power of two */
     uint32_t command_ring;    /* commands on their way down; power of two */
     uint32_t events_per_step; /* bound of one step: socket events, expiries and starts from the lines each (64); fewer expiries
