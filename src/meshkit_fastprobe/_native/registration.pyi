@@ -24,6 +24,9 @@ class Registration:
     def probe(self) -> Any:
         """A Probe, of a layer above this one. Of those that share one it is made anew each time: not for every run."""
     @property
+    def likeness(self) -> Any:
+        """The probe, or one that differs from it in its target alone: for who wants to know its kind, not what it asks."""
+    @property
     def target(self) -> str: ...
     @property
     def target_at(self) -> int: ...

@@ -42,6 +42,10 @@ cdef class Registration:
         self.message = ""
 
     @property
+    def likeness(self):
+        return self._probe
+
+    @property
     def probe(self):
         return replace(self._probe, target=self.target) if self.target_at else self._probe
 

@@ -60,7 +60,7 @@ class Registrar:
     def adjust(self, registration: Registration, options: ProbeOptions) -> bool:
         """New options in place, with state and counters kept. False when their tags need another group, and so a new slot."""
         options = self._with_cluster(options)
-        if self._group(registration.probe, options) != registration.group:
+        if self._group(registration.likeness, options) != registration.group:
             return False
         registration.options = options
         self._catalog.options_changed(registration)
@@ -71,7 +71,7 @@ class Registrar:
     def configure(self, registration: Registration) -> None:
         """Write what the options ask for in the state that the probe is in now."""
         columns = self._columns(
-            registration.probe,
+            registration.likeness,
             registration.options,
             registration.lane,
             registration.group,

@@ -1,4 +1,4 @@
-"""How many sockets the native lane may hold: what the kernel allows, less what the host needs."""
+"""How many sockets the native lane may hold: what the kernel allows, less what the host needs and what runs share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Final, NamedTuple
 
 RESERVED_FOR_HOST: Final = 128
 """Descriptors left to the embedding process: listeners, files, its own clients."""
+SHARED_SOCKETS: Final = 64
+"""By which questions of DNS leave, at most (FP_QUESTION_SOCKETS): the engine opens them besides its connections."""
+KEPT_FREE: Final = RESERVED_FOR_HOST + SHARED_SOCKETS
 LEAST_CONNECTIONS: Final = 8
 
 
@@ -41,7 +44,7 @@ def budget(wanted: int) -> Budget:
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     in_use = _open_descriptors()
-    goal = wanted + in_use + RESERVED_FOR_HOST
+    goal = wanted + in_use + KEPT_FREE
     raised = soft
     if soft != resource.RLIM_INFINITY and soft < goal:
         raised = goal if hard == resource.RLIM_INFINITY else min(goal, hard)
@@ -49,7 +52,7 @@ def budget(wanted: int) -> Budget:
             resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
         else:
             raised = soft
-    left = wanted if raised == resource.RLIM_INFINITY else raised - in_use - RESERVED_FOR_HOST
+    left = wanted if raised == resource.RLIM_INFINITY else raised - in_use - KEPT_FREE
     return Budget(max(LEAST_CONNECTIONS, min(wanted, left)), wanted, soft, raised, _ephemeral_ports())
 
 

@@ -127,7 +127,7 @@ class Quorums:
             else:
                 names = filter(re.compile(fnmatch.translate(pattern)).match, by_name)
             found.update((name, by_name[name]) for name in names)
-        return [member for member in found.values() if not is_judged(type(member.probe))]
+        return [member for member in found.values() if not is_judged(type(member.likeness))]
 
 
 class JudgedTarget:
