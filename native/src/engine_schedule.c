@@ -56,10 +56,11 @@ static void begin(fp_engine *engine, uint32_t slot, fp_ns due_ns) {
 /* A run of a Python lane that is due while the one in flight is within an eighth of its timeout: a timeout as long as the
  * interval. The lane is told to let that one go, and this one starts as soon as it has; else a silent target would be asked
  * every second time. (A native run ends its own deadline a little sooner instead: see deadline_of.) */
-static void owe(fp_engine *engine, uint32_t slot, fp_ns due_ns) {
+static void owe(fp_engine *engine, uint32_t slot, fp_ns due_ns, bool tell) {
     fp_slot *s = &engine->slots[slot];
     s->owed = true;
     s->due_ns = due_ns;
+    if (!tell) return;
     fp_engine_report(engine, &(fp_record){.slot = slot,
                                           .generation = s->generation,
                                           .started_ns = engine->now_ns,
@@ -78,13 +79,16 @@ void fp_engine_begin_owed(fp_engine *engine, uint32_t slot) {
 static void due_while_running(fp_engine *engine, uint32_t slot, fp_ns due_ns) {
     fp_slot *s = &engine->slots[slot];
     const fp_ns deadline_ns = fp_wheel_due(engine->wheel, fp_run_timer(slot));
-    /* One that has passed was told of, or is about to be, whichever of the two the wheel hands out first. */
-    const bool ends_now = s->lane != FP_LANE_NATIVE && deadline_ns != FP_NEVER && deadline_ns > engine->now_ns &&
-                          deadline_ns <= engine->now_ns + s->timeout_ns / 8 + engine->config.tick_ns;
+    const fp_ns grace_ns = s->timeout_ns / 8 + engine->config.tick_ns;
+    /* One that has passed was told of, or is about to be, whichever of the two the wheel hands out first. If that run was due
+     * about its timeout ago, the engine is late for both. */
+    const bool passed = deadline_ns == FP_NEVER || deadline_ns <= engine->now_ns;
+    const bool just_now =
+        passed ? !s->owed && due_ns - s->due_ns <= s->timeout_ns + grace_ns : deadline_ns <= engine->now_ns + grace_ns;
     if (s->owed) fp_engine_skip(engine, slot, s->due_ns, FP_REASON_OVERLAP, 1);
     s->owed = false;
-    if (ends_now)
-        owe(engine, slot, due_ns);
+    if (just_now && s->lane != FP_LANE_NATIVE)
+        owe(engine, slot, due_ns, !passed);
     else
         fp_engine_skip(engine, slot, due_ns, FP_REASON_OVERLAP, 1);
 }

@@ -143,6 +143,22 @@ static void a_timeout_as_long_as_the_interval_costs_a_python_lane_no_run(void) {
     fp_engine_free(engine);
 }
 
+static void nor_when_the_engine_comes_late_for_both(void) {
+    fp_engine *engine = engine_at(0, 1, true);
+    for (uint32_t slot = 0; slot < 6; slot++) /* more than the wheel hands out at once */
+        post(engine, add(slot, FP_LANE_TASK, 100 * MS, 100 * MS, 100 * MS, NULL));
+    step(engine, 100 * MS);
+    CHECK_EQ(count(FP_EVENT_DUE, 0), 6);
+    step(engine, 205 * MS);
+    CHECK_EQ(count(FP_EVENT_DEADLINE, FP_REASON_TIMEOUT), 6);
+    CHECK_EQ(n_records, 6);
+    for (uint32_t slot = 0; slot < 6; slot++) post(engine, about(FP_CMD_FINISH, slot));
+    step(engine, 210 * MS);
+    CHECK_EQ(count(FP_EVENT_DUE, 0), 6);
+    CHECK_EQ(records[0].started_ns, 200 * MS);
+    fp_engine_free(engine);
+}
+
 static void finishing_takes_the_deadline_away(void) {
     fp_engine *engine = engine_at(0, 1, true);
     post(engine, add(0, FP_LANE_THREAD, 10 * MS, S, 50 * MS, NULL));
@@ -585,6 +601,7 @@ static void a_stopped_engine_remembers_no_event(void) {
 int main(void) {
     RUN(a_due_probe_of_a_python_lane_is_announced_once_until_it_finishes);
     RUN(a_timeout_as_long_as_the_interval_costs_a_python_lane_no_run);
+    RUN(nor_when_the_engine_comes_late_for_both);
     RUN(finishing_takes_the_deadline_away);
     RUN(a_deadline_can_be_put_off);
     RUN(a_suspend_of_an_hour_costs_one_run_and_one_count);

@@ -43,6 +43,8 @@ class Slot:
     deadline: int | None = None
     owed: int | None = None
     """When the run was due that starts as soon as the one in flight has ended."""
+    since: int = 0
+    """When the last run was due that began, or is owed."""
     deferred: int | None = None
     """Dues before this pass without a run."""
     hastened: bool = False
@@ -219,20 +221,29 @@ class EngineMachine(RuleBasedStateMachine):
             self.start(slot, at)
 
     def meet(self, slot: int, at: int) -> None:
-        """Due while one is in flight: it waits for that one if there is little left of it, an eighth of its timeout at most."""
+        """Due while one is in flight: it waits for that one if there is little left of it, an eighth of its timeout at most.
+
+        One without a deadline was told of it: just now, or it hangs.
+        """
         probe = self.slots[slot]
-        if probe.owed is not None:
+        was_owed = probe.owed is not None
+        if was_owed:
             self.skip(slot, Reason.OVERLAP, 1)
             probe.owed = None
-        if probe.deadline is not None and (probe.deadline - self.now - 1) * 8 <= probe.timeout:
-            probe.owed = at
-            self.tell(slot, layout.EVENT_DEADLINE, Reason.TIMEOUT, FOR_NEXT)
+        if probe.deadline is not None:
+            just_now = (probe.deadline - self.now - 1) * 8 <= probe.timeout
         else:
+            just_now = not was_owed and at >= probe.since and (at - probe.since - probe.timeout - 1) * 8 <= probe.timeout
+        if not just_now:
             self.skip(slot, Reason.OVERLAP, 1)
+            return
+        probe.owed = probe.since = at
+        if probe.deadline is not None:
+            self.tell(slot, layout.EVENT_DEADLINE, Reason.TIMEOUT, FOR_NEXT)
 
     def start(self, slot: int, due: int) -> None:
         probe = self.slots[slot]
-        probe.running, probe.deadline = True, self.now + probe.timeout
+        probe.running, probe.deadline, probe.since = True, self.now + probe.timeout, due
         if probe.deadline == probe.next_due(self.now):
             probe.deadline += 1
         self.tell(slot, layout.EVENT_DUE, Reason.NONE, 0, due)

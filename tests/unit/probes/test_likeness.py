@@ -92,7 +92,8 @@ def test_a_catalog_gives_each_probe_back() -> None:
 def test_who_wants_to_know_a_kind_gets_no_probe_made_anew() -> None:
     diag = Diagnostics(Settings(host="test"))
     first, second = diag.add_many([TcpProbe("a:1"), TcpProbe("b:1")])
-    assert diag.catalog[second].likeness is diag.catalog[first].probe is diag.catalog[first].likeness
+    assert diag.catalog[second].likeness is diag.catalog[first].likeness
+    assert diag.catalog[second].probe is not diag.catalog[second].likeness
 
 
 def _handshakes() -> list[Literal["full", "half"]]:
