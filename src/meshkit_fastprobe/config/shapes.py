@@ -356,7 +356,9 @@ class EngineKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     notify: (
         Annotated[
             Span,
-            _duration("Results are gathered this long before they are handed on, ten times as long if they pass as before; up to 1s."),
+            _duration(
+                "Results are gathered this long before they are handed on, passing as before ten times as long; up to 1s."
+            ),
         ]
         | UnsetType
     ) = UNSET
