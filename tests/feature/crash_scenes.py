@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -38,6 +39,8 @@ EVENTS = {
 """What happens, and what people call it."""
 AT_ONCE = 3
 PATIENCE_S = 60.0
+COPIED_S = 10.0
+"""For so long at most: what another thread begins holds copies of our descriptors until it is another program."""
 FIRST_PORT = 20_000
 
 
@@ -45,7 +48,7 @@ def passes(port: int) -> bool:
     """Whether a datagram to this port arrives."""
     target = ("127.0.0.1", port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        server.bind(target)
+        bind(server, target)
         try:
             client.sendto(b"?", target)
             server.recv(16, socket.MSG_DONTWAIT)
@@ -67,7 +70,27 @@ def case(phase: str, event: str, port: int) -> dict[str, object]:
         try:
             return played(Path(folder), mark, port, phase, event, environment)
         finally:
-            subprocess.run(["umount", folder], check=True)
+            unmount(folder)
+
+
+def bind(sock: socket.socket, address: tuple[str, int]) -> None:
+    """See COPIED_S: the port of the look before may still be held."""
+    deadline = time.monotonic() + COPIED_S
+    while True:
+        try:
+            return sock.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+        time.sleep(0.001)
+
+
+def unmount(folder: str) -> None:
+    """See COPIED_S: a file in it may still be open."""
+    deadline = time.monotonic() + COPIED_S
+    while (done := subprocess.run(["umount", folder], capture_output=True, text=True, check=False)).returncode:
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager
