@@ -146,7 +146,8 @@ def _public_parts(value: type) -> str:
     lines = []
     for name, part in vars(value).items():
         said = inspect.getdoc(part)
-        if name.startswith("_") or name in fields or not said:
+        # A plain value has the docstring of its type, which says nothing of it.
+        if name.startswith("_") or name in fields or not said or said == inspect.getdoc(type(part)):
             continue
         plain = part.__func__ if isinstance(part, classmethod | staticmethod) else part
         shown = f"{name}" if isinstance(part, property) or not callable(plain) else _signature(name, plain)
