@@ -25,8 +25,19 @@ DAY = 86_400
 ORDERS, EDGE, PAY = ("eu-1", "orders", "tcp"), ("eu-1", "edge", "tcp"), ("eu-1", "pay", "tcp")
 
 
+OPENED: list[Store] = []
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def opened(path=None, max_bytes=1 << 24):
-    return Store(path, keep_s=90.0 * DAY, max_bytes=max_bytes)
+    OPENED.append(Store(path, keep_s=90.0 * DAY, max_bytes=max_bytes))
+    return OPENED[-1]
 
 
 def a_span(at=0):
