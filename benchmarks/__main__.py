@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 
@@ -26,6 +27,7 @@ def main() -> int:
     if unknown:
         print(f"no scenario is named {', '.join(unknown)}; there are: {', '.join([*scenario.names(), MICRO])}", file=sys.stderr)
         return 2
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each fresh process would compile what it imports
     programs.build()
     failed = [name for name in wanted if not _run(name, arguments.repeats)]
     if failed:
