@@ -22,7 +22,7 @@ from meshkit_fastprobe.server.grpc.call import Call
 from meshkit_fastprobe.server.grpc.messages import message_class
 from meshkit_fastprobe.server.grpc.method import Method
 from meshkit_fastprobe.server.grpc.resources import plain
-from meshkit_fastprobe.server.grpc.status import CallError, Code
+from meshkit_fastprobe.server.grpc.status import CallError, Code, good_no_longer
 from meshkit_fastprobe.server.guard import PRINCIPAL, PROVEN
 from meshkit_fastprobe.server.problems import TOO_MANY_READERS, Problem
 
@@ -108,7 +108,7 @@ class Watch:
             if context.events.closed:
                 raise CallError(Code.UNAVAILABLE, "the host is leaving")
             if look % PROVEN_LOOKS == 0 and not call.scope[PROVEN]():
-                raise CallError(Code.UNAUTHENTICATED, "what came with the call is good no longer; call again with what is")
+                raise good_no_longer()
             status = status_of(context, principal, service)
             if status != known:
                 await call.write(_response(status))

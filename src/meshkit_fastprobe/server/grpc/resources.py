@@ -18,7 +18,7 @@ from meshkit_fastprobe.server.context import Context, Request
 from meshkit_fastprobe.server.grpc.call import Call
 from meshkit_fastprobe.server.grpc.messages import message_class, service
 from meshkit_fastprobe.server.grpc.method import Method
-from meshkit_fastprobe.server.grpc.status import CallError, Code
+from meshkit_fastprobe.server.grpc.status import CallError, Code, good_no_longer
 from meshkit_fastprobe.server.guard import PRINCIPAL, PROVEN
 from meshkit_fastprobe.server.identity import header
 from meshkit_fastprobe.server.negotiation import JSON
@@ -83,7 +83,7 @@ class ThroughRoute:
         if isinstance(reply, StreamReply):
             await self._follow(call, reply)
             if not asked.proven:
-                raise CallError(Code.UNAUTHENTICATED, "what came with the call is good no longer; call again with what is")
+                raise good_no_longer()
             raise CallError(Code.UNAVAILABLE, "the host is leaving; go on elsewhere, or here later, from the last id")
         assert isinstance(reply, Reply)
         await call.write(await self._message(msgspec.json.decode(reply.body)))

@@ -83,6 +83,11 @@ class CallError(Exception):
         self.trailers = trailers or {}
 
 
+def good_no_longer() -> CallError:
+    """For a stream whose caller is proven no more."""
+    return CallError(Code.UNAUTHENTICATED, "what came with the call is good no longer; call again with what is")
+
+
 def error_of(problem: Problem) -> CallError:
     """The same refusal, with the stable code of the problem and its hint beside the status."""
     code = _OF_KIND.get(problem.kind) or _OF_STATUS.get(problem.kind.status, Code.INTERNAL)
