@@ -28,6 +28,7 @@ static void mark_sent(fp_engine *engine, const fp_outgoing *them, uint32_t sent,
         connection->began_ns = from_ns + took_ns * i / sent;
         connection->phase = FP_CONNECTION_READING;
     }
+    engine->stamped += sent;
 }
 
 uint32_t fp_outgoing_send(fp_engine *engine, int fd, const fp_outgoing *them, fp_list *outbox, fp_list *asked, int *error) {
@@ -74,14 +75,19 @@ static fp_ns stamped_ns(struct msghdr *message) {
 }
 
 /* A wall clock that was set meanwhile is not believed. */
+fp_ns fp_stamped_latency(const fp_engine *engine, const fp_connection *connection, struct msghdr *message, fp_ns wall_ns,
+                         fp_ns now_ns) {
+    const fp_ns seen_ns = stamped_ns(message);
+    const fp_ns waited_ns = wall_ns - seen_ns, since_ns = now_ns - connection->began_ns;
+    if (!seen_ns || engine->config.manual_clock || seen_ns > wall_ns || waited_ns >= since_ns) return 0;
+    return since_ns - waited_ns;
+}
+
 void fp_incoming_measure(const fp_engine *engine, fp_connection *connection, fp_incoming *them, uint32_t i) {
-    const fp_ns seen_ns = stamped_ns(&them->messages[i].msg_hdr);
-    const fp_ns waited_ns = them->wall_ns - seen_ns, since_ns = them->now_ns - connection->began_ns;
+    const fp_ns latency_ns = fp_stamped_latency(engine, connection, &them->messages[i].msg_hdr, them->wall_ns, them->now_ns);
     connection->answered = true;
-    connection->first_byte_ns = them->now_ns;
-    if (!seen_ns || engine->config.manual_clock || seen_ns > them->wall_ns || waited_ns >= since_ns) return;
-    connection->measured_ns = since_ns - waited_ns;
-    connection->first_byte_ns = them->now_ns - waited_ns;
+    connection->measured_ns = latency_ns;
+    connection->first_byte_ns = latency_ns ? connection->began_ns + latency_ns : them->now_ns;
 }
 
 void fp_batches_prepare(int fd) {
@@ -89,4 +95,9 @@ void fp_batches_prepare(int fd) {
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one); /* refused is fine: our own clock, a little late */
+}
+
+void fp_batches_never_in_pieces(int fd) {
+    const int how = IP_PMTUDISC_PROBE;
+    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof how); /* refused is fine */
 }

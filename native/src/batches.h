@@ -42,6 +42,10 @@ typedef struct fp_incoming {
 /* How many came into `bytes`, `size` each: fewer than FP_BATCH when there are no more. */
 uint32_t fp_incoming_take(fp_engine *engine, int fd, void *bytes, size_t size, fp_incoming *out);
 
+/* From the request to the kernel's sight of this message, taken at these times; 0: the kernel does not say. */
+fp_ns fp_stamped_latency(const fp_engine *engine, const fp_connection *connection, struct msghdr *message, fp_ns wall_ns,
+                         fp_ns now_ns);
+
 /* The run has its answer: its latency is from the request to the kernel's sight of the answer. */
 void fp_incoming_measure(const fp_engine *engine, fp_connection *connection, fp_incoming *them, uint32_t i);
 
@@ -50,5 +54,9 @@ void fp_incoming_measure(const fp_engine *engine, fp_connection *connection, fp_
 bool fp_dns_take(fp_engine *engine, fp_connection *connection, const uint8_t *bytes, size_t len, fp_incoming *them, uint32_t i);
 
 void fp_batches_prepare(int fd); /* room and stamps for what comes; the receive buffer as large as this process may */
+
+/* Of IPv4, and of what every link takes whole. To be told so spares the kernel an id for the pieces of each packet: a keyed
+ * hash, and a cache line that all processors share. */
+void fp_batches_never_in_pieces(int fd);
 
 #endif

@@ -158,7 +158,7 @@ static void withhold_last_ack(fp_connection *connection, bool withheld) {
 static int connect_fresh(fp_engine *engine, fp_connection *connection) {
     int error = connect(connection->fd, fp_target_address(connection->target), connection->target->address_len) ? -errno : 0;
     if (error == 0 || error == -EINPROGRESS) {
-        int added = fp_poll_add(engine->poll, connection->fd, tag_of(engine, connection));
+        int added = fp_poll_add(engine->poll, connection->fd, tag_of(engine, connection), FP_BOTH_WAYS);
         if (added) error = added;
     }
     if (error && error != -EINPROGRESS) fp_connection_drop_socket(connection);
@@ -208,7 +208,7 @@ void fp_connection_release(fp_engine *engine, fp_connection *connection) {
 }
 
 void fp_connection_expect_more(fp_engine *engine, const fp_connection *connection) {
-    fp_poll_again(engine->poll, connection->fd, tag_of(engine, connection));
+    fp_poll_again(engine->poll, connection->fd, tag_of(engine, connection), FP_BOTH_WAYS);
 }
 
 /* -- keep-alive ----------------------------------------------------------------------------------------------------------- */

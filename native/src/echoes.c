@@ -1,5 +1,5 @@
 /* echoes.c - the ICMP sockets of the engine: one for all runs of a family and a route, since a socket of its own would bring
- * each run the replies to all others.
+ * each run the replies to all others. Requests too large for some links have their own.
  *
  * A run holds a connection of the pool, without a descriptor, for its clock and its cookie. Requests of one step leave together
  * and replies are taken together, as many as one system call carries. */
@@ -21,6 +21,7 @@ typedef struct echo_socket {
     fp_list outbox;  /* of connections, ASKING */
     int fd;
     uint8_t family;
+    bool whole;  /* of IPv4: its requests pass every link in one piece */
     bool ping;   /* a datagram socket for echoes: the kernel picks the id, and keeps errors to itself */
     uint16_t id; /* of all our requests, else */
 } echo_socket;
@@ -72,6 +73,13 @@ static int only_echoes_and_errors(int fd, bool v6) {
     return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &wanted, sizeof wanted);
 }
 
+/* What every host must take whole (RFC 791: 576 bytes), links do, too. Larger requests may have to go in pieces. */
+#define WHOLE_MAX (576u - 20u - FP_ECHO_HEADER)
+
+static bool passes_whole(const fp_target *target) {
+    return target->family == AF_INET && target->echo_bytes <= WHOLE_MAX;
+}
+
 /* A raw socket where this process may have one: it is told of unreachable targets. */
 static int make_socket(echo_socket *made) {
     const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC, protocol = made->family == AF_INET6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
@@ -89,6 +97,7 @@ static int prepare(const echo_socket *made) {
     if (failed) return failed;
     if (!made->ping && (only_echoes_and_errors(made->fd, v6) || only_our_replies(made->fd, v6, made->id))) return -errno;
     fp_batches_prepare(made->fd);
+    if (made->whole) fp_batches_never_in_pieces(made->fd);
     return 0;
 }
 
@@ -102,17 +111,20 @@ static int socket_for(fp_engine *engine, const fp_target *target) {
     if (!engine->echoes) engine->echoes = calloc(1, sizeof *engine->echoes);
     fp_echoes *all = engine->echoes;
     if (!all) return -ENOMEM;
-    for (uint32_t i = 0; i < all->n; i++)
-        if (all->sockets[i].family == target->family && all->sockets[i].route == target->route) return (int)i;
+    const bool whole = passes_whole(target);
+    for (uint32_t i = 0; i < all->n; i++) {
+        const echo_socket *it = &all->sockets[i];
+        if (it->family == target->family && it->route == target->route && it->whole == whole) return (int)i;
+    }
     if (all->n == FP_ECHO_SOCKETS) return -EMFILE;
     echo_socket *made = &all->sockets[all->n];
-    *made = (echo_socket){.family = target->family, .route = target->route, .outbox = {FP_NONE, FP_NONE}};
+    *made = (echo_socket){.family = target->family, .whole = whole, .route = target->route, .outbox = {FP_NONE, FP_NONE}};
     made->id = fp_datagram_id(engine);
     int failed = make_socket(made);
     if (failed) return failed;
     fp_route_hold(made->route);
     failed = prepare(made);
-    if (!failed) failed = fp_poll_add(engine->poll, made->fd, FP_ECHO_TAGS + all->n);
+    if (!failed) failed = fp_poll_add(engine->poll, made->fd, FP_ECHO_TAGS + all->n, FP_INCOMING);
     if (failed) {
         close_socket(made);
         return failed;
@@ -152,7 +164,10 @@ static void leave_outbox(fp_engine *engine, fp_connection *connection) {
 }
 
 void fp_echo_forget(fp_engine *engine, fp_connection *connection) {
-    if (connection->phase == FP_CONNECTION_ASKING) leave_outbox(engine, connection);
+    if (connection->phase == FP_CONNECTION_ASKING)
+        leave_outbox(engine, connection);
+    else if (connection->phase == FP_CONNECTION_READING)
+        engine->stamped--;
 }
 
 static void could_not_send(fp_engine *engine, fp_connection *connection, int error) {
@@ -250,14 +265,14 @@ void fp_echoes_ready(fp_engine *engine, uint32_t number) {
     const echo_socket *it = &engine->echoes->sockets[number];
     for (uint32_t calls = 0; calls < FP_CALLS_PER_LOOK; calls++)
         if (take_some(engine, it) < FP_BATCH) return;
-    fp_poll_again(engine->poll, it->fd, FP_ECHO_TAGS + number);
+    fp_poll_again(engine->poll, it->fd, FP_ECHO_TAGS + number, FP_INCOMING);
 }
 
 void fp_echo_look(fp_engine *engine, const fp_connection *connection) {
     if (connection->phase == FP_CONNECTION_READING) fp_echoes_ready(engine, connection->shared_socket);
 }
 
-/* Between two batches replies are taken: near targets have answered the first by then, and their answers need the room. */
+/* After each batch replies are taken: near targets have answered the first by then, and their answers need the room. */
 void fp_echoes_send(fp_engine *engine, bool more) {
     fp_echoes *all = engine->echoes;
     if (!all || !all->waiting) return;
@@ -267,7 +282,7 @@ void fp_echoes_send(fp_engine *engine, bool more) {
         echo_socket *it = &all->sockets[number];
         while (it->outbox.first != FP_NONE) {
             send_some(engine, it);
-            if (it->outbox.first != FP_NONE) take_some(engine, it);
+            take_some(engine, it);
         }
     }
 }

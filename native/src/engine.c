@@ -174,11 +174,27 @@ int fp_engine_wait(fp_engine *engine, fp_ns until_ns) {
 
 /* -- the thread ----------------------------------------------------------------------------------------------------------- */
 
+/* Whether all that is in flight are runs whose answers bear the time of their arrival: then nothing is told wrong when they
+ * are taken a little later, and a wake-up brings many. */
+static bool may_nap(const fp_engine *engine) {
+    return engine->stamped >= FP_NAP_LEAST &&
+           engine->stamped == atomic_load_explicit(&engine->counters.in_flight, memory_order_relaxed);
+}
+
+/* Deaf to sockets and bells; as short as commands can well wait. */
+static void nap(fp_ns until_ns) {
+    const fp_ns now_ns = fp_clock_schedule();
+    if (until_ns <= now_ns) return;
+    const fp_ns length_ns = until_ns - now_ns < FP_NAP_NS ? until_ns - now_ns : FP_NAP_NS;
+    nanosleep(&(struct timespec){.tv_nsec = (long)length_ns}, NULL);
+}
+
 static void sleep_until(fp_engine *engine, fp_ns next_ns) {
     /* `asleep` is only ever changed by exchange, so poster and engine are ordered by it: either the poster's exchange comes
      * later, finds true and writes the wake-up, or it came before and its commands are seen by the look at the ring. */
     atomic_exchange(&engine->asleep, true);
     bool busy = next_ns == 0 || fp_ring_size(engine->commands) || atomic_load(&engine->stopping);
+    if (!busy && may_nap(engine)) nap(next_ns);
     fp_engine_wait(engine, busy ? 0 : next_ns);
     atomic_exchange(&engine->asleep, false);
 }

@@ -16,7 +16,7 @@ static bool list_length(const fp_engine *engine, const fp_list *list, uint8_t ph
 }
 
 static const char *check_connections(const fp_engine *engine, uint32_t *in_use) {
-    uint32_t pooled = 0, resting = 0;
+    uint32_t pooled = 0, resting = 0, stamped = 0;
     CHECK_THAT(list_length(engine, &engine->free_cold, FP_CONNECTION_FREE, &pooled), "cold list");
     for (uint32_t list = 0; list < FP_WARM_LISTS; list++)
         CHECK_THAT(list_length(engine, &engine->free_warm[list], FP_CONNECTION_FREE, &pooled), "warm list");
@@ -34,7 +34,10 @@ static const char *check_connections(const fp_engine *engine, uint32_t *in_use) 
         CHECK_THAT((connection->fd >= 0) == (connection->target->kind != FP_TARGET_ICMP && !connection->shares),
                    "a connection in use has a descriptor, unless it shares one");
         if (connection->phase != FP_CONNECTION_RESTING) ++*in_use;
+        stamped +=
+            connection->phase == FP_CONNECTION_READING && (connection->shares || connection->target->kind == FP_TARGET_ICMP);
     }
+    CHECK_THAT(stamped == engine->stamped, "who awaits a stamped datagram is counted right");
     CHECK_THAT(pooled + resting + *in_use == engine->config.connections, "every connection is free, resting or in use");
     return NULL;
 }

@@ -34,7 +34,7 @@
 #define FP_TRACE_RING       4096u  /* traces that wait to be drained */
 #define FP_WARM_LISTS       16u    /* of disconnected sockets: one a family for streams and datagrams each, the rest by route */
 #define FP_IDS              128u   /* 256 bytes: getrandom() gives so many whole, whatever signals come */
-#define FP_ECHO_SOCKETS     64u    /* families times routes of ICMP probes */
+#define FP_ECHO_SOCKETS     64u    /* families times routes of ICMP probes; large ones apart */
 #define FP_ECHO_TAGS        (UINT64_MAX - FP_ECHO_SOCKETS) /* of their registrations; the one above is the bell's */
 #define FP_QUESTION_SOCKETS 64u                            /* of DNS, half of them a family */
 #define FP_QUESTION_TAGS    (FP_ECHO_TAGS - FP_QUESTION_SOCKETS)
@@ -42,6 +42,8 @@
 #define FP_STEP_EFFORT      16u /* what starts of one step may cost, in requests on kept connections */
 #define FP_CONNECT_EFFORT   4u  /* of a connect, likewise; what is sent later, with others, costs nothing now */
 #define FP_LATE_NS          (5 * FP_NS_PER_S)
+#define FP_NAP_LEAST        4u /* runs that await stamped datagrams: below that one wake-up more is no gain */
+#define FP_NAP_NS           (500 * FP_NS_PER_US)
 #define FP_LEAST_WAIT_NS    FP_NS_PER_S /* a due run waits in line for at least this long */
 #define FP_GROUPS_MAX       65536u      /* a slot keeps its group in 16 bits */
 #define FP_WEIGHT_MAX       1000u
@@ -70,12 +72,12 @@ typedef struct fp_slot {
     uint16_t group;
     uint8_t state : 4; /* fp_slot_state */
     uint8_t lane : 4;
-    bool explain : 1;  /* the next run is to be explained */
-    bool asked : 1;    /* the run under way was asked for by a command: somebody waits for its record */
-    bool owed : 1;     /* Python lanes: due again, and started as soon as the run in flight has ended */
-    bool deferred : 1; /* dues before deferred_until_ns pass without a run */
-    bool hastened : 1; /* a failure brought a run forward since the last due: one is enough */
-    bool passing : 1;  /* native: the last run passed */
+    bool explain : 1;   /* the next run is to be explained */
+    bool asked : 1;     /* a command asked for a run, and the one under way answers: somebody waits for its record */
+    bool owed : 1;      /* Python lanes: due again, and started as soon as the run in flight has ended */
+    bool deferred : 1;  /* dues before deferred_until_ns pass without a run */
+    bool hastened : 1;  /* a failure brought a run forward since the last due: one is enough */
+    uint8_t passes : 2; /* native: in a row, as far as anybody counts */
 } fp_slot;
 _Static_assert(sizeof(fp_slot) == 48, "there may be a million of these");
 
@@ -188,8 +190,9 @@ struct fp_engine {
     uint32_t slots_used; /* slots [0, this) have held a probe */
     fp_ns now_ns;        /* of this step */
     uint64_t random;
-    uint32_t effort; /* of this step's starts so far */
-    bool late;       /* sorting out what a jump of the clock has left overdue */
+    uint32_t effort;  /* of this step's starts so far */
+    uint32_t stamped; /* runs that await a datagram, of whose arrival the kernel will tell the time */
+    bool late;        /* sorting out what a jump of the clock has left overdue */
 
     fp_list free_cold;                /* connections without a socket */
     fp_list free_warm[FP_WARM_LISTS]; /* with a disconnected one: IPv4, IPv6, and those with a route by its hash */

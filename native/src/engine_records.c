@@ -1,18 +1,27 @@
 /* Records on their way up, and the wake-up of their reader: once per coalescing period, at once when the ring is half full. */
 #include "engine_internal.h"
 
-/* Nobody acts on a check that passed as the one before it did, and a wake-up costs the host's loop more than all the records
- * it brings: such records wait this many periods, for others or for company. */
-#define ROUTINE_PERIODS 10u
+/* Nobody acts on a check that passed as those before it did, and a wake-up costs the host's loop more than all the records
+ * it brings: such records wait this many periods, for others or for company; but never for as long as the probe's interval,
+ * or it would seem stale. */
+#define ROUTINE_PERIODS 20u
+#define ROUTINE_PASSES  2u /* in a row: where fewer went before, one more may be the last that a rise asks for */
 
 static fp_ns patience_ns(fp_engine *engine, const fp_record *record) {
     fp_slot *s = &engine->slots[record->slot];
-    bool routine = record->result == FP_OK && s->passing && !s->asked;
+    const bool passed = record->result == FP_OK, routine = passed && s->passes >= ROUTINE_PASSES && !s->asked;
     if (record->result < FP_RESULTS) {
         s->asked = false;
-        s->passing = record->result == FP_OK;
+        if (!passed)
+            s->passes = 0;
+        else if (s->passes < ROUTINE_PASSES)
+            s->passes++;
     }
-    return engine->config.notify_ns * (routine ? ROUTINE_PERIODS : 1);
+    const fp_ns least_ns = engine->config.notify_ns, most_ns = least_ns * ROUTINE_PERIODS;
+    if (!routine) return least_ns;
+    const fp_ns interval_ns = fp_wheel_interval(engine->wheel, fp_schedule_timer(record->slot));
+    if (!interval_ns || interval_ns > most_ns) return most_ns;
+    return interval_ns < least_ns ? least_ns : interval_ns;
 }
 
 bool fp_engine_report(fp_engine *engine, const fp_record *record) {

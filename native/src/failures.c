@@ -13,9 +13,10 @@ typedef struct block {
     uint32_t older; /* neighbours by last failure; in the free list, older is the next */
     uint32_t newer;
     uint32_t written; /* failures so far: the last FP_FAILURES_KEPT of them are here */
-    uint32_t reserved;
+    uint32_t told;    /* a bit for each of those here that was told, and whose record is still to come */
     fp_failure failures[FP_FAILURES_KEPT];
 } block;
+_Static_assert(FP_FAILURES_KEPT <= 32, "a bit each");
 
 struct fp_failures {
     uint32_t capacity;
@@ -106,7 +107,7 @@ static block *block_for(fp_failures *failures, uint32_t slot, uint32_t generatio
     const uint32_t found = failures->block_of[slot];
     if (found) {
         block *b = &failures->blocks[found - 1];
-        if (b->generation != generation) b->written = 0;
+        if (b->generation != generation) b->written = b->told = 0;
         b->generation = generation;
         if (failures->newest == found - 1) return b;
         unlink_block(failures, b);
@@ -117,7 +118,7 @@ static block *block_for(fp_failures *failures, uint32_t slot, uint32_t generatio
     block *b = &failures->blocks[index];
     b->slot = slot;
     b->generation = generation;
-    b->written = 0;
+    b->written = b->told = 0;
     failures->block_of[slot] = index + 1;
     failures->count++;
     make_newest(failures, b);
@@ -134,10 +135,14 @@ static uint32_t to_us(fp_ns ns) {
     return ns / FP_NS_PER_US < UINT32_MAX ? (uint32_t)(ns / FP_NS_PER_US) : UINT32_MAX;
 }
 
-static void add(fp_failures *failures, uint32_t slot, uint32_t generation, const fp_failure *failure) {
+/* Where it is among those that are kept. */
+static uint32_t add(fp_failures *failures, uint32_t slot, uint32_t generation, const fp_failure *failure) {
     block *b = block_for(failures, slot, generation);
-    b->failures[b->written % FP_FAILURES_KEPT] = *failure;
+    const uint32_t at = b->written % FP_FAILURES_KEPT;
+    b->told &= ~(1u << at);
+    b->failures[at] = *failure;
     b->written = b->written < 2 * FP_FAILURES_KEPT - 1 ? b->written + 1 : FP_FAILURES_KEPT;
+    return at;
 }
 
 void fp_failures_take_trace(fp_failures *failures, const fp_trace *trace) {
@@ -148,6 +153,7 @@ void fp_failures_take_trace(fp_failures *failures, const fp_trace *trace) {
             .started_ns = trace->started_ns,
             .latency_us = to_us(trace->latency_ns),
             .connect_us = trace->connect_us,
+            .tls_us = FP_UNREACHED,
             .first_byte_us = trace->first_byte_us,
             .rtt_us = trace->rtt_us,
             .detail = trace->detail,
@@ -159,16 +165,38 @@ void fp_failures_take_trace(fp_failures *failures, const fp_trace *trace) {
         });
 }
 
+void fp_failures_tell(fp_failures *failures, uint32_t slot, uint32_t generation, const fp_failure *failure) {
+    assert(failures && slot < failures->capacity && is_failure(failure->result));
+    const uint32_t at = add(failures, slot, generation, failure);
+    failures->blocks[failures->block_of[slot] - 1].told |= 1u << at;
+}
+
+/* Whether this is the record of a failure that was told; it is told only once. Between the two, records of real calls may have
+ * come, of which nobody tells more. */
+static bool told(const fp_failures *failures, const fp_record *record) {
+    const uint32_t found = failures->block_of[record->slot];
+    if (!found || record->result & FP_PASSIVE) return false;
+    block *b = &failures->blocks[found - 1];
+    if (b->generation != record->generation) return false;
+    for (uint32_t at = 0; b->told >> at; at++) {
+        if (!(b->told >> at & 1u) || b->failures[at].started_ns != record->started_ns) continue;
+        b->told &= ~(1u << at);
+        return true;
+    }
+    return false;
+}
+
 void fp_failures_take_records(fp_failures *failures, const fp_record *records, uint32_t n) {
     assert(failures && (records || n == 0));
     for (const fp_record *record = records; record < records + n; record++) {
         const uint8_t result = record->result & (uint8_t)~FP_PASSIVE;
-        if (!is_failure(result) || record->slot >= failures->capacity) continue;
+        if (!is_failure(result) || record->slot >= failures->capacity || told(failures, record)) continue;
         add(failures, record->slot, record->generation,
             &(fp_failure){
                 .started_ns = record->started_ns,
                 .latency_us = to_us(record->latency_ns),
                 .connect_us = FP_UNREACHED,
+                .tls_us = FP_UNREACHED,
                 .first_byte_us = FP_UNREACHED,
                 .rtt_us = FP_UNREACHED,
                 .detail = record->detail,

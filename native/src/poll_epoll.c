@@ -36,24 +36,28 @@ void fp_poll_free(fp_poll *poll) {
     free(poll);
 }
 
-#define STREAM ((uint32_t)EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
-#define BELL   ((uint32_t)EPOLLIN | EPOLLET) /* without EPOLLOUT, which an eventfd signals to whoever reads it */
+#define INCOMING  ((uint32_t)EPOLLIN | EPOLLET) /* a bell's too: an eventfd signals EPOLLOUT to whoever reads it */
+#define BOTH_WAYS (INCOMING | EPOLLOUT | EPOLLRDHUP)
 
 static int control(fp_poll *poll, int operation, int fd, uint32_t events, uint64_t tag) {
     struct epoll_event event = {.events = events, .data = {.u64 = tag}};
     return epoll_ctl(poll->fd, operation, fd, &event) ? -errno : 0;
 }
 
-int fp_poll_add(fp_poll *poll, int fd, uint64_t tag) {
-    return control(poll, EPOLL_CTL_ADD, fd, STREAM, tag);
+static uint32_t wanted(enum fp_interest interest) {
+    return interest == FP_INCOMING ? INCOMING : BOTH_WAYS;
+}
+
+int fp_poll_add(fp_poll *poll, int fd, uint64_t tag, enum fp_interest interest) {
+    return control(poll, EPOLL_CTL_ADD, fd, wanted(interest), tag);
 }
 
 int fp_poll_add_bell(fp_poll *poll, int fd, uint64_t tag) {
-    return control(poll, EPOLL_CTL_ADD, fd, BELL, tag);
+    return control(poll, EPOLL_CTL_ADD, fd, INCOMING, tag);
 }
 
-void fp_poll_again(fp_poll *poll, int fd, uint64_t tag) {
-    int error = control(poll, EPOLL_CTL_MOD, fd, STREAM, tag);
+void fp_poll_again(fp_poll *poll, int fd, uint64_t tag, enum fp_interest interest) {
+    int error = control(poll, EPOLL_CTL_MOD, fd, wanted(interest), tag);
     assert(!error); /* changing a registration takes no memory */
     (void)error;
 }

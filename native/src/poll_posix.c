@@ -25,8 +25,8 @@ void fp_poll_free(fp_poll *poll) {
     free(poll);
 }
 
-int fp_poll_add(fp_poll *poll, int fd, uint64_t tag) {
-    (void)poll, (void)fd, (void)tag;
+int fp_poll_add(fp_poll *poll, int fd, uint64_t tag, enum fp_interest interest) {
+    (void)poll, (void)fd, (void)tag, (void)interest;
     return -ENOSYS;
 }
 
@@ -37,8 +37,8 @@ int fp_poll_add_bell(fp_poll *poll, int fd, uint64_t tag) {
     return 0;
 }
 
-void fp_poll_again(fp_poll *poll, int fd, uint64_t tag) {
-    (void)poll, (void)fd, (void)tag; /* no socket was ever added */
+void fp_poll_again(fp_poll *poll, int fd, uint64_t tag, enum fp_interest interest) {
+    (void)poll, (void)fd, (void)tag, (void)interest; /* no socket was ever added */
 }
 
 uint32_t fp_poll_look(int fd) {

@@ -11,6 +11,7 @@
  * A run with a route, with an address that marks a socket, or that is to be explained has a socket of its own all the same, and
  * so has one when all of these are used up. */
 #include "batches.h"
+#include "fastprobe/clock.h"
 
 #include <errno.h>
 #include <linux/errqueue.h>
@@ -59,13 +60,6 @@ static void close_socket(question_socket *it) {
     it->fd = -1;
 }
 
-/* A question has less than 300 bytes, which every link takes whole. To be told so spares the kernel an id for the pieces of
- * each packet: a keyed hash, and a cache line that all processors share. Refused is fine. */
-static void never_in_pieces(int fd) {
-    const int how = IP_PMTUDISC_PROBE;
-    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof how);
-}
-
 static bool open_socket(fp_engine *engine, uint32_t number) {
     question_socket *it = &engine->questions->sockets[number];
     const bool v6 = number >= A_FAMILY;
@@ -73,9 +67,9 @@ static bool open_socket(fp_engine *engine, uint32_t number) {
     it->fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (it->fd < 0) return false;
     fp_batches_prepare(it->fd);
-    if (!v6) never_in_pieces(it->fd);
+    if (!v6) fp_batches_never_in_pieces(it->fd); /* a question has less than 300 bytes, which every link takes whole */
     if (setsockopt(it->fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof one) ||
-        fp_poll_add(engine->poll, it->fd, FP_QUESTION_TAGS + number)) {
+        fp_poll_add(engine->poll, it->fd, FP_QUESTION_TAGS + number, FP_INCOMING)) {
         close_socket(it);
         return false;
     }
@@ -136,6 +130,7 @@ void fp_question_forget(fp_engine *engine, fp_connection *connection) {
         all->waiting--;
     } else {
         fp_list_remove(engine, &all->sockets[connection->shared_socket].asked, connection);
+        engine->stamped--;
     }
 }
 
@@ -264,7 +259,10 @@ static bool take_error(fp_engine *engine, const question_socket *it) {
     if (len < 0) return false;
     const int error = error_in(&message);
     fp_connection *connection = error ? asker(engine, it->asked.last, &to, quoted, (size_t)len) : NULL;
-    if (connection) fp_run_refused(engine, connection, error);
+    if (!connection) return true;
+    connection->measured_ns =
+        fp_stamped_latency(engine, connection, &message, fp_clock_wall(), fp_engine_latency_clock(engine));
+    fp_run_refused(engine, connection, error);
     return true;
 }
 
@@ -273,12 +271,12 @@ void fp_questions_ready(fp_engine *engine, uint32_t number, uint32_t ready) {
     if (it->fd < 0) return;
     for (uint32_t errors = 0; ready & FP_BROKEN && take_error(engine, it); errors++) {
         if (errors < FP_BATCH * FP_CALLS_PER_LOOK) continue;
-        fp_poll_again(engine->poll, it->fd, FP_QUESTION_TAGS + number);
+        fp_poll_again(engine->poll, it->fd, FP_QUESTION_TAGS + number, FP_INCOMING);
         break;
     }
     for (uint32_t calls = 0; calls < FP_CALLS_PER_LOOK; calls++)
         if (take_some(engine, it) < FP_BATCH) return;
-    fp_poll_again(engine->poll, it->fd, FP_QUESTION_TAGS + number);
+    fp_poll_again(engine->poll, it->fd, FP_QUESTION_TAGS + number, FP_INCOMING);
 }
 
 void fp_question_look(fp_engine *engine, const fp_connection *connection) {

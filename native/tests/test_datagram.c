@@ -628,6 +628,60 @@ static void one_that_refuses_spoils_no_other_of_its_socket(void) {
     rig_free(&engine);
 }
 
+/* When the engine comes to look, be it late, is in no latency: the kernel says when the answer, or the refusal, came. */
+static void what_waits_is_timed_by_the_kernel(void) {
+    const int one = 1, stamping = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(setsockopt(stamping, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one), 0);
+    usleep(50000); /* the kernel begins to stamp a little after it was asked to */
+    rig engine = rig_new(8);
+    name_server somebody = name_server_at(INADDR_LOOPBACK, 0);
+    const struct sockaddr_in nobody = deserted();
+    rig_aim(&engine, 0, dns_target(&somebody.address, &any_address), TIMEOUT_NS);
+    rig_aim(&engine, 1, dns_target(&nobody, &any_address), TIMEOUT_NS);
+    for (uint32_t slot = 0; slot < 2; slot++) {
+        const fp_command run = {.op = FP_CMD_RUN, .slot = slot, .generation = engine.generations[slot], .due_ns = FP_NEVER};
+        const fp_ns from_ns = fp_clock_latency();
+        rig_post(&engine, run);
+        fp_engine_step(engine.engine, fp_clock_schedule());
+        if (slot == 0) CHECK(answer_one(&somebody, somebody.fd, 0));
+        const fp_ns came_ns = fp_clock_latency();
+        usleep(50000);
+        const fp_record record = next_record(&engine);
+        CHECK_EQ(record.reason, slot == 0 ? FP_REASON_NONE : FP_REASON_CONNECT_REFUSED);
+        CHECK(record.latency_ns > 0 && record.latency_ns <= came_ns - from_ns);
+    }
+    close(somebody.fd);
+    close(stamping);
+    drop_traces(&engine);
+    rig_free(&engine);
+}
+
+/* Of many that await answers the engine's thread takes some at a time; none of them is lost, and it stops when it is told to.
+ */
+static void a_thread_that_naps_between_answers_takes_them_all(void) {
+    rig engine = rig_new(8);
+    name_server it = name_server_at(INADDR_LOOPBACK, 0);
+    for (uint32_t slot = 0; slot < 8; slot++) rig_aim(&engine, slot, dns_target(&it.address, &any_address), TIMEOUT_NS);
+    CHECK_EQ(fp_engine_start(engine.engine), 0);
+    for (int round = 0; round < 20; round++) {
+        for (uint32_t slot = 0; slot < 8; slot++)
+            rig_post(&engine,
+                     (fp_command){.op = FP_CMD_RUN, .slot = slot, .generation = engine.generations[slot], .due_ns = FP_NEVER});
+        const fp_ns until_ns = fp_clock_schedule() + RIG_PATIENCE_NS;
+        uint32_t records = 0;
+        for (fp_record record; records < 8 && fp_clock_schedule() < until_ns;) {
+            answer_one(&it, it.fd, 0);
+            if (!fp_engine_drain(engine.engine, &record, 1)) continue;
+            CHECK_EQ(record.result, FP_OK);
+            records++;
+        }
+        CHECK_EQ(records, 8);
+    }
+    CHECK_EQ(fp_engine_stop(engine.engine), 0);
+    close(it.fd);
+    rig_free(&engine);
+}
+
 static void ports_and_ids_change(void) {
     rig engine = rig_new(8);
     name_server it = name_server_at(INADDR_LOOPBACK, 0);
@@ -686,6 +740,8 @@ int main(void) {
     RUN(a_question_that_never_left_is_no_verdict);
     RUN(what_a_shared_socket_cannot_send_leaves_by_one_of_its_own);
     RUN(one_that_refuses_spoils_no_other_of_its_socket);
+    RUN(what_waits_is_timed_by_the_kernel);
+    RUN(a_thread_that_naps_between_answers_takes_them_all);
     RUN(ports_and_ids_change);
     RUN(a_socket_is_drawn_anew_after_so_many_questions);
     return 0;

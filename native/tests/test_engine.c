@@ -560,30 +560,73 @@ static void step_until_finished(fp_engine *engine, fp_ns now_ns, uint64_t runs) 
     CHECK_EQ(stats.runs_finished, runs);
 }
 
-static void routine_waits_ten_periods_and_what_is_news_or_asked_for_one(void) {
+/* Whether the reader is told by `by_ns`, and not a millisecond before, of this probe's next run, due at `due_ns`. */
+static void told_at(fp_engine *engine, fp_ns due_ns, uint64_t runs, fp_ns by_ns) {
+    struct pollfd news = {.fd = fp_engine_notify_fd(engine), .events = POLLIN};
+    step_until_finished(engine, due_ns, runs);
+    fp_engine_step(engine, by_ns - MS);
+    CHECK_EQ(poll(&news, 1, 0), 0);
+    fp_engine_step(engine, by_ns);
+    CHECK_EQ(poll(&news, 1, 0), 1);
+    CHECK_EQ(fp_engine_drain(engine, records, 8), 1);
+}
+
+static void routine_waits_twenty_periods_and_what_is_news_or_asked_for_one(void) {
     struct sockaddr_in address;
     int server = listener(&address, 64);
     fp_engine *engine = engine_at(0, 1, true);
-    struct pollfd news = {.fd = fp_engine_notify_fd(engine), .events = POLLIN};
-    post(engine, add(0, FP_LANE_NATIVE, 10 * MS, 100 * MS, 50 * MS, tcp_target(&address)));
-    step_until_finished(engine, 10 * MS, 1);
-    fp_engine_step(engine, 15 * MS); /* the first to pass is news */
-    CHECK_EQ(poll(&news, 1, 0), 1);
-    CHECK_EQ(fp_engine_drain(engine, records, 8), 1);
-    step_until_finished(engine, 110 * MS, 2);
-    fp_engine_step(engine, 159 * MS);
-    CHECK_EQ(poll(&news, 1, 0), 0);
-    fp_engine_step(engine, 160 * MS);
-    CHECK_EQ(poll(&news, 1, 0), 1);
-    CHECK_EQ(fp_engine_drain(engine, records, 8), 1);
+    post(engine, add(0, FP_LANE_NATIVE, 10 * MS, 200 * MS, 50 * MS, tcp_target(&address)));
+    told_at(engine, 10 * MS, 1, 15 * MS);   /* the first to pass is news, */
+    told_at(engine, 210 * MS, 2, 215 * MS); /* and so is the second: a state may have waited for it */
+    told_at(engine, 410 * MS, 3, 510 * MS);
     post(engine, about(FP_CMD_RUN, 0));
-    step_until_finished(engine, 170 * MS, 3);
-    fp_engine_step(engine, 175 * MS);
-    CHECK_EQ(poll(&news, 1, 0), 1);
-    CHECK_EQ(fp_engine_drain(engine, records, 8), 1);
-    step_until_finished(engine, 210 * MS, 4); /* routine again */
-    fp_engine_step(engine, 215 * MS);
-    CHECK_EQ(poll(&news, 1, 0), 0);
+    told_at(engine, 520 * MS, 4, 525 * MS);
+    told_at(engine, 610 * MS, 5, 710 * MS); /* routine again */
+    fp_engine_free(engine);
+    close(server);
+}
+
+/* Who asks for a run that waits or is in flight already is answered by its record. */
+static void a_run_that_was_under_way_when_it_was_asked_for_is_no_routine(void) {
+    struct sockaddr_in address, full;
+    int server = listener(&address, 64), hung = listener(&full, 0), filling[8];
+    for (int i = 0; i < 8; i++) {
+        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(filling[i], (struct sockaddr *)&full, sizeof full);
+    }
+    usleep(50000);
+    fp_engine *engine = engine_at(0, 1, true);
+    post(engine, add(0, FP_LANE_NATIVE, 10 * MS, 200 * MS, 50 * MS, tcp_target(&address)));
+    told_at(engine, 10 * MS, 1, 15 * MS);
+    told_at(engine, 210 * MS, 2, 215 * MS);
+    told_at(engine, 410 * MS, 3, 510 * MS);
+    post(engine, add(1, FP_LANE_NATIVE, 600 * MS, 60 * S, 3 * S, tcp_target(&full))); /* holds the one connection */
+    step(engine, 600 * MS);
+    step(engine, 610 * MS);
+    post(engine, about(FP_CMD_RUN, 0));
+    step(engine, 610 * MS);
+    CHECK_EQ(count(FP_EVENT_SKIPPED, FP_REASON_OVERLAP), 1);
+    step(engine, 615 * MS);
+    post(engine, about(FP_CMD_REMOVE, 1));
+    told_at(engine, 620 * MS, 4, 625 * MS);
+    told_at(engine, 810 * MS, 5, 910 * MS); /* routine again */
+    fp_engine_free(engine);
+    for (int i = 0; i < 8; i++) close(filling[i]);
+    close(hung);
+    close(server);
+}
+
+/* Or a probe that is looked at more often would be stale by our own waiting. */
+static void routine_waits_no_longer_than_the_interval(void) {
+    struct sockaddr_in address;
+    int server = listener(&address, 64);
+    fp_engine *engine = engine_at(0, 1, true);
+    post(engine, add(0, FP_LANE_NATIVE, 10 * MS, 30 * MS, 20 * MS, tcp_target(&address)));
+    told_at(engine, 10 * MS, 1, 15 * MS);
+    told_at(engine, 40 * MS, 2, 45 * MS);
+    step_until_finished(engine, 70 * MS, 3);
+    fp_engine_step(engine, 100 * MS);
+    CHECK_EQ(poll(&(struct pollfd){.fd = fp_engine_notify_fd(engine), .events = POLLIN}, 1, 0), 1);
     fp_engine_free(engine);
     close(server);
 }
@@ -625,7 +668,9 @@ int main(void) {
     RUN(a_target_replaced_in_flight_is_freed_after_its_run);
     RUN(removing_in_flight_leaves_no_record_and_no_leak);
     RUN(the_reader_is_told_once_a_period_and_again_for_what_it_leaves);
-    RUN(routine_waits_ten_periods_and_what_is_news_or_asked_for_one);
+    RUN(routine_waits_twenty_periods_and_what_is_news_or_asked_for_one);
+    RUN(a_run_that_was_under_way_when_it_was_asked_for_is_no_routine);
+    RUN(routine_waits_no_longer_than_the_interval);
     RUN(a_stopped_engine_remembers_no_event);
     return 0;
 }

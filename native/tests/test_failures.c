@@ -54,6 +54,66 @@ static void of_records_only_failures_are_taken(void) {
     fp_failures_free(failures);
 }
 
+static void what_was_told_is_not_taken_again(void) {
+    fp_failures *failures = NULL;
+    fp_failure out[FP_FAILURES_KEPT];
+    const fp_record late = {.slot = 1, .generation = 1, .started_ns = 5, .result = FP_FAIL},
+                    next = {.slot = 1, .generation = 1, .started_ns = 6, .result = FP_FAIL};
+    const fp_failure known = {.started_ns = 5, .connect_us = 40, .tls_us = 90, .result = FP_FAIL};
+    CHECK_EQ(fp_failures_new(&failures, SLOTS, PROBES), 0);
+    fp_failures_tell(failures, 1, 1, &known);
+    CHECK_EQ(fp_failures_read(failures, 1, 1, out), 1);
+    CHECK_EQ(out[0].tls_us, 90);
+    fp_failures_take_records(failures, &late, 1);
+    CHECK_EQ(fp_failures_read(failures, 1, 1, out), 1);
+    fp_failures_take_records(failures, &late, 1); /* told once, passed over once */
+    fp_failures_take_records(failures, &next, 1);
+    CHECK_EQ(fp_failures_read(failures, 1, 1, out), 3);
+    CHECK_EQ(out[0].connect_us, 40);
+    CHECK_EQ(out[2].connect_us, FP_UNREACHED);
+    CHECK(!fp_failures_check(failures));
+    fp_failures_free(failures);
+}
+
+/* What real calls come to is recorded without being told, and may come between. */
+static void what_was_told_is_known_again_whatever_else_failed_meanwhile(void) {
+    fp_failures *failures = NULL;
+    fp_failure out[FP_FAILURES_KEPT];
+    const fp_failure first = {.started_ns = 5, .connect_us = 40, .result = FP_FAIL},
+                     second = {.started_ns = 7, .connect_us = 50, .result = FP_FAIL};
+    const fp_record records[] = {
+        {.slot = 1, .generation = 1, .started_ns = 5, .result = FP_FAIL | FP_PASSIVE},
+        {.slot = 1, .generation = 1, .started_ns = 5, .result = FP_FAIL},
+        {.slot = 1, .generation = 1, .started_ns = 7, .result = FP_FAIL},
+    };
+    CHECK_EQ(fp_failures_new(&failures, SLOTS, PROBES), 0);
+    fp_failures_tell(failures, 1, 1, &first);
+    fp_failures_tell(failures, 1, 1, &second);
+    fp_failures_take_records(failures, records, 3);
+    CHECK_EQ(fp_failures_read(failures, 1, 1, out), 3);
+    CHECK_EQ(out[0].connect_us, 40);
+    CHECK_EQ(out[1].connect_us, 50);
+    CHECK_EQ(out[2].connect_us, FP_UNREACHED); /* the call's */
+    fp_failures_free(failures);
+}
+
+/* One that was pushed out before its record came is taken from that; and its place is another's by then. */
+static void what_was_told_and_pushed_out_is_taken_from_its_record(void) {
+    fp_failures *failures = NULL;
+    fp_failure out[FP_FAILURES_KEPT];
+    fp_record records[FP_FAILURES_KEPT + 1];
+    CHECK_EQ(fp_failures_new(&failures, SLOTS, PROBES), 0);
+    fp_failures_tell(failures, 1, 1, &(fp_failure){.started_ns = 1, .result = FP_FAIL});
+    for (uint32_t i = 0; i < FP_FAILURES_KEPT; i++)
+        records[i] = (fp_record){.slot = 1, .generation = 1, .started_ns = 2 + i, .result = FP_FAIL | FP_PASSIVE};
+    records[FP_FAILURES_KEPT] = (fp_record){.slot = 1, .generation = 1, .started_ns = 1, .result = FP_FAIL};
+    fp_failures_take_records(failures, records, FP_FAILURES_KEPT + 1);
+    CHECK_EQ(fp_failures_read(failures, 1, 1, out), FP_FAILURES_KEPT);
+    CHECK_EQ(out[0].started_ns, 3);
+    CHECK_EQ(out[FP_FAILURES_KEPT - 1].started_ns, 1);
+    fp_failures_free(failures);
+}
+
 static void sizes_that_cannot_be_are_refused(void) {
     fp_failures *failures = NULL;
     CHECK_EQ(fp_failures_new(&failures, 0, 1), -EINVAL);
@@ -118,7 +178,12 @@ static void the_last_failures_are_those_of_a_model_that_keeps_everything(void) {
             generation[slot]++; /* the slot has another probe now, and the memory was not told */
         } else {
             const fp_trace trace = failed(slot, generation[slot], step);
-            fp_failures_take_trace(failures, &trace);
+            const fp_record record = {.slot = slot, .generation = generation[slot], .started_ns = step, .result = FP_FAIL};
+            if (choice == 2)
+                fp_failures_tell(failures, slot, generation[slot], &(fp_failure){.started_ns = step, .result = FP_FAIL});
+            else if (choice > 20)
+                fp_failures_take_trace(failures, &trace);
+            if (choice <= 20) fp_failures_take_records(failures, &record, 1);
             history[n_history++] = (event){slot, generation[slot], step};
             model_evict();
         }
@@ -134,6 +199,9 @@ static void the_last_failures_are_those_of_a_model_that_keeps_everything(void) {
 int main(void) {
     RUN(a_failure_is_remembered_with_its_phases);
     RUN(of_records_only_failures_are_taken);
+    RUN(what_was_told_is_not_taken_again);
+    RUN(what_was_told_is_known_again_whatever_else_failed_meanwhile);
+    RUN(what_was_told_and_pushed_out_is_taken_from_its_record);
     RUN(sizes_that_cannot_be_are_refused);
     RUN(the_last_failures_are_those_of_a_model_that_keeps_everything);
     return 0;

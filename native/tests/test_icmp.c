@@ -225,6 +225,26 @@ static void payloads_out_of_bounds_are_refused(void) {
     CHECK(target == NULL);
 }
 
+/* The kernel draws an id for what may go in pieces; what every link takes whole needs none, and asks for none. */
+static void what_links_take_whole_has_no_id_for_its_pieces(void) {
+    static const uint16_t PAYLOADS[] = {PAYLOAD, FP_ECHO_PAYLOAD_MAX};
+    const int tap = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+    rig it = rig_new(2);
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t packet[FP_ECHO_MAX] = {0};
+        CHECK_EQ(asked_by(&it, "127.0.0.1", PAYLOADS[i], TIMEOUT_NS).result, FP_OK);
+        ssize_t got;
+        do got = recv(tap, packet, sizeof packet, MSG_DONTWAIT);
+        while (got >= HEADER && (packet[HEADER] != 8 || got < HEADER + PAYLOADS[i]));
+        CHECK(got > 0);
+        CHECK_EQ((packet[4] | packet[5]) == 0, PAYLOADS[i] == PAYLOAD);
+    }
+    CHECK_EQ(rig_stats(&it).connections_opened, 2); /* sockets: one for either size */
+    close(tap);
+    drop_traces(&it);
+    rig_free(&it);
+}
+
 static void a_network_without_a_way_is_told_at_once(void) {
     const fp_record record = asked("192.0.2.9", PAYLOAD, TIMEOUT_NS);
     CHECK_EQ(record.result, FP_FAIL);
@@ -471,6 +491,7 @@ int main(void) {
         return 0;
     }
     RUN(a_target_that_is_there_replies);
+    RUN(what_links_take_whole_has_no_id_for_its_pieces);
     RUN(a_network_without_a_way_is_told_at_once);
     RUN(many_leave_together_and_each_has_its_reply);
     CHECK(write_to("/proc/sys/net/ipv4/icmp_echo_ignore_all", "1"));

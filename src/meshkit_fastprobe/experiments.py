@@ -15,6 +15,7 @@ ID_PATTERN: Final = "[a-z0-9][a-z0-9-]{0,47}"
 """Of experiments: their ids stand in the names of what they make in a kernel."""
 MAX_DURATION_S: Final = 86_400.0
 MAX_CONFIRM_S: Final = 300.0
+MAX_COOLDOWN_S: Final = 86_400.0
 DEFAULT_RECOVERY_S: Final = 60.0
 
 
@@ -90,7 +91,8 @@ class ChaosSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How far experiments of a host may go. Nothing starts before the toggles `chaos.enabled` and `chaos.KIND.enabled` are on.
 
     healthy_floor: the share of each group that stays healthy if everything that an experiment affects goes down; below it,
-    the experiment is refused. max_concurrent_per_group: experiments at once that concern one cluster and namespace. protected:
+    the experiment is refused. max_concurrent_per_group: experiments at once that concern one cluster and namespace.
+    max_concurrent_fleet: on this host and its peers together; None: they are not asked. protected:
     globs of targets, resources and probes that may never be hurt; an address among them is also kept out of what networks
     cover. confirm_s: how long a confirmation is good. cooldown_s: between two runs of one experiment, or on one resource.
     """
@@ -103,6 +105,7 @@ class ChaosSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_duration_s: float = 600.0
     max_concurrent: int = 1
     max_concurrent_per_group: int = 1
+    max_concurrent_fleet: int | None = None
     max_restarts_per_hour: int = 6
     cooldown_s: float = 30.0
     confirm_s: float = 60.0

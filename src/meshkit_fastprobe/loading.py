@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -14,6 +14,7 @@ from meshkit_fastprobe.model import Settings
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 
 if TYPE_CHECKING:
+    from meshkit_fastprobe.aggregation.glance import Glance
     from meshkit_fastprobe.aggregation.snapshot import Snapshot
     from meshkit_fastprobe.chaos.conductor import Conductor
     from meshkit_fastprobe.chaos.faults.registry import FaultRegistry
@@ -32,7 +33,9 @@ def load_config(path: str | os.PathLike[str]) -> Config:
     return load(path, builtin_kinds, _faults)
 
 
-def conductor_of(host: ChaosHost, points: Mapping[str, InjectionPoint], faults: Faults | None = None) -> Conductor:
+def conductor_of(
+    host: ChaosHost, points: Mapping[str, InjectionPoint], glance: Callable[[], Glance], faults: Faults | None = None
+) -> Conductor:
     """The conductor of a host that may have experiments."""
     from meshkit_fastprobe.chaos.bench import Bench
     from meshkit_fastprobe.chaos.conductor import Conductor
@@ -54,6 +57,7 @@ def conductor_of(host: ChaosHost, points: Mapping[str, InjectionPoint], faults: 
         faults=cast("FaultRegistry", faults) or builtin_faults,
         bench=bench,
         snapshot=host.snapshot,
+        glance=glance,
     )
 
 

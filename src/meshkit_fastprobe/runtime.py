@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from itertools import repeat
@@ -23,15 +23,16 @@ from meshkit_fastprobe.aggregation.flapping import Flaps
 from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.aggregation.snapshot import ProbeView, RecentResult, Snapshot, SnapshotBuilder
 from meshkit_fastprobe.aggregation.windows import Windows
-from meshkit_fastprobe.config.diff import ReloadSummary, diff
+from meshkit_fastprobe.config.diff import ReloadSummary
 from meshkit_fastprobe.config.options import probe_options
 from meshkit_fastprobe.config.settings import check_settings, fixed_part
-from meshkit_fastprobe.config.spec import Config, ProbeSpec
+from meshkit_fastprobe.config.spec import Config
 from meshkit_fastprobe.config.toggles import CALLABLE
 from meshkit_fastprobe.errors import ConfigError, NotRunningError, SkippedError
 from meshkit_fastprobe.history.keeper import history_of
+from meshkit_fastprobe.in_turns import in_turns, to_the_end
 from meshkit_fastprobe.loading import conductor_of, load_config
-from meshkit_fastprobe.model import BudgetUse, Explanation, ProbeOptions, Reason, Result, RunReport, Settings, State
+from meshkit_fastprobe.model import BudgetUse, Explanation, Reason, Result, RunReport, Settings, State
 from meshkit_fastprobe.probes.base import Probe, lane_of
 from meshkit_fastprobe.probes.builtin import builtin_kinds
 from meshkit_fastprobe.probes.callable import AsyncCheck, Check, from_callable
@@ -46,6 +47,8 @@ from meshkit_fastprobe.scheduling.news import News
 from meshkit_fastprobe.scheduling.paces import Paces
 from meshkit_fastprobe.scheduling.pauses import Pauses
 from meshkit_fastprobe.scheduling.pump import Records
+from meshkit_fastprobe.scheduling.reloading import Reload
+from meshkit_fastprobe.scheduling.roster import Roster
 from meshkit_fastprobe.scheduling.session import Session
 from meshkit_fastprobe.scheduling.sharing import MAX_BUDGET_GROUPS
 from meshkit_fastprobe.scheduling.target_files import keep_target_files
@@ -88,7 +91,7 @@ class Diagnostics:
         """Which probes are paused by themselves, and which kinds are switched off."""
         self._paces = Paces(self.table)
         native_lane = settings.native_lane and NATIVE_LANE
-        self._registrar = Registrar(
+        registrar = Registrar(
             self.catalog, self.table, self._paces.interval_s, cluster=settings.cluster, native_lane=native_lane
         )
         self.flaps = Flaps(settings.max_probes)
@@ -99,14 +102,28 @@ class Diagnostics:
         self._changes = Changes()
         news = News(self._changes, self._clocks.wall_s)
         self._announcer = Announcer(self.catalog, self.table.column("state"), self.flaps, self.maintenance, news)
+        self._roster = Roster(
+            self.catalog,
+            registrar,
+            clocks=self._clocks,
+            failures=self._failures,
+            paces=self._paces,
+            pauses=self.pauses,
+            announcer=self._announcer,
+            session=lambda: self._running,
+        )
         self.history = history_of(settings, self.table, self.catalog, self.windows, self._clocks)
         """What is kept of the past, when there is a state_dir."""
         self.export = Export(settings)
         self._points: dict[str, InjectionPoint] = {}
-        self.chaos = None if settings.chaos is None else conductor_of(self, self._points)
+        self.chaos = (
+            None if settings.chaos is None else conductor_of(self, self._points, lambda: self._builder.glance(self.now_ns()))
+        )
         """Experiments, when there may be any."""
-        self._pending: list[Registration] = []
+        self._waiting: list[Registration] = []  # until those who were there on entering are placed
         self._running: Session | None = None
+        self._changing = trio.Lock()
+        """Held by a reload, and by who starts and stops: none of them comes between the turns of another."""
         self._context: AbstractAsyncContextManager[None] | None = None
         self._past: Counter[str] = Counter()  # what the engines of earlier starts have counted
         self._config: Config | None = None
@@ -133,32 +150,27 @@ class Diagnostics:
             probe = from_callable(cast("Check | AsyncCheck", probe))
         probe = cast("Probe", probe)
         name = f"{probe.kind}:{probe.target}" if name is None else name
-        self._register([name], [probe], [probe_options(f"probe {name!r}", None, **options)])
+        self._roster.add([name], [probe], [probe_options(f"probe {name!r}", None, **options)])
         return name
 
     def add_many(self, probes: Iterable[Probe], **options: Any) -> list[str]:
-        """Register thousands at once with the same options, all or none. Their phases are spread evenly together."""
+        """Register thousands at once with the same options, all or none. Their phases are spread evenly together.
+
+        In one go, at about 5 µs a probe: on a host that runs, add a large number some hundreds at a time, with
+        `await trio.lowlevel.checkpoint()` in between.
+        """
         shared = probe_options("add_many", None, **options)
         probes = list(probes)
         stranger = next((probe for probe in probes if lane_of(type(probe)) is None), None)
         if stranger is not None:
             raise TypeError(f"{type(stranger).__name__} is not a probe: it has no target with compile() or check()")
         names = [f"{probe.kind}:{probe.target}" for probe in probes]
-        self._register(names, probes, repeat(shared))
+        self._roster.add(names, probes, repeat(shared))
         return names
 
     def remove(self, name: str) -> None:
         """Forget a probe, also while running; a run in flight is abandoned. UnknownProbeError when there is none."""
-        registration = self.catalog[name]
-        self._registrar.remove(registration)
-        self._failures.forget(registration.slot)
-        self._paces.forget(registration.slot)
-        if self._running:
-            self._running.remove(registration)
-        else:
-            self._pending.remove(registration)
-        self._announcer.forget(registration)
-        self.pauses.forget(registration)
+        self._roster.remove(self.catalog[name])
 
     def pause(self, name: str) -> None:
         """Stop scheduling a probe; its state is PAUSED until resumed."""
@@ -211,7 +223,10 @@ class Diagnostics:
         if diag.chaos is not None and config.faults is not None:
             diag.chaos.adopt(config.faults)
         diag.maintenance.configure(config.maintenance)
-        diag._register_specs(config.probes)
+        specs = config.probes
+        diag._roster.add(
+            [spec.name for spec in specs], [cast("Probe", spec.probe) for spec in specs], (spec.options for spec in specs)
+        )
         return diag
 
     async def reload(self, config: Config) -> ReloadSummary:
@@ -219,22 +234,35 @@ class Diagnostics:
 
         Who may do what is replaced whole. Other settings are fixed while running; their changes wait for a restart, and the
         summary says so.
+
+        It does so a little at each turn of the event loop, one after the other when there are two. ConfigError, and nothing
+        changes, when it cannot be. Once it has begun to change anything it goes on to the end, cancelled or not.
         """
-        change = diff(self._specs(), config.by_name)
-        stale_settings = self._config is not None and fixed_part(self._config.settings) != fixed_part(config.settings)
-        self.gate.replace(config.settings.security)
-        if self.chaos is not None and config.settings.chaos is not None:
-            self.chaos.configure(config.settings.chaos)
-        for name in change.removed:
-            self.remove(name)
-        fresh = [
-            *change.added,
-            *(spec for spec in change.changed if not (spec.name in change.adjusted and self._reconfigure(spec))),
-        ]
-        for spec in fresh:
-            if spec.name in self.catalog.by_name:
-                self.remove(spec.name)
-        self._register_specs(fresh)
+        async with self._changing:
+            return await self._switch(config)
+
+    async def reload_file(self) -> ReloadSummary:
+        """Read the configuration again, and apply it. ConfigError, and nothing changes, when it is wrong or there is none."""
+        if self._read_again is None:
+            raise ConfigError("reload", "this host has no configuration file", "start it with: fastprobe run CONFIG")
+        return await self._reload_as(self._read_again)
+
+    async def _reload_as(self, read: Callable[[], Config]) -> ReloadSummary:
+        async with self._changing:  # reading as well: of two who do this, the one that applies last has read last
+            return await self._switch(await trio.to_thread.run_sync(read))
+
+    async def _switch(self, config: Config) -> ReloadSummary:
+        before = self._config
+        settings = self.settings if before is None else before.settings
+        with Reload(self._roster, () if before is None else before.probes, config.probes) as reload:
+            change = await in_turns(reload.settle())
+            self._adopt(config.settings)  # first: a right that is taken away is gone at once
+            try:
+                await to_the_end(reload.apply())
+            except BaseException:
+                self._adopt(settings)
+                self._announcer.settle()
+                raise
         self._config = config
         self.maintenance.configure(config.maintenance)
         self._announcer.settle()
@@ -242,36 +270,15 @@ class Diagnostics:
             added=len(change.added),
             removed=len(change.removed),
             changed=len(change.changed),
-            untouched=len(self.catalog) - len(change.added) - len(change.changed),
-            needs_restart=stale_settings,
+            untouched=reload.untouched,
+            needs_restart=before is not None and fixed_part(before.settings) != fixed_part(config.settings),
         )
 
-    async def reload_file(self) -> ReloadSummary:
-        """Read the configuration again, and apply it. ConfigError, and nothing changes, when it is wrong or there is none."""
-        if self._read_again is None:
-            raise ConfigError("reload", "this host has no configuration file", "start it with: fastprobe run CONFIG")
-        return await self.reload(await trio.to_thread.run_sync(self._read_again))
-
-    def _specs(self) -> dict[str, ProbeSpec]:
-        """What runs of the configuration now: probes that code added are not its business."""
-        if self._config is None:
-            return {}
-        return {name: spec for name, spec in self._config.by_name.items() if name in self.catalog.by_name}
-
-    def _reconfigure(self, spec: ProbeSpec) -> bool:
-        """New options for the same question to the same target: in place, state kept. False when it needs a new slot."""
-        registration = self.catalog[spec.name]
-        was_enabled = registration.options.enabled
-        if not self._registrar.adjust(registration, spec.options):
-            return False
-        self._paces.moved(registration, self._clocks.schedule_ns())
-        self._registrar.configure(registration)
-        if spec.options.enabled != was_enabled:
-            self.pauses.hold(registration, held=not spec.options.enabled)
-        elif self._running:
-            self._running.reschedule(registration)
-        self._announcer.settle()
-        return True
+    def _adopt(self, settings: Settings) -> None:
+        """What of them can change while running."""
+        self.gate.replace(settings.security)
+        if self.chaos is not None and settings.chaos is not None:
+            self.chaos.configure(settings.chaos)
 
     # -- reading -------------------------------------------------------------------------------------------------------------
 
@@ -392,8 +399,9 @@ class Diagnostics:
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
-        running = self._assemble()
-        self._running = running
+        async with self._changing:
+            running = self._assemble()
+            self._running, self._waiting = running, list(self.catalog)
         failure: Exception | None = None
         try:
             async with self.history.keeping(), trio.open_nursery() as nursery:
@@ -406,7 +414,9 @@ class Diagnostics:
                     failure = error
                 nursery.cancel_scope.cancel()
         finally:
-            self._stop(running)
+            with trio.CancelScope(shield=True):
+                async with self._changing:
+                    self._stop(running)
         if failure is not None:
             raise failure
 
@@ -415,16 +425,15 @@ class Diagnostics:
             await self.endpoints.open(self, nursery)
         await nursery.start(self.export.run, self)
         running.start(nursery)
-        nursery.start_soon(keep_target_files, lambda: self._config, self.reload)
-        self.started_ns = running.place(self._pending)
-        self._pending = []
+        nursery.start_soon(keep_target_files, lambda: self._config, self._reload_as)
+        self.started_ns = running.place(self._waiting)
+        self._waiting = []
 
     def _stop(self, running: Session) -> None:
         running.stop()
         self._running = None
         self._past.update(running.counters())
         running.engine.close()  # now: a session is a knot of callbacks, which only the collector would undo
-        self._pending = list(self.catalog)
         self._changes.close()
         flush_transitions()
 
@@ -454,23 +463,10 @@ class Diagnostics:
             interval_s=self._paces.interval_s,
         )
 
-    def _register_specs(self, specs: Sequence[ProbeSpec]) -> None:
-        self._register(
-            [spec.name for spec in specs], [cast("Probe", spec.probe) for spec in specs], (spec.options for spec in specs)
-        )
-
-    def _register(self, names: Sequence[str], probes: Sequence[Probe], options: Iterable[ProbeOptions]) -> None:
-        added = self._registrar.register(names, probes, options, self._clocks.schedule_ns())
-        self.pauses.begin(added)
-        if self._running:
-            self._running.place(added)
-        else:
-            self._pending.extend(added)
-
     def _settled(self, registration: Registration) -> None:
         """A probe was paused, or let go."""
         self._paces.forget(registration.slot)
-        self._pace(registration)
+        self._roster.pace(registration)
         self._announcer.forget(registration)
 
     def _on_transitions(self, records: Records) -> None:
@@ -480,7 +476,7 @@ class Diagnostics:
             if registration is None or registration.generation != generation:
                 continue
             if self._paces.moved(registration, at_ns):
-                self._pace(registration)
+                self._roster.pace(registration)
             if before == after:
                 continue  # no news: a change is pending, or no longer
             move = Move(at_ns, State(before), State(after), Reason(reason), Result(result), detail)
@@ -489,10 +485,4 @@ class Diagnostics:
     def _on_frame(self, now_ns: int) -> None:
         self._announcer.tick(now_ns)
         for registration in self._paces.tick(now_ns, self.catalog.by_slot):
-            self._pace(registration)
-
-    def _pace(self, registration: Registration) -> None:
-        """Schedule a probe as its options ask for in the state that it is in now: at which interval, or not at all."""
-        self._registrar.configure(registration)
-        if self._running:
-            self._running.reschedule(registration)
+            self._roster.pace(registration)

@@ -16,11 +16,16 @@ PROGRAM = """
 import json, logging, resource, sys, trio
 from pathlib import Path
 import meshkit_fastprobe as fp
+from meshkit_fastprobe._native.layout import NO_RESULT
 
 soft, hard, probes, window_s, limit_s = (float(word) for word in sys.argv[1:6])
 address = sys.argv[6]
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(soft), int(hard)))
 logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+
+def given_up(told):
+    return told.totals.skipped - told.totals.skipped_by_reason.get("overlap", 0)
+
 
 async def main():
     most = 0
@@ -29,8 +34,10 @@ async def main():
     for i, target in enumerate(targets):
         diag.add(fp.TcpProbe(target), name=f"t{i}", interval=100, timeout=limit_s)
     async with diag:
-        with trio.move_on_after(window_s + 60):
-            while diag.snapshot().totals.runs + diag.snapshot().totals.skipped < probes:
+        with trio.move_on_after(window_s + 120):
+            # Some have their second run, in the phase they keep, before a busy machine comes to the first of others; and some
+            # are due a second time while they still wait for their first, which is then an overlap and no end of it.
+            while given_up(told := diag.snapshot()) + (told.columns["last_result"] != NO_RESULT).sum() < probes:
                 most = max(most, sum(1 for _ in Path("/proc/self/fd").iterdir()))
                 await trio.sleep(0.25)
         snapshot = diag.snapshot()
@@ -50,7 +57,7 @@ trio.run(main)
 def host(soft: int, hard: int, probes: int, window_s: float, limit_s: float, address: str = "") -> tuple[dict[str, Any], str]:
     arguments = [str(value) for value in (soft, hard, probes, window_s, limit_s, address)]
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, timeout=150, check=False
+        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, timeout=240, check=False
     )
     assert ended.returncode == 0, ended.stderr
     told: dict[str, Any] = json.loads(ended.stdout)
@@ -64,12 +71,12 @@ def test_the_soft_limit_is_raised_and_told():
 
 
 def test_a_hundred_thousand_targets_are_probed_with_a_thousand_descriptors():
-    told, log = host(1024, 1024, 100_000, 10.0, 5.0)
+    told, log = host(1024, 1024, 100_000, 10.0, 90.0)  # on a loaded machine the last wait for longer than some seconds
     assert "WARNING native lane: " in log
     assert "connections at once of" in log
     assert told["soft"] == 1024
     assert told["most"] < 1024
-    assert told["reasons"] == {"connect_refused": 100_000}
+    assert told["reasons"] == {"connect_refused": 100_000}, told["skipped"]
     assert told["skipped"].get("descriptors", 0) == 0
 
 

@@ -13,8 +13,9 @@ from meshkit_fastprobe.history.chunks import RUNS, STATE, STATE_MS, WIDTH, Chunk
 from meshkit_fastprobe.history.spans import GroupSpan
 from meshkit_fastprobe.history.store import Minute, Store
 from meshkit_fastprobe.model import Result, State
+from tests.ports import free_port
 
-from .conftest import Host, free_port, until
+from .conftest import Host, until
 
 pytestmark = pytest.mark.feature
 TAGS = ("eu-1", "orders", "tcp")

@@ -16,8 +16,9 @@ import jsonschema
 import pytest
 
 from meshkit_fastprobe.chaos.scenarios.report import report_schema
+from tests.ports import free_port
 
-from .conftest import FASTPROBE, Host, free_port
+from .conftest import FASTPROBE, Host
 
 pytestmark = [pytest.mark.feature, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -214,12 +215,13 @@ def test_a_missed_objective_fails_it_and_the_rest_is_not_begun(running, day):
 
 def test_a_dry_run_shows_every_plan_and_begins_nothing(running):
     until(lambda: states(running) == {"healthy"}, "all is well")
-    before = audited(running, "chaos.activate")
+    actions = ("chaos.prepare", "chaos.stop", "chaos.activate")
+    before = [audited(running, action) for action in actions]
     told = running.ask("chaos", "scenario", "run", str(EXAMPLES / "game-day.toml"), "--dry-run")
     assert told.returncode == 0, told.stderr
     for shown in ("slow-orders", "reset-billing", "cut-orders", "orders-db: ", "over within"):
         assert shown in told.stdout
-    assert audited(running, "chaos.activate") == before
+    assert [audited(running, action) for action in actions] == before
     assert not ALIVE & set(phases(running).values())
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Host, free_port, until
+from tests.ports import free_port
+
+from .conftest import Host, until
 
 pytestmark = pytest.mark.feature
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import trio
 
 from benchmarks import programs
 
@@ -30,11 +31,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
+class Held:
+    """How long the event loop kept a task waiting that asked for a millisecond."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+
+    async def watch(self) -> None:
+        while True:
+            began = trio.current_time()
+            await trio.sleep(0.001)
+            self.longest_s = max(self.longest_s, trio.current_time() - began - 0.001)
+
+
 @pytest.fixture(scope="session")
 def port() -> Iterator[int]:
     """A server in a process of its own, on every address of 127.0.0.0/8."""
     programs.build()
-    with programs.TargetServer() as port:
+    with programs.TargetServer(programs.cores()[1]) as port:
         yield port
 
 

@@ -14,7 +14,7 @@ import meshkit_fastprobe as fp
 from benchmarks.measure import rss_bytes, starved_share
 from meshkit_fastprobe._native.histogram import upper_bounds_s
 
-from .conftest import LONG, addresses, tell
+from .conftest import LONG, Held, addresses, tell
 
 pytestmark = [pytest.mark.hyperscale, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
 
@@ -101,19 +101,6 @@ async def _run(port: int, kind: Callable[[str], fp.Probe]) -> Seen:
         f"{found.placed_s:.1f} s after entering; the event loop was held for {found.longest_hold_s * 1000:.0f} ms at most"
     )
     return found
-
-
-class Held:
-    """How long the event loop kept a task waiting that asked for a millisecond."""
-
-    def __init__(self) -> None:
-        self.longest_s = 0.0
-
-    async def watch(self) -> None:
-        while True:
-            began = trio.current_time()
-            await trio.sleep(0.001)
-            self.longest_s = max(self.longest_s, trio.current_time() - began - 0.001)
 
 
 def test_every_target_answers(seen: Seen) -> None:

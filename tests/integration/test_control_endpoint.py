@@ -52,7 +52,7 @@ async def test_a_listener_of_the_service_is_answered_on_and_closed_with_the_host
     fp.ControlEndpoint(diag).listener(sock)
     async with diag:
         assert diag.address == address
-        async with httpx.AsyncClient(base_url=f"http://{address}", headers=bearer(diag)) as http:
+        async with httpx.AsyncClient(base_url=f"http://{address}", headers=bearer(diag), timeout=30) as http:
             assert (await http.get(f"{PREFIX}/probes")).json()["items"][0]["name"] == "p1"
     assert sock.fileno() == -1
 
@@ -86,10 +86,12 @@ async def test_a_context_of_the_service_proves_the_host_and_its_clients(tmp_path
     fp.ControlEndpoint(diag).certificates(context)
     async with diag:
         known = world.client_context("spiffe://mesh/orders")
-        async with httpx.AsyncClient(verify=known, http2=True, base_url=f"https://{diag.address}{PREFIX}") as http:
+        async with httpx.AsyncClient(verify=known, http2=True, base_url=f"https://{diag.address}{PREFIX}", timeout=30) as http:
             response = await http.post("/probes/orders-db:pause")
         assert (response.http_version, response.json()["item"]["state"]) == ("HTTP/2", "paused")
-        async with httpx.AsyncClient(verify=world.client_context(), base_url=f"https://{diag.address}{PREFIX}") as http:
+        async with httpx.AsyncClient(
+            verify=world.client_context(), base_url=f"https://{diag.address}{PREFIX}", timeout=30
+        ) as http:
             assert (await http.get("/probes")).status_code == 401
 
 
@@ -107,7 +109,7 @@ async def test_the_app_is_mounted_in_another_and_answers_while_the_host_runs(tmp
     config.accesslog = config.errorlog = None
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(serve, outer, config, shutdown_trigger=stop.wait))
-        async with httpx.AsyncClient(base_url=f"http://{address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=30) as http:
             assert (await http.get("/diagnostics/readyz")).status_code == 503
             async with diag:
                 assert diag.address == "mounted"
@@ -127,14 +129,14 @@ async def test_the_app_is_mounted_in_another_and_answers_while_the_host_runs(tmp
 
 async def test_the_paths_of_the_original_are_off_until_they_are_asked_for(tmp_path):
     diag = host(tmp_path)
-    async with diag, httpx.AsyncClient(base_url=f"http://{diag.address}", headers=bearer(diag)) as http:
+    async with diag, httpx.AsyncClient(base_url=f"http://{diag.address}", headers=bearer(diag), timeout=30) as http:
         for method, path in ALIASES:
             assert (await http.request(method, path.replace("{name}", "drill"))).status_code == 404
 
 
 async def test_the_paths_of_the_original_ask_for_the_same_identity_and_the_same_confirmation(tmp_path):
     diag = host(tmp_path, aliases=True)
-    async with diag, httpx.AsyncClient(base_url=f"http://{diag.address}") as http:
+    async with diag, httpx.AsyncClient(base_url=f"http://{diag.address}", timeout=30) as http:
         for method, path in ALIASES:
             assert (await http.request(method, path.replace("{name}", "drill"))).status_code == 401
         http.headers.update(bearer(diag))

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 import meshkit_fastprobe as fp
+from meshkit_fastprobe.server import connections
 from meshkit_fastprobe.server.local_token import TOKEN_FILE, read_token
 
 pytestmark = pytest.mark.integration
@@ -29,7 +30,7 @@ def diagnostics(state_dir, listen="127.0.0.1:0", **settings):
 async def client_of(diag, *, token=None, **options):
     token = read_token(Path(diag.settings.state_dir)) if token is None else token
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    async with httpx.AsyncClient(base_url=f"http://{diag.address}", headers=headers, timeout=10, **options) as client:
+    async with httpx.AsyncClient(base_url=f"http://{diag.address}", headers=headers, timeout=30, **options) as client:
         yield client
 
 
@@ -114,13 +115,13 @@ async def test_pages_list_every_probe_that_stays_once_while_others_come_and_go(t
 async def test_a_page_of_running_probes_is_the_same_in_json_and_messagepack(tmp_path):
     async with target() as address:
         diag = diagnostics(tmp_path)
-        diag.add(fp.TcpProbe(address), name="up", interval="50ms", timeout="50ms")
-        diag.add(fp.TcpProbe("127.0.0.1:1"), name="down", interval="50ms", timeout="50ms", fall=1)
+        diag.add(fp.TcpProbe(address), name="up", interval="1h", timeout="20s", initial_delay="1h")
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="down", interval="1h", timeout="20s", initial_delay="1h", fall=1)
         async with diag, client_of(diag) as client:
-            await trio.sleep(0.5)
-            diag.pause("up")
-            diag.pause("down")
-            await trio.sleep(0.1)
+            for name in ("up", "down"):
+                for _ in range(5):
+                    await diag.run_once(name)
+                diag.pause(name)  # so that nothing moves between two looks
             as_json = (await client.get(f"{PREFIX}/probes")).json()["items"]
             packed = await client.get(f"{PREFIX}/probes", headers={"accept": "application/msgpack"})
     items = msgspec.msgpack.decode(packed.content)["items"]
@@ -128,7 +129,8 @@ async def test_a_page_of_running_probes_is_the_same_in_json_and_messagepack(tmp_
     down, up = items
     assert (up["result"], up["runs"]["fail"], up["successRatio"]) == ("ok", 0, 1.0)
     assert (down["result"], down["reason"], down["runs"]["ok"]) == ("fail", "connect_refused", 0)
-    assert 0 < up["latencySeconds"] < 0.05
+    assert (up["runs"]["ok"], down["runs"]["fail"]) == (5, 5)
+    assert 0 < up["latencySeconds"] < 20
 
 
 async def test_run_waits_for_the_result_and_shows_it(tmp_path):
@@ -173,7 +175,7 @@ async def test_a_unix_socket_serves_and_goes_with_the_server(tmp_path):
         assert diag.address == f"unix:{path}"
         transport = httpx.AsyncHTTPTransport(uds=str(path))
         headers = {"authorization": f"Bearer {read_token(tmp_path)}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://anything", headers=headers) as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://anything", headers=headers, timeout=30) as client:
             assert (await client.get(f"{PREFIX}/probes")).status_code == 200
     assert not path.exists()
 
@@ -193,10 +195,11 @@ async def test_an_address_others_can_reach_is_refused(tmp_path):
             pass
 
 
-async def test_stopping_waits_for_nobody(tmp_path):
+async def test_stopping_waits_for_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr(connections, "GRACE_S", 60.0)  # far beyond what a loaded machine takes
     async with diagnostics(tmp_path) as diag:
         host, _, port = diag.address.rpartition(":")
         idle = await trio.open_tcp_stream(host, int(port))
         began = trio.current_time()
-    assert trio.current_time() - began < 1
+    assert trio.current_time() - began < 20
     await idle.aclose()

@@ -123,7 +123,7 @@ async def test_a_reader_sees_only_what_it_may_read():
 async def test_who_may_read_the_audit_is_told_of_its_head():
     async with host() as diag, follow(diag) as stream:
         await stream.next()
-        async with httpx.AsyncClient(headers={"authorization": f"Bearer {diag.local_token}"}) as client:
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {diag.local_token}"}, timeout=30) as client:
             url = f"http://{diag.address}/meshkit/diagnostics/v1/probes/a:pause"
             assert (await client.post(url)).status_code == 200
         event, _, data = await stream.next()
@@ -194,7 +194,7 @@ async def test_a_request_in_flight_is_answered_before_the_host_leaves():
 
 async def test_unknown_types_are_refused_by_name():
     async with host() as diag:
-        async with httpx.AsyncClient(headers={"authorization": f"Bearer {diag.local_token}"}) as client:
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {diag.local_token}"}, timeout=30) as client:
             response = await client.get(f"http://{diag.address}{PATH}?types=weather")
         assert response.status_code == 400
         assert "transition" in response.json()["hint"]

@@ -50,7 +50,7 @@ async def until(holds):
 
 async def test_orders_is_ready_with_its_database_and_reports_what_real_calls_came_to():
     diag = fp.Diagnostics(fp.Settings(host="orders-1", first_run_window_s=0.1))
-    async with server() as database, server() as payments, httpx.AsyncClient() as http:
+    async with server() as database, server() as payments, httpx.AsyncClient(timeout=30) as http:
         orders = register(diag, OrdersConfig(database, f"http://{payments}", max_queue=10), http)
         async with diag:
             await until(orders.ready)
@@ -66,7 +66,7 @@ async def test_orders_is_ready_with_its_database_and_reports_what_real_calls_cam
 
 async def test_orders_is_not_ready_without_its_database_and_says_so_of_payments(nobody):
     diag = fp.Diagnostics(fp.Settings(host="orders-1", first_run_window_s=0.1))
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         orders = register(diag, OrdersConfig(nobody, f"http://{nobody}"), http)
         async with diag:
             assert not orders.ready()

@@ -127,7 +127,9 @@ async def test_the_endpoint_explains_when_asked_to(served: dict[str, Target], tm
     server = fp.ServerSettings(listen="127.0.0.1:0")
     async with running(probes, server=server, state_dir=str(tmp_path)) as diag:
         headers = {"authorization": f"Bearer {diag.local_token}"}
-        async with httpx.AsyncClient(base_url=f"http://{diag.address}{PREFIX}", headers=headers, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://{diag.address}{PREFIX}", headers=headers, trust_env=False, timeout=30
+        ) as client:
             plain = (await client.post("/probes/a:run")).json()
             told = (await client.post("/probes/a:run", params={"explain": "true"})).json()
             refused = await client.post("/probes/a:run", params={"explain": "perhaps"})

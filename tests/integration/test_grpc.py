@@ -146,7 +146,7 @@ async def test_every_resource_says_what_it_says_over_http(tmp_path):
     diag.pause("down")  # so that nothing changes between the two questions
     async with diag, called(diag) as asked:
         headers = {"authorization": f"Bearer {read_token(tmp_path)}"}
-        async with httpx.AsyncClient(base_url=f"http://{diag.address}{PREFIX}", headers=headers) as http:
+        async with httpx.AsyncClient(base_url=f"http://{diag.address}{PREFIX}", headers=headers, timeout=30) as http:
             for name, path in pairs.items():
                 over_grpc = await in_thread(asked.call, name)
                 over_http = (await http.get(path)).json()
@@ -495,7 +495,7 @@ async def test_who_cannot_take_trailers_or_speaks_another_form_is_told_so(tmp_pa
         assert (await raw.send(frame(b""), headers=[("content-type", "application/grpc+json")]))[":status"] == "415"
         assert (await raw.send(frame(b""), path="/grpc.health.v1.Health/Nothing"))["grpc-status"] == "12"
         headers = {"authorization": f"Bearer {raw.token}", "content-type": "application/grpc", "te": "trailers"}
-        async with httpx.AsyncClient(base_url=f"http://{diag.address}", headers=headers) as http:
+        async with httpx.AsyncClient(base_url=f"http://{diag.address}", headers=headers, timeout=30) as http:
             response = await http.post(f"/{HEALTH}/Check", content=frame(b""))
         assert (response.status_code, response.json()["code"]) == (415, "grpc_refused")
 

@@ -137,7 +137,7 @@ async def test_a_kept_connection_whose_other_end_is_gone_without_a_word_costs_on
 
     diag = fp.Diagnostics(fp.Settings(host="test", max_probes=4, native_lane=native_lane))
     async with target(serve) as address:
-        diag.add(HttpProbe(f"http://{address}/", keep_alive=True), name="it", interval="1h", initial_delay="1h", timeout=0.6)
+        diag.add(HttpProbe(f"http://{address}/", keep_alive=True), name="it", interval="1h", initial_delay="1h", timeout=2)
         async with diag:
             with trio.fail_after(60):
                 reasons = [(await diag.run_once("it")).reason for _ in range(3)]
@@ -162,5 +162,7 @@ async def test_a_target_that_lets_go_of_its_connections_unaccepted_resets_them(n
 
 
 async def _close_soon(server: socket.socket) -> None:
+    await trio.lowlevel.wait_readable(server)  # the handshake is done
     await trio.sleep(0.2)
+    trio.lowlevel.notify_closing(server)
     server.close()

@@ -12,7 +12,7 @@ import trio
 import meshkit_fastprobe as fp
 from meshkit_fastprobe import HttpProbe, Reason, Result, TcpProbe
 
-from .hostile import Misbehave, descriptors, request, reset, reset_at_once, target, twice
+from .hostile import LIMIT_S, PATIENCE_S, Misbehave, descriptors, request, reset, reset_at_once, target, twice
 
 pytestmark = pytest.mark.integration
 
@@ -180,7 +180,8 @@ HOSTILE = [
 async def test_a_hostile_answer_becomes_its_reason(misbehave: Misbehave, reason: Reason, keep_alive: bool, native_lane: bool):
     async with target(misbehave) as address:
         probe = HttpProbe(f"http://{address}/", keep_alive=keep_alive, max_body_bytes=100_000)
-        view = await twice(probe, native_lane=native_lane)
+        limit_s = LIMIT_S if reason is Reason.RESPONSE_TIMEOUT else PATIENCE_S
+        view = await twice(probe, native_lane=native_lane, limit_s=limit_s)
     assert view.reason is reason
     assert view.result is (Result.TIMEOUT if reason is Reason.RESPONSE_TIMEOUT else Result.FAIL)
 
@@ -235,7 +236,7 @@ async def test_a_hundred_hostile_targets_leave_no_descriptor_behind():
     async with target(endless_body) as address:
         diag = fp.Diagnostics(fp.Settings(host="test", max_probes=200, first_run_window_s=0.2))
         for probe in range(100):
-            diag.add(HttpProbe(f"http://{address}/{probe}", keep_alive=True, max_body_bytes=1000), interval=60, timeout=5)
+            diag.add(HttpProbe(f"http://{address}/{probe}", keep_alive=True, max_body_bytes=1000), interval=60, timeout=20)
         before = descriptors()
         async with diag:
             with trio.fail_after(60):

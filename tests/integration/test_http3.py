@@ -48,7 +48,7 @@ async def test_the_same_port_answers_over_http3_and_says_so_over_the_others(worl
     diag = host(world)
     async with diag:
         headers = dict(bearer(world))
-        async with httpx.AsyncClient(verify=world.client_context(), http2=True, headers=headers) as http:
+        async with httpx.AsyncClient(verify=world.client_context(), http2=True, headers=headers, timeout=30) as http:
             over_2 = await http.get(f"https://{diag.address}{PREFIX}/probes")
         async with http3_client(diag.address, trusting(world.authority)) as client:
             over_3 = await client.ask("GET", f"{PREFIX}/probes", bearer(world))

@@ -28,6 +28,15 @@ def test_targets_answer(epoll: bool, monkeypatch: pytest.MonkeyPatch) -> None:
             socket.create_connection((refusing.host, refusing.port), timeout=20)
 
 
+def test_a_connection_that_a_client_keeps_is_closed_when_the_targets_go() -> None:
+    with loopback(Target("http", "healthy")) as (target,):
+        client = socket.create_connection((target.host, target.port), timeout=20)
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+    with client:
+        assert client.recv(1000) == b""
+
+
 def test_their_process_needs_neither_trio_nor_numpy() -> None:
     told = "import sys; import meshkit_fastprobe.testing.targets; sys.exit(bool({'trio', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0

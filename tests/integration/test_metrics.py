@@ -22,7 +22,8 @@ ACCEPT_OF_PROMETHEUS = (
 
 def diagnostics(state_dir, **server):
     settings = fp.ServerSettings(listen="127.0.0.1:0", **server)
-    return fp.Diagnostics(fp.Settings(host="h1", cluster="eu-1", state_dir=str(state_dir), server=settings))
+    more = {"first_run_window_s": 0.1, "state_dir": str(state_dir), "server": settings}
+    return fp.Diagnostics(fp.Settings(host="h1", cluster="eu-1", **more))
 
 
 def client_of(diag):
@@ -45,14 +46,19 @@ def total(samples, name, **labels):
 
 async def test_a_scrape_tells_what_the_probes_found(tmp_path):
     diag = diagnostics(tmp_path)
-    diag.add(fp.TcpProbe("127.0.0.1:1"), name="down", namespace="orders", interval="20ms", timeout="20ms", fall=2)
+    diag.add(fp.TcpProbe("127.0.0.1:1"), name="down", namespace="orders", interval="30s", timeout="30s", fall=2)
 
-    @diag.probe("up", namespace="edge", interval="20ms", timeout="20ms")
+    @diag.probe("up", namespace="edge", interval="30s", timeout="30s")
     async def up():
         await trio.sleep(0.001)
 
     async with diag, client_of(diag) as client:
-        await trio.sleep(0.6)
+        with trio.fail_after(60):
+            while not all(sum(diag.view(name).runs.values()) for name in ("down", "up")):
+                await trio.sleep(0.01)  # the first are scheduled, and so have a lag
+            for _ in range(5):
+                await diag.run_once("down")
+                await diag.run_once("up")
         text = read(parse_text, await client.get("/metrics"))
         openmetrics = read(parse_openmetrics, await client.get("/metrics", headers={"accept": ACCEPT_OF_PROMETHEUS}))
         runs = diag.snapshot().totals.runs

@@ -61,7 +61,7 @@ def settings(tmp_path: Path, *urls: str, **more) -> fp.Settings:
 
 
 async def told(diag: fp.Diagnostics, token: str, query: str = "") -> list[dict]:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         answer = await http.get(f"http://{diag.address}{PATH}{query}", headers={"authorization": f"Bearer {token}"}, timeout=30)
     assert answer.status_code == 200
     return answer.json()["items"]
@@ -152,7 +152,7 @@ async def test_a_visitor_over_the_unix_socket_is_told_why_nobody_was_asked(tmp_p
     server = fp.ServerSettings(listen=f"unix:{path}", peers=(urls[0],))
     async with fp.Diagnostics(fp.Settings(host="cp-x", state_dir=str(tmp_path), server=server)):
         transport = httpx.AsyncHTTPTransport(uds=path)
-        async with httpx.AsyncClient(transport=transport) as http:
+        async with httpx.AsyncClient(transport=transport, timeout=30) as http:
             items = (await http.get(f"http://localhost{PATH}")).json()["items"]
     assert items[1]["problem"] == peers.NO_TOKEN
 

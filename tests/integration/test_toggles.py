@@ -27,7 +27,7 @@ async def host(state_dir, **changes):
     diag.add(fp.HttpProbe("http://127.0.0.1:9/"), name="http-1", interval=0.05, timeout=0.05)
     async with diag:
         headers = {"authorization": f"Bearer {read_token(state_dir)}"}
-        async with httpx.AsyncClient(base_url=f"http://{diag.address}{PREFIX}", headers=headers) as client:
+        async with httpx.AsyncClient(base_url=f"http://{diag.address}{PREFIX}", headers=headers, timeout=30) as client:
             yield diag, client
 
 

@@ -28,15 +28,16 @@ typedef struct fp_engine fp_engine;
 typedef struct fp_engine_config {
     uint32_t capacity;        /* slots */
     uint32_t connections;     /* native runs at once: descriptors the engine may hold, besides those that runs of DNS share
-                                 (64), and of ICMP (one a family and route) */
+                                 (64), and of ICMP (one a family and route, of IPv4 one more for
+                                 requests that may go in pieces; 64 at most) */
     uint32_t record_ring;     /* records on their way up; power of two */
     uint32_t command_ring;    /* commands on their way down; power of two */
     uint32_t events_per_step; /* bound of one step: socket events, expiries and starts from the lines each (64); fewer expiries
                                  when they start much */
     fp_ns tick_ns;            /* wheel resolution (1 ms) */
-    fp_ns notify_ns;          /* records wait at most this long for company before the reader is woken (5 ms); ten times as
-                                 long when they only tell of checks that passed as the ones before them did, and that no
-                                 command asked for */
+    fp_ns notify_ns;          /* records wait at most this long for company before the reader is woken (5 ms); twenty times
+                                 as long, but no longer than the interval, when they only tell of checks that passed as the
+                                 two before them did, and that no command asked for */
     bool manual_clock;        /* latencies too are taken from step's now_ns: for tests without sockets */
     uint32_t groups;          /* that share the engine, at most 65,536; 0 counts as 1 */
     uint32_t nice;            /* Linux: how much nicer the engine's thread is than its process, 0..19 */

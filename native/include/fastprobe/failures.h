@@ -14,6 +14,7 @@ typedef struct fp_failure { /* names as in fp_trace */
     fp_ns started_ns;
     uint32_t latency_us;
     uint32_t connect_us;
+    uint32_t tls_us; /* of lanes that shake hands; the engine does not */
     uint32_t first_byte_us;
     uint32_t rtt_us;
     uint16_t detail;
@@ -22,8 +23,9 @@ typedef struct fp_failure { /* names as in fp_trace */
     uint8_t reason;
     uint8_t retransmissions;
     uint8_t flags;
+    uint32_t reserved;
 } fp_failure;
-_Static_assert(sizeof(fp_failure) == 32, "layout.FAILURE says so too");
+_Static_assert(sizeof(fp_failure) == 40, "layout.FAILURE says so too");
 
 typedef struct fp_failures fp_failures;
 
@@ -34,7 +36,9 @@ void fp_failures_free(fp_failures *failures);
 /* What is no failure (FAIL, TIMEOUT, ERROR) is passed over. A new generation of a slot begins anew. */
 void fp_failures_take_trace(fp_failures *failures, const fp_trace *trace);
 void fp_failures_take_records(fp_failures *failures, const fp_record *records, uint32_t n); /* of lanes that send no traces */
-void fp_failures_forget(fp_failures *failures, uint32_t slot);                              /* calm when there are none */
+/* A failure of which more is known than its record will say: that record, still to come, is passed over. */
+void fp_failures_tell(fp_failures *failures, uint32_t slot, uint32_t generation, const fp_failure *failure);
+void fp_failures_forget(fp_failures *failures, uint32_t slot); /* calm when there are none */
 
 /* The failures of a slot, oldest first; returns how many. */
 uint32_t fp_failures_read(const fp_failures *failures, uint32_t slot, uint32_t generation, fp_failure out[FP_FAILURES_KEPT]);

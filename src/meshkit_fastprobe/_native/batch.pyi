@@ -19,6 +19,9 @@ class RecordBatch:
     def append(
         self, slot: int, generation: int, started_ns: int, latency_ns: int, lag_ns: int, detail: int, result: int, reason: int
     ) -> bool:
-        """Write one record; False, and counted in `dropped`, when the batch is full."""
+        """Write one record; False, and counted in `dropped`, when the batch is full.
+
+        detail: any int, for a probe or its target may have chosen it; what there is no room for is the nearest that there is.
+        """
     def clear(self) -> None:
         """Forget what was taken; `array` is written anew from its start."""

@@ -1,6 +1,6 @@
 """A bounded batch of records written from Python: what the task and thread lanes and report() fill, and ingest empties."""
 cimport cython
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 import numpy as np
 
@@ -35,11 +35,14 @@ cdef class RecordBatch:
         uint64_t started_ns,
         uint64_t latency_ns,
         uint64_t lag_ns,
-        int detail,
+        detail,
         uint8_t result,
         uint8_t reason,
     ) -> bool:
-        """Write one record; False, and counted in `dropped`, when the batch is full."""
+        """Write one record; False, and counted in `dropped`, when the batch is full.
+
+        detail: any int, for a probe or its target may have chosen it; what there is no room for is the nearest that there is.
+        """
         cdef fp_record *record
         if self.size == self.capacity:
             self.dropped += 1
@@ -50,7 +53,7 @@ cdef class RecordBatch:
         record.started_ns = started_ns
         record.latency_ns = latency_ns
         record.lag_us = <uint32_t>min(lag_ns // 1000, <uint64_t>0xffffffff)
-        record.detail = <uint16_t>min(max(detail, 0), 0xffff)
+        record.detail = 0 if detail < 0 else 0xffff if detail > 0xffff else detail
         record.result = result
         record.reason = reason
         self.size += 1

@@ -16,7 +16,6 @@ cdef extern from "fastprobe/base.h" nogil:
     enum:
         FP_EVENT_DUE
         FP_EVENT_DEADLINE
-        FP_PASSIVE
     const uint64_t FP_NEVER
     ctypedef struct fp_record:
         uint32_t slot
@@ -58,7 +57,6 @@ cdef extern from "fastprobe/histogram.h" nogil:
     enum:
         FP_HIST_BUCKETS
         FP_HIST_COMPACT
-        FP_HIST_OVERFLOW
     uint32_t fp_hist_bucket(fp_ns latency_ns)
     double fp_hist_upper_bound_s(uint32_t bucket)
     void fp_hist_merge(const uint16_t *rows, uint32_t n_rows, const uint32_t *order, const uint32_t *group_of_row,
@@ -169,7 +167,6 @@ cdef extern from "fastprobe/exposition.h" nogil:
     void fp_labels_free(fp_labels *labels)
     int fp_labels_put(fp_labels *labels, uint32_t row, uint32_t generation, uint32_t group, const fp_label *pairs,
                       uint32_t n)
-    void fp_labels_drop(fp_labels *labels, uint32_t row)
     uint32_t fp_labels_stale(fp_labels *labels, const uint32_t *generation, const uint32_t *group, uint32_t *start,
                              uint32_t end, uint32_t *out, uint32_t n)
     size_t fp_labels_bytes(const fp_labels *labels)
@@ -344,9 +341,6 @@ cdef extern from "fastprobe/datagram.h" nogil:
 cdef extern from "fastprobe/trace.h" nogil:
     enum:
         FP_TRACE_EXPLAINED
-        FP_TRACE_KEPT
-        FP_TRACE_RETRIED
-        FP_TRACE_HALF
     const uint32_t FP_UNREACHED
     ctypedef struct fp_seen:
         sockaddr_storage local
@@ -384,6 +378,7 @@ cdef extern from "fastprobe/failures.h" nogil:
     void fp_failures_free(fp_failures *failures)
     void fp_failures_take_trace(fp_failures *failures, const fp_trace *trace)
     void fp_failures_take_records(fp_failures *failures, const fp_record *records, uint32_t n)
+    void fp_failures_tell(fp_failures *failures, uint32_t slot, uint32_t generation, const fp_failure *failure)
     void fp_failures_forget(fp_failures *failures, uint32_t slot)
     uint32_t fp_failures_read(const fp_failures *failures, uint32_t slot, uint32_t generation, fp_failure *out)
     uint32_t fp_failures_probes(const fp_failures *failures)

@@ -10,6 +10,8 @@ class Failures:
     def __new__(cls, capacity: int, probes: int) -> Failures: ...
     def take(self, records: NDArray[np.void], n: int) -> None:
         """The failures among the first n records (layout.RECORD) of a lane that sends no traces."""
+    def tell(self, slot: int, generation: int, failure: NDArray[np.void]) -> None:
+        """A failure (one layout.FAILURE) of which more is known than its record, which is still to come, will say."""
     def forget(self, slot: int) -> None:
         """The probe of this slot is gone."""
     def read(self, slot: int, generation: int) -> NDArray[np.void]:

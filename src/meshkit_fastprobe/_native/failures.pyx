@@ -16,6 +16,7 @@ from meshkit_fastprobe._native.core cimport (
     fp_failures_probes,
     fp_failures_read,
     fp_failures_take_records,
+    fp_failures_tell,
     fp_record,
 )
 
@@ -43,6 +44,16 @@ cdef class Failures:
         if n:
             raw = records.view("u1")
             fp_failures_take_records(self._failures, <const fp_record *>&raw[0], n)
+
+    def tell(self, uint32_t slot, uint32_t generation, failure) -> None:
+        """A failure (one layout.FAILURE) of which more is known than its record, which is still to come, will say."""
+        cdef const uint8_t[::1] raw
+        if failure.dtype != FAILURE or failure.shape != (1,):
+            raise ValueError("failure must be an array of one layout.FAILURE")
+        if slot >= self._capacity:
+            raise IndexError(f"slot {slot} is not below {self._capacity}")
+        raw = failure.view("u1")
+        fp_failures_tell(self._failures, slot, generation, <const fp_failure *>&raw[0])
 
     def forget(self, uint32_t slot) -> None:
         """The probe of this slot is gone."""

@@ -44,6 +44,7 @@ FAILURE: Final = np.dtype(
         ("started_ns", "<u8"),
         ("latency_us", "<u4"),
         ("connect_us", "<u4"),
+        ("tls_us", "<u4"),
         ("first_byte_us", "<u4"),
         ("rtt_us", "<u4"),
         ("detail", "<u2"),
@@ -52,6 +53,7 @@ FAILURE: Final = np.dtype(
         ("reason", "u1"),
         ("retransmissions", "u1"),
         ("flags", "u1"),
+        ("reserved", "<u4"),
     ]
 )
 """fp_failure: one remembered failure."""

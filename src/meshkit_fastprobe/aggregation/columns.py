@@ -30,6 +30,7 @@ class Columns:
         row = table.column("row")
         self._row_type = row.dtype
         self._row_words = row.view(np.uint64).reshape(table.capacity, -1)
+        self._started_ns = row["last_started_ns"]
         self._since_ns = table.column("since_ns")
         self._skipped = table.column("skipped")
         self._latency_s = table.column("recent")["latency_s"]
@@ -46,9 +47,7 @@ class Columns:
         since_ns = self._since_ns[slots].astype(np.int64)
         started_ns = rows["last_started_ns"].astype(np.int64)
         ran = columns["last_result"] != NO_RESULT
-        silent_ns = now_ns - np.maximum(started_ns, since_ns)
-        at_rest = (columns["state"] == State.PAUSED) | (self._plain["lane"][slots] == Lane.PASSIVE)
-        columns["stale"] = (silent_ns > STALE_INTERVALS * 1_000_000 * interval_ms.astype(np.int64)) & ~at_rest
+        columns["stale"] = self._stale(slots, columns["state"], np.maximum(started_ns, since_ns), interval_ms, now_ns)
         columns["since"] = wall_s - (now_ns - since_ns) * 1e-9
         columns["last_run"] = np.where(ran, wall_s - (now_ns - started_ns) * 1e-9, np.nan)
         newest = (rows["remembered"].astype(np.intp) - 1) % self._latency_s.shape[1]
@@ -56,3 +55,23 @@ class Columns:
         columns["interval_s"] = interval_ms * 1e-3
         columns["slot"] = slots.astype(np.uint32)
         return columns
+
+    def read_states(self, slots: NDArray[np.intp], now_ns: int) -> dict[str, NDArray[Any]]:
+        """state, stale and group alone, as `read` has them, for a fifth of what all columns cost."""
+        columns = {name: self._plain[name][slots] for name in ("state", "group")}
+        started_ns, since_ns = (times[slots].astype(np.int64) for times in (self._started_ns, self._since_ns))
+        interval_ms = self._plain["interval_ms"][slots]
+        columns["stale"] = self._stale(slots, columns["state"], np.maximum(started_ns, since_ns), interval_ms, now_ns)
+        return columns
+
+    def _stale(
+        self,
+        slots: NDArray[np.intp],
+        state: NDArray[np.uint8],
+        told_ns: NDArray[np.int64],
+        interval_ms: NDArray[Any],
+        now_ns: int,
+    ) -> NDArray[np.bool_]:
+        at_rest = (state == State.PAUSED) | (self._plain["lane"][slots] == Lane.PASSIVE)
+        stale: NDArray[np.bool_] = (now_ns - told_ns > STALE_INTERVALS * 1_000_000 * interval_ms.astype(np.int64)) & ~at_rest
+        return stale

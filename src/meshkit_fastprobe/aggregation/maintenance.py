@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from meshkit_fastprobe.aggregation.directory import Directory
 from meshkit_fastprobe.aggregation.selection import select
 from meshkit_fastprobe.config.maintenance import check_maintenance, zone
-from meshkit_fastprobe.config.shapes import MAX_MAINTENANCE, WEEKDAYS
+from meshkit_fastprobe.config.shape_parts import WEEKDAYS
+from meshkit_fastprobe.config.shapes import MAX_MAINTENANCE
 from meshkit_fastprobe.errors import CapacityError
 from meshkit_fastprobe.model import Maintenance
 from meshkit_fastprobe.probes.catalog import Groups, Registration

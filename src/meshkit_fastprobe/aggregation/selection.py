@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshkit_fastprobe.aggregation.directory import Directory
-from meshkit_fastprobe.model import ProbeOptions, State
-from meshkit_fastprobe.probes.catalog import Groups, Tags
+from meshkit_fastprobe.model import State
+from meshkit_fastprobe.probes.catalog import Groups
 
 _SPECIAL: Final = re.compile(r"[*?\[]")
 _LAST_CHARACTER: Final = "\U0010ffff"
@@ -54,32 +54,18 @@ def select(
     if states is not None:
         rows = rows[np.isin(columns["state"][rows], [int(state) for state in states])]
     if not (cluster is None and namespace is None and kind is None and not labels):
-        wanted = _Wanted(cluster, namespace, kind, set((labels or {}).items()))
+        wanted = frozenset((labels or {}).items())
         group = columns["group"][rows]
-        meets = np.fromiter(map(wanted.meets, groups.tags), bool, len(groups))[group]
+        meets = groups.meeting(cluster, namespace, kind, wanted)[group]
         # Group 0 is shared by tag sets beyond the bound on groups: its members are asked one by one.
         for at in np.flatnonzero(group == 0).tolist():
             registration = directory.registrations[rows[at]]
-            meets[at] = wanted.meets(_tags(registration.options, registration.kind))
+            options = registration.options
+            meets[at] = (
+                cluster in (None, options.cluster)
+                and namespace in (None, options.namespace)
+                and kind in (None, registration.kind)
+                and wanted.issubset(options.labels)
+            )
         rows = rows[meets]
     return rows
-
-
-class _Wanted:
-    def __init__(self, cluster: str | None, namespace: str | None, kind: str | None, labels: set[tuple[str, str]]) -> None:
-        self._cluster, self._namespace, self._kind = cluster, namespace, kind
-        self._labels = labels
-
-    def meets(self, tags: Tags) -> bool:
-        """Asked once for each of the thousands of groups there may be, while an experiment waits for its answer."""
-        cluster, namespace, kind, labels = tags
-        return (
-            self._cluster in (None, cluster)
-            and self._namespace in (None, namespace)
-            and self._kind in (None, kind)
-            and self._labels.issubset(labels)
-        )
-
-
-def _tags(options: ProbeOptions, kind: str) -> Tags:
-    return options.cluster, options.namespace, kind, options.labels

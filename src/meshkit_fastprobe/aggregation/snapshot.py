@@ -15,13 +15,14 @@ from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.columns import RESULT_NAMES, Columns
 from meshkit_fastprobe.aggregation.describe import describe
 from meshkit_fastprobe.aggregation.directory import Directory
+from meshkit_fastprobe.aggregation.glance import Glance, Seen
 from meshkit_fastprobe.aggregation.groups import QUANTILES, STATE_NAMES, Group, GroupReports, without_nan
 from meshkit_fastprobe.aggregation.maintenance import Upkeep
 from meshkit_fastprobe.aggregation.selection import select
 from meshkit_fastprobe.aggregation.windows import Windows
 from meshkit_fastprobe.errors import UnknownProbeError
 from meshkit_fastprobe.model import Lane, Reason, Result, Settings, State
-from meshkit_fastprobe.probes.catalog import Catalog, Registration
+from meshkit_fastprobe.probes.catalog import Catalog, Groups, Registration
 
 _LAG_QUANTILES: Final = np.array([0.5, 0.99])
 _AT_WRAPS_CS: Final = 1 << 32
@@ -124,6 +125,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     source: SnapshotBuilder
     directory: Directory
 
+    @property
+    def base_groups(self) -> Groups:
+        """By the numbers in columns["group"]."""
+        return self.source.catalog.groups
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -158,7 +164,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return select(
             self.directory,
             self.columns,
-            self.source.catalog.groups,
+            self.base_groups,
             cluster=cluster,
             namespace=namespace,
             kind=kind,
@@ -244,6 +250,11 @@ class SnapshotBuilder:
             source=self,
             directory=directory,
         )
+
+    def glance(self, now_ns: int) -> Glance:
+        """What a judgement needs of all of them, now."""
+        directory = self._current_directory()
+        return Glance(directory, self._columns.read_states(directory.slots, now_ns), self.catalog.groups)
 
     def view(self, registration: Registration, now_ns: int, wall_s: float) -> ProbeView:
         """One probe, without a snapshot of all."""
@@ -375,3 +386,6 @@ def _message(registration: Registration, result: Result | None, reason: Reason |
 def _type_name(column: NDArray[Any]) -> str:
     """NumPy's name of the type, always with its byte order: "<f8", "|u1"."""
     return column.dtype.str
+
+
+_: type[Seen] = Snapshot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,10 @@ class Bench:
     def service(self, key: str) -> object:
         """KeyError when nobody gave it."""
         return self.services[key]
+
+    @property
+    def offered(self) -> Collection[str]:
+        return self.services.keys()
 
 
 @asynccontextmanager

@@ -9,15 +9,16 @@ import msgspec
 
 from meshkit_fastprobe.aggregation.maintenance import is_within
 from meshkit_fastprobe.chaos.faults.base import FaultPlan
-from meshkit_fastprobe.chaos.run import Run
+from meshkit_fastprobe.chaos.in_force import NOBODY, TOLD, Beside
 from meshkit_fastprobe.experiments import ChaosSettings, Experiment
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """A host as it is now.
 
-    live: runs whose fault is in force or about to be. ended: seconds since the last run ended, by experiment and by resource.
-    up: the share of the steady state's probes that is up; None: they cannot see. groups: whom it concerns, "cluster/namespace".
+    beside: the other runs whose fault is in force or about to be. ended: seconds since the last run ended, of the experiment
+    and on whatever overlaps its resources. up: the share of the steady state's probes that is up; None: they cannot see.
+    groups: whom it concerns, "cluster/namespace".
     """
 
     now_s: float
@@ -26,7 +27,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     incident: bool
     halted: str | None
     broken: str | None
-    live: tuple[Run, ...]
+    beside: Beside
     stuck: tuple[str, ...]
     ended: Mapping[str, float]
     up: float | None
@@ -40,7 +41,7 @@ def refusals(settings: ChaosSettings, experiment: Experiment, plan: FaultPlan, n
     return [
         *_switches(plan.kind, now),
         *_calendar(settings, now),
-        *_limits(settings, experiment, plan, now),
+        *_limits(settings, experiment, now),
         *_protected(settings, plan, now),
         *_health(settings, experiment, now),
     ]
@@ -76,24 +77,20 @@ def _calendar(settings: ChaosSettings, now: Situation) -> Iterable[str]:
             yield f"a blackout is on: {blackout.reason}; wait until it is over"
 
 
-def _limits(settings: ChaosSettings, experiment: Experiment, plan: FaultPlan, now: Situation) -> Iterable[str]:
+def _limits(settings: ChaosSettings, experiment: Experiment, now: Situation) -> Iterable[str]:
     if experiment.duration_s > settings.max_duration_s:
         yield f"it lasts {experiment.duration_s:g} s; the bound of this host is {settings.max_duration_s:g} s"
-    if len(now.live) >= settings.max_concurrent:
-        names = ", ".join(run.id for run in now.live[:3])
-        yield f"{len(now.live)} experiments run already ({names}), which is the bound; wait, or stop one"
+    there = now.beside.all
+    if there.count >= settings.max_concurrent:
+        yield f"{there.count} experiments run already ({there}), which is the bound; wait, or stop one"
     for group in now.groups:
-        there = [run.id for run in now.live if group in run.groups]
-        if len(there) >= settings.max_concurrent_per_group:
-            yield f"{group} bears {len(there)} already ({', '.join(there[:3])}), the bound of a group; wait, or stop one"
-    ours = frozenset(plan.resources)
-    for run in now.live:
-        if not ours.isdisjoint(run.plan.fault.resources):
-            shared = sorted(ours.intersection(run.plan.fault.resources))
-            yield f"{run.id} works on {', '.join(shared[:3])} already: one fault a resource"
-    for key in (experiment.id, *plan.resources):
-        past_s = now.ended.get(key)
-        if past_s is not None and past_s < settings.cooldown_s:
+        there = now.beside.groups.get(group, NOBODY)
+        if there.count >= settings.max_concurrent_per_group:
+            yield f"{group} bears {there.count} already ({there}), the bound of a group; wait, or stop one"
+    for run, shared in now.beside.sharing.items():
+        yield f"{run} works on {', '.join(shared[:TOLD])} already: one fault a resource"
+    for key, past_s in now.ended.items():
+        if past_s < settings.cooldown_s:
             yield f"{key} had a run {past_s:.0f} s ago; it rests for {settings.cooldown_s:g} s"
 
 

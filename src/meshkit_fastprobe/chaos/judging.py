@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import cast
 
 import trio
 
-from meshkit_fastprobe.aggregation.snapshot import Snapshot
+from meshkit_fastprobe.aggregation.glance import Seen
 from meshkit_fastprobe.chaos.faults.base import Backing, Fault, FaultError, FaultHost, FaultPlan
 from meshkit_fastprobe.chaos.guardrails import Situation
+from meshkit_fastprobe.chaos.in_force import InForce
 from meshkit_fastprobe.chaos.refused import ChaosRefusedError, Refusal
-from meshkit_fastprobe.chaos.run import Run
+from meshkit_fastprobe.chaos.resting import Resting
 from meshkit_fastprobe.chaos.sight import groups_of, remaining_up, rows_of, share_up
 from meshkit_fastprobe.experiments import Experiment
 
@@ -34,24 +35,28 @@ async def planned_fault(experiment: Experiment, host: FaultHost) -> FaultPlan:
             return await fault.plan(host, experiment.id)
     except FaultError as error:
         raise ChaosRefusedError(Refusal.GUARDED, f"{experiment.id} cannot be planned: {error}") from None
-    raise ChaosRefusedError(Refusal.GUARDED, f"{experiment.id} cannot be made here: {_told(backings)}", "choose another fault")
+    hint = "name a way that this host has (fastprobe chaos faults -o wide), or choose another fault"
+    raise ChaosRefusedError(Refusal.GUARDED, f"{experiment.id} cannot be made here: {_told(backings)}", hint)
 
 
 def situation(
     experiment: Experiment,
     plan: FaultPlan,
-    snapshot: Snapshot,
+    seen: Seen,
+    in_force: InForce,
     *,
     is_on: Callable[[str], bool],
     halted: str | None,
     broken: str | None,
-    live: tuple[Run, ...],
     stuck: tuple[str, ...],
-    ended: Mapping[str, float],
+    resting: Resting,
 ) -> Situation:
-    """ended: when the last run of an experiment, or on a resource, ended, on trio's clock."""
+    """resting: on trio's clock."""
     steady, affects, now = experiment.steady_state, experiment.affects, trio.current_time()
-    rows = None if affects is None else rows_of(snapshot, affects)
+    rows = None if affects is None else rows_of(seen, affects)
+    # Whom it concerns: those it may hurt, or, when it does not say, those it is judged by.
+    concerned = rows_of(seen, steady) if rows is None and steady is not None else rows
+    groups = () if concerned is None else groups_of(seen, concerned)
     return Situation(
         now_s=time.time(),
         chaos_on=is_on("chaos.enabled"),
@@ -59,13 +64,13 @@ def situation(
         incident=is_on("chaos.incident"),
         halted=halted,
         broken=broken,
-        live=live,
+        beside=in_force.beside(experiment.id, plan.resources, groups),
         stuck=stuck,
-        ended={key: now - ended[key] for key in (experiment.id, *plan.resources) if key in ended},
-        up=None if steady is None else share_up(snapshot, steady),
-        remaining={} if rows is None else remaining_up(snapshot, rows),
-        groups=groups_of(snapshot, experiment),
-        hurt_probes=() if rows is None else tuple(snapshot.names[row] for row in rows.tolist()),
+        ended=resting.since(experiment.id, plan.resources, now),
+        up=None if steady is None else share_up(seen, steady),
+        remaining={} if rows is None else remaining_up(seen, rows),
+        groups=groups,
+        hurt_probes=() if rows is None else tuple(seen.names[row] for row in rows.tolist()),
     )
 
 

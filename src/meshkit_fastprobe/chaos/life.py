@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 import trio
@@ -27,6 +27,8 @@ REVERT_S: Final = 10.0
 REVERT_TRIES: Final = 3
 CHECK_S: Final = 1.0
 """How often the effect and the permission to go on are looked at."""
+
+T = TypeVar("T")
 
 log = logging.getLogger("meshkit_fastprobe.chaos")
 
@@ -98,17 +100,31 @@ class Life:
                 self.run = msgspec.structs.replace(self.run, stopped_by=by)
             self._ending.set()
 
+    def called_off(self) -> bool:
+        """Whether somebody has ended it before anything was injected: then it is cancelled."""
+        if self._ending.is_set() and self.run.phase is Phase.ARMED:
+            self.move(Phase.CANCELLED, self._why)
+        return self._ending.is_set()
+
     def give_up(self) -> None:
         """Nobody conducts it any more: whoever waits for it need not."""
         for event in (self.settled, self.healed, self.over):
             event.set()
 
+    async def unless_ended(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        """What it comes to; None when somebody ends the run before, who is kept waiting by nobody."""
+        answer = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cancel_on_end, nursery.cancel_scope)
+            answer = await ask()
+            nursery.cancel_scope.cancel()
+        return answer
+
     # -- conducting ----------------------------------------------------------------------------------------------------------
 
     async def conduct(self) -> None:
         """ARMED to its end."""
-        if self._ending.is_set():
-            self.move(Phase.CANCELLED, self._why)
+        if self.called_off():
             return
         try:
             await self.move_durably(Phase.INJECTING)  # what the disk does not know of is not injected

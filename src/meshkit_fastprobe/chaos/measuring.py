@@ -57,7 +57,7 @@ class Observer:
             fresh &= began >= self.injected
             self._count(slots[fresh], began[fresh], columns["last_result"][rows][fresh])
         self._up[slots] = columns["state"][rows] == State.HEALTHY
-        self._group[slots] = group_names(snapshot)[columns["group"][rows]]
+        self._group[slots] = group_names(snapshot, rows)
         self._period[slots] = columns["interval_s"][rows]
         shortest = float(columns["interval_s"][rows].min(initial=MAX_LOOK_S * 2))
         return min(max(shortest / 2, MIN_LOOK_S), MAX_LOOK_S)

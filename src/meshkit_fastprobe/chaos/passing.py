@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, FaultPlan
-from meshkit_fastprobe.chaos.network.endpoints import parse_endpoint
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, FaultPlan, Way
+from meshkit_fastprobe.chaos.network.endpoints import Endpoint, parse_endpoint
 from meshkit_fastprobe.chaos.network.protection import refuse_protected
 from meshkit_fastprobe.chaos.proxies import Proxy, Shape
 from meshkit_fastprobe.chaos.threads import in_thread
@@ -16,15 +17,17 @@ from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
 
 BACKEND: Final = "proxy"
+_KEY: Final = "proxy:"
 DIRECTIONS: Final = ("up", "down", "both")
 
 
 def check_place(kind: str, point: str, proxy: str) -> None:
-    """Either a point or a proxy, by name."""
-    if bool(point) == bool(proxy):
-        told = "both point and proxy" if point else "neither point nor proxy"
-        raise ConfigError(f"{kind}.proxy", told, "name the one that is meant")
-    check_text(f"{kind}.{'point' if point else 'proxy'}", point or proxy)
+    """A point or a proxy, by name; of both, the best that there is on a host is hurt."""
+    if not point and not proxy:
+        raise ConfigError(f"{kind}.proxy", "neither point nor proxy", "name what is meant")
+    for key, name in (("point", point), ("proxy", proxy)):
+        if name:
+            check_text(f"{kind}.{key}", name)
 
 
 def check_direction(kind: str, direction: str) -> None:
@@ -32,8 +35,24 @@ def check_direction(kind: str, direction: str) -> None:
         raise ConfigError(f"{kind}.direction", f"{shown(direction)} is not known", f"use {', '.join(DIRECTIONS)}")
 
 
-def preflight(host: FaultHost, name: str, only: str = "") -> Backing:
-    """only: the protocol that the fault is about."""
+def way(host: FaultHost, only: str = "") -> Way:
+    """only: the protocol that the faults are about."""
+    proxies = [_proxy(host, key.removeprefix(_KEY)) for key in tuple(host.offered) if key.startswith(_KEY)]
+    fit = sum(1 for one in proxies if one is not None and one.is_open and only in {"", one.protocol})
+    if fit:
+        return Way(BACKEND, available=True, reason=f"proxies{f' for {only}' if only else ''}: {fit}")
+    which = f"there is none for {only}" if only else "there is none"
+    return Way(BACKEND, available=False, reason=f"{which}; add [[chaos.proxy]]")
+
+
+def preflight(host: FaultHost, name: str, only: str = "", among: Iterable[Endpoint] = ()) -> Backing:
+    """name: empty when the experiment names none. only: the protocol that the fault is about.
+
+    among: what the proxy has to stand in front of, if anything: it is another way of hurting that, and nobody else. What a
+    proxy knows by a name cannot be compared, and is taken to be it.
+    """
+    if not name:
+        return Backing(BACKEND, usable=False, why="the experiment names no proxy")
     proxy = _proxy(host, name)
     if proxy is None:
         return Backing(BACKEND, usable=False, why=f"there is no proxy {name!r}; add [[chaos.proxy]]")
@@ -41,24 +60,37 @@ def preflight(host: FaultHost, name: str, only: str = "") -> Backing:
         return Backing(BACKEND, usable=False, why=_not_for(proxy, only))
     if not proxy.is_open:
         return Backing(BACKEND, usable=False, why=_ended(proxy))
+    among = tuple(among)
+    if among and not behind(proxy, among):
+        why = f"the proxy {name!r} is in front of {proxy.settings.upstream}, which is none of the targets"
+        return Backing(BACKEND, usable=False, why=why)
     told = f"{proxy.protocol} {proxy.address} in front of {proxy.settings.upstream}, {proxy.counts.connections} clients now"
     return Backing(BACKEND, usable=True, why=told)
 
 
-def planned(host: FaultHost, kind: str, name: str, mark: str, only: str = "") -> FaultPlan:
+def behind(proxy: Proxy, among: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """Which of these it stands in front of; it may be all of them when it knows its own by a name."""
+    upstream = _upstream(proxy)
+    return tuple(one for one in among if upstream is None or one.touches(upstream))
+
+
+def planned(host: FaultHost, kind: str, name: str, mark: str, only: str = "", among: Iterable[Endpoint] = ()) -> FaultPlan:
+    """among: targets that are hurt in this way instead of another, which the plan names as well."""
     proxy = _proxy(host, name)
     if proxy is None:
         raise FaultError(f"there is no proxy {name!r}; add [[chaos.proxy]], and start the host again")
     if only and proxy.protocol != only:
         raise FaultError(_not_for(proxy, only))
-    with suppress(ConfigError):  # a name: what it resolves to is for the embedder's proxies to keep apart
-        refuse_protected(host, [parse_endpoint("upstream", proxy.settings.upstream)], broad=True)
+    upstream = _upstream(proxy)
+    if upstream is not None:  # a name: what it resolves to is for the embedder's proxies to keep apart
+        refuse_protected(host, [upstream], broad=True)
+    hurt = tuple(map(str, behind(proxy, among)))
     return FaultPlan(
         kind=kind,
         backend=BACKEND,
         mark=mark,
-        targets=(f"{name}: {proxy.protocol} {proxy.address} to {proxy.settings.upstream}",),
-        resources=(f"proxy:{name}",),
+        targets=(f"{name}: {proxy.protocol} {proxy.address} to {proxy.settings.upstream}", *hurt),
+        resources=(f"proxy:{name}", *(f"packets:{one}" for one in hurt)),
         handle={"proxy": name},
         manual="end this process: the fault lives in it",
         local=True,
@@ -121,9 +153,16 @@ def _ended(proxy: Proxy) -> str:
     return f"the proxy {proxy.settings.name!r} has ended, and nothing passes through it; start the host again"
 
 
+def _upstream(proxy: Proxy) -> Endpoint | None:
+    """None: it is a name."""
+    with suppress(ConfigError):
+        return parse_endpoint("upstream", proxy.settings.upstream)
+    return None
+
+
 def _proxy(host: FaultHost, name: str) -> Proxy | None:
     try:
-        proxy = host.service(f"proxy:{name}")
+        proxy = host.service(_KEY + name)
     except KeyError:
         return None
     assert isinstance(proxy, Proxy), f"the service proxy:{name} is a Proxy"

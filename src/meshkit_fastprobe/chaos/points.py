@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from meshkit_fastprobe._native.injection import InjectionPoint
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, FaultPlan
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, FaultPlan, Way
 from meshkit_fastprobe.chaos.lots import hits
 
 BACKEND: Final = "injection point"
@@ -71,15 +71,22 @@ _in_force: Final[dict[int, AtPoint]] = {}
 """By the identity of the point, which lives as long as its host."""
 
 
+def way(host: FaultHost) -> Way:
+    points = len(host.points)
+    return Way(BACKEND, available=points > 0, reason=f"points: {points}" if points else "no code here has asked for one")
+
+
 def preflight(host: FaultHost, name: str) -> Backing:
+    """name: empty when the experiment names none."""
+    if not name:
+        return Backing(BACKEND, usable=False, why="the experiment names no point")
     known = name in host.points
-    why = "the embedder's code passes it" if known else f"no code here has asked for injection_point({name!r})"
-    return Backing(BACKEND, usable=known, why=why)
+    return Backing(BACKEND, usable=known, why="the embedder's code passes it" if known else _none(host, name))
 
 
 def planned(host: FaultHost, kind: str, name: str, mark: str) -> FaultPlan:
     if name not in host.points:
-        raise FaultError(f"there is no injection point {name!r}; there are: {', '.join(sorted(host.points)) or 'none'}")
+        raise FaultError(_none(host, name))
     return FaultPlan(
         kind=kind,
         backend=BACKEND,
@@ -131,6 +138,10 @@ def armed(host: FaultHost, kind: str) -> tuple[FaultPlan, ...]:
     """The faults of this kind at the points of this process."""
     found = (_in_force.get(id(point)) for point in host.points.values() if point.armed)
     return tuple(fault.plan for fault in found if fault is not None and fault.plan.kind == kind)
+
+
+def _none(host: FaultHost, name: str) -> str:
+    return f"no code here passes an injection point {name!r}; there are: {', '.join(sorted(host.points)) or 'none'}"
 
 
 def _point(host: FaultHost, plan: FaultPlan) -> InjectionPoint | None:

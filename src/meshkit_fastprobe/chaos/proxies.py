@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from contextlib import ExitStack
 from functools import partial
 from typing import Final, Literal
 
@@ -83,15 +84,18 @@ class Proxy:
         self._thread = threading.Thread(target=self._run, name=f"fastprobe-proxy-{settings.name}", daemon=True)
 
     def open(self) -> None:
-        """Listen. ProxyError when that cannot be."""
-        try:
-            self._socket = self._listening()
-            self._loop = Loop()
-        except (OSError, FastprobeError) as error:
-            raise ProxyError(f"proxy {self.settings.name}: cannot listen on {self.settings.listen}: {error}") from error
-        host, port = self._socket.getsockname()[:2]
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._thread.start()
+        """Listen. ProxyError when that cannot be; then nothing is left open."""
+        with ExitStack() as taken:
+            try:
+                self._socket = taken.enter_context(self._listening())
+                self._loop = Loop()
+                taken.callback(self._loop.close)
+                host, port = self._socket.getsockname()[:2]
+                self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+                self._thread.start()
+            except (OSError, RuntimeError, FastprobeError) as error:  # RuntimeError: no thread is left
+                raise ProxyError(f"proxy {self.settings.name}: cannot listen on {self.settings.listen}: {error}") from error
+            taken.pop_all()  # the thread's, from here on
 
     @property
     def is_open(self) -> bool:

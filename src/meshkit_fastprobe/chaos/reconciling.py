@@ -34,9 +34,17 @@ async def reconciled(run: Run, faults: FaultRegistry, host: FaultHost) -> Run:
         return _ended(run, Phase.ORPHAN_REVERTED, "its process died; undone at the next start", reverted=True)
     if run.phase is not Phase.REVERT_FAILED:
         run = _ended(run, Phase.REVERTING, "its process died")
-        run = _ended(run, Phase.REVERT_FAILED, f"{failed}; undo it by hand: {run.plan.fault.manual}")
-    log.critical("experiment %s COULD NOT BE UNDONE: %s; undo it by hand: %s", run.id, failed, run.plan.fault.manual)
+        run = _ended(run, Phase.REVERT_FAILED, _by_hand(run, failed))
+    log.critical("experiment %s COULD NOT BE UNDONE: %s", run.id, _by_hand(run, failed))
     return run
+
+
+async def tried_again(run: Run, faults: FaultRegistry, host: FaultHost) -> Run:
+    """What a run whose fault could not be undone comes to now."""
+    failed = await undone(run.plan.fault, faults, host)
+    if failed is None:
+        return _ended(run, Phase.ORPHAN_REVERTED, "undone at last", reverted=True)
+    return _ended(run, Phase.REVERT_FAILED, _by_hand(run, failed))
 
 
 async def undone(plan: FaultPlan, faults: FaultRegistry, host: FaultHost) -> str | None:
@@ -68,6 +76,10 @@ async def marked(kind: str, faults: FaultRegistry, host: FaultHost) -> tuple[Fau
     except Exception as error:  # noqa: BLE001 - a fault of anybody may raise anything; the other kinds are still looked at
         log.error("cannot look for faults of kind %s: %s", kind, error)
         return ()
+
+
+def _by_hand(run: Run, failed: str) -> str:
+    return f"{failed}; undo it by hand: {run.plan.fault.manual}"
 
 
 def _ended(run: Run, phase: Phase, why: str, *, reverted: bool = False) -> Run:

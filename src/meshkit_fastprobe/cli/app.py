@@ -30,6 +30,7 @@ VERBS: Final = {
     "status": "status:status",
     "top": "top:top",
     "fleet members": "fleet:fleet_members",
+    "fleet shards": "shards:fleet_shards",
     "fleet status": "fleet:fleet_status",
     "groups": "reading:groups",
     "probes list": "reading:probes_list",

@@ -14,6 +14,7 @@ from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
 from meshkit_fastprobe.cli.reading import Fleet, Hosts, Output, TokenFile, Watch, _client, _code, _items, _params
 from meshkit_fastprobe.cli.watching import repeat
+from meshkit_fastprobe.cli.wire import DOING_S
 from meshkit_fastprobe.cli.writing import DryRun
 
 Id = Annotated[str, typer.Argument(help="The experiment's id.", metavar="ID")]
@@ -22,7 +23,7 @@ Ticket = Annotated[str, typer.Option("--ticket", help="The ticket it belongs to.
 
 
 def faults(host: Hosts = None, fleet: Fleet = False, output: Output = Form.table, token_file: TokenFile = None) -> int:
-    """What may be injected, and whether it is switched on."""
+    """What may be injected, and whether it is switched on; wide: the ways there are here, and why not the others."""
     client = _client(host, token_file, fleet=fleet)
     answers = client.get("/chaos/faults", [])
     _show(_items(answers), output, "fault_table", key="kind", several=len(client.hosts) > 1)
@@ -68,12 +69,15 @@ def prepare(
     name: Id,
     reason: Reason = "",
     ticket: Ticket = "",
+    dry_run: DryRun = False,
     host: Hosts = None,
     output: Output = Form.table,
     token_file: TokenFile = None,
 ) -> int:
     """Show exactly what would be done, and hand out the token that confirms it. Changes nothing."""
     client = _one(_client(host, token_file))
+    if dry_run:
+        return _only_shown(client, name, "prepare", {"reason": reason, "ticket": ticket})
     item = _prepared(client, name, reason, ticket)
     if output in {Form.json, Form.yaml}:
         write_document(output, item)
@@ -93,12 +97,20 @@ def approve(
     name: Id,
     plan: Annotated[str, typer.Option("--plan", help="The id of the plan that you looked at.")],
     reason: Reason = "",
+    dry_run: DryRun = False,
     host: Hosts = None,
     output: Output = Form.table,
     token_file: TokenFile = None,
 ) -> int:
     """Be the second person: say yes to a plan that somebody else prepared."""
     client = _one(_client(host, token_file))
+    if dry_run:
+        [item] = _items(client.get(_path(name), []), key="item")
+        if item["phase"] != "awaiting_approval" or item["run"]["plan"]["id"] != plan:
+            next_step = f"look at the plan that it has now: fastprobe chaos show {name} -o json"
+            raise CliError(f"{name} is {item['phase']}: plan {plan} does not wait for a second person", next_step, Exit.REFUSED)
+        typer.echo(f"would approve plan {plan} of {name}, which is {item['phase']}")
+        return Exit.WELL
     items = _items(client.post(f"{_path(name)}:approve", body={"planId": plan, "reason": reason}), key="item")
     _show(items, output, "experiment_table", key="id", several=False)
     return Exit.WELL
@@ -117,36 +129,60 @@ def activate(
 ) -> int:
     """Inject the fault of an experiment, once you have seen and confirmed the plan."""
     client = _one(_client(host, token_file))
+    body = {"token": token, "reason": reason, "ticket": ticket}
+    if dry_run:
+        return _only_shown(client, name, "activate", body)
     if not token:
         item = _prepared(client, name, reason, ticket)
-        if output not in {Form.json, Form.yaml} or dry_run:
+        if output not in {Form.json, Form.yaml}:
             _show_plan(item)
-        if dry_run:
-            client.post(f"{_path(name)}:stop", body={"reason": "dry run"})
-            return Exit.WELL
         if not yes:
             _ask(item["_host"] if "_host" in item else _host_of(client))
-        token = item["confirmation"]["token"]
-    body = {"token": token, "reason": reason, "ticket": ticket}
-    items = _items(client.post(f"{_path(name)}:activate", body=body), key="item")
+        body["token"] = item["confirmation"]["token"]
+    items = _items(client.post(f"{_path(name)}:activate", body=body, answer_s=DOING_S), key="item")
     _show(items, output, "experiment_table", key="id", several=False)
     return _stuck(items)
 
 
-def stop(name: Id, reason: Reason = "", host: Hosts = None, output: Output = Form.table, token_file: TokenFile = None) -> int:
+def stop(
+    name: Id,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    host: Hosts = None,
+    output: Output = Form.table,
+    token_file: TokenFile = None,
+) -> int:
     """End a run, or take back what was prepared; returns once the fault is gone."""
     client = _client(host, token_file)
-    items = _items(client.post(f"{_path(name)}:stop", body={"reason": reason}), key="item")
+    if dry_run:
+        answers = client.get(_path(name), [])
+        for item in _items(answers, key="item"):
+            typer.echo(f"would {'stop' if _would_end(item) else 'find nothing to stop of'} {_as_it_stands(item)}")
+        return _code(answers, [])
+    answers = client.post(f"{_path(name)}:stop", body={"reason": reason}, answer_s=DOING_S)
+    items = _items(answers, key="item")
     _show(items, output, "experiment_table", key="id", several=len(client.hosts) > 1)
-    return _stuck(items)
+    return max(_code(answers, []), _stuck(items))
 
 
 def halt(
-    reason: Reason = "", host: Hosts = None, fleet: Fleet = False, output: Output = Form.table, token_file: TokenFile = None
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    host: Hosts = None,
+    fleet: Fleet = False,
+    output: Output = Form.table,
+    token_file: TokenFile = None,
 ) -> int:
     """End every run at once, and let nothing start until `chaos resume`. Asks nothing."""
     client = _client(host, token_file, fleet=fleet)
-    answers = client.post("/chaos:halt", body={"reason": reason})
+    if dry_run:
+        answers = client.get("/chaos/experiments", [])
+        ending = [item for item in _items(answers) if _would_end(item)]
+        typer.echo(f"would halt all chaos on {', '.join(client.hosts)}, and end {len(ending)} runs")
+        for item in ending:
+            typer.echo(f"  {_as_it_stands(item)}")
+        return _code(answers, [])
+    answers = client.post("/chaos:halt", body={"reason": reason}, answer_s=DOING_S)
     items = _items(answers, key="item")
     if output in {Form.json, Form.yaml}:
         write_document(output, items[0] if len(items) == 1 else {"items": items})
@@ -161,12 +197,16 @@ def halt(
 
 def resume(
     reason: Annotated[str, typer.Option("--reason", help="Why experiments may start again; needed.")],
+    dry_run: DryRun = False,
     host: Hosts = None,
     fleet: Fleet = False,
     token_file: TokenFile = None,
 ) -> int:
     """Let experiments start again after a halt."""
     client = _client(host, token_file, fleet=fleet)
+    if dry_run:
+        typer.echo(f"would let experiments start again on {', '.join(client.hosts)}")
+        return Exit.WELL
     answers = client.post("/chaos:resume", body={"reason": reason})
     for item in _items(answers, key="item"):
         typer.echo("experiments may start again" + (f" on {item['_host']}" if "_host" in item else ""))
@@ -234,6 +274,24 @@ def _prepared(client: Any, name: str, reason: str, ticket: str) -> dict[str, Any
         0
     ]
     return item
+
+
+def _only_shown(client: Any, name: str, verb: str, body: dict[str, Any]) -> int:
+    """What would be injected, refused where the verb would be; the host keeps nothing of it."""
+    [item] = _items(client.post(f"{_path(name)}:{verb}", body={**body, "dryRun": True}), key="item")
+    _show_plan(item)
+    return Exit.WELL
+
+
+def _would_end(item: dict[str, Any]) -> bool:
+    from meshkit_fastprobe.chaos.states import LIVE, WAITING
+
+    return item["phase"] in LIVE | WAITING
+
+
+def _as_it_stands(item: dict[str, Any]) -> str:
+    where = f" on {item['_host']}" if "_host" in item else ""
+    return f"{item['id']}{where}, which is {item['phase']}"
 
 
 def _show_plan(item: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ _PHASES = {
 
 
 _EXPERIMENTS_FROM = {"WHY": 100, "TARGETS": 64, "FAULT": 48, "HOST": 48}
-_FAULTS_FROM = {"KEYS": 100, "WHAT IT DOES": 48}
+_FAULTS_FROM = {"WAYS HERE": 190, "KEYS": 100, "WHAT IT DOES": 48}
 _RUNS_FROM = {"WHY": 130, "BY": 110, "FAULT": 80, "SEEN IN": 60, "WELL IN": 60, "HOST": 60}
 _OBJECTS_FROM = {"RESOURCES": 90, "FAULT": 60, "RUN": 60, "HOST": 60}
 _MEASURES_FROM = {"SAMPLES": 66, "GIVE OR TAKE": 58, "PROBES": 48}
@@ -57,12 +57,22 @@ def fault_table(items: Sequence[Item], _now: float, *, width: int, hosts: bool =
     for name in ("FAULT", "SWITCHED", "KEYS"):
         table.add_column(name, no_wrap=name != "KEYS", overflow="fold")
     table.add_column("WHAT IT DOES", overflow="fold")
+    table.add_column("WAYS HERE", overflow="fold")
     for item in items:
         needs = set(item.get("needs", []))
         keys = ", ".join(f"{key}*" if key in needs else key for key in item.get("keys", []))
         switched = Text("on", style="green") if item["enabled"] else Text("off", style="yellow")
-        table.add_row(*_host(item, hosts), item["kind"], switched, keys, item["says"])
+        table.add_row(*_host(item, hosts), item["kind"], switched, keys, item["says"], _ways(item))
     return fitted(table, width, _FAULTS_FROM)
+
+
+def _ways(item: Item) -> Text:
+    """A line each: shape first, colour second."""
+    told = Text()
+    for way in item.get("ways", []):
+        mark, style = ("●", "green") if way["available"] else ("○", "yellow")
+        told.append("\n" if told else "").append(f"{mark} {way['name']}", style=style).append(f": {way['reason']}")
+    return told
 
 
 def run_table(items: Sequence[Item], now: float, *, width: int, hosts: bool = False) -> Table:

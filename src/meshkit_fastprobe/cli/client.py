@@ -63,8 +63,10 @@ class Client:
     def get(self, path: str, params: Params) -> list[Answer]:
         return self.each_at_once(lambda url: self.one(url, "GET", path, params))
 
-    def post(self, path: str, params: Params | None = None, body: Mapping[str, Any] | None = None) -> list[Answer]:
-        return self.each_at_once(lambda url: self.one(url, "POST", path, params or [], body))
+    def post(
+        self, path: str, params: Params | None = None, body: Mapping[str, Any] | None = None, answer_s: float | None = None
+    ) -> list[Answer]:
+        return self.each_at_once(lambda url: self.one(url, "POST", path, params or [], body, answer_s=answer_s))
 
     def put(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> list[Answer]:
         return self.each_at_once(lambda url: self.one(url, "PUT", path, [], body, headers))
@@ -115,10 +117,12 @@ class Client:
         params: Params,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        answer_s: float | None = None,
     ) -> Answer:
         """One request to one host."""
+        told = {**self.headers, **(headers or {})}
         try:
-            reply = self.wire.ask(method, url, f"{PREFIX}{path}", params, {**self.headers, **(headers or {})}, body)
+            reply = self.wire.ask(method, url, f"{PREFIX}{path}", params, told, body, answer_s)
         except NoAnswerError as error:
             next_step = f"is a host running there? start one with: fastprobe demo  (asked {url})"
             return Answer(url, None, str(error), next_step, Exit.UNREACHABLE)

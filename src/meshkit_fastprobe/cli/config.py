@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
-from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
 from meshkit_fastprobe.cli.exits import Exit
 from meshkit_fastprobe.cli.output import Form, write_document
-from meshkit_fastprobe.config.schema import config_schema
-from meshkit_fastprobe.config.show import effective
-from meshkit_fastprobe.config.spec import Config
-from meshkit_fastprobe.config.toml import to_toml
-from meshkit_fastprobe.errors import ConfigError, ConfigErrors
-from meshkit_fastprobe.loading import load_config
-from meshkit_fastprobe.probes.builtin import builtin_kinds
+
+if TYPE_CHECKING:
+    from meshkit_fastprobe.config.spec import Config
 
 File = Annotated[Path, typer.Argument(help="A configuration file.", metavar="FILE")]
 
@@ -46,6 +40,12 @@ def check(
 
 def schema() -> None:
     """Print the JSON Schema of configuration files, for editors."""
+    import msgspec
+
+    from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
+    from meshkit_fastprobe.config.schema import config_schema
+    from meshkit_fastprobe.probes.builtin import builtin_kinds
+
     typer.echo(msgspec.json.format(msgspec.json.encode(config_schema(builtin_kinds, builtin_faults)), indent=2).decode())
 
 
@@ -55,6 +55,10 @@ def show(
     form: Annotated[ShowForm, typer.Option("-o", "--output", help="How to answer.")] = ShowForm.toml,
 ) -> None:
     """Print what a file comes to: defaults filled in, targets expanded, values of secret headers left out."""
+    from meshkit_fastprobe.config.show import effective
+    from meshkit_fastprobe.config.toml import to_toml
+    from meshkit_fastprobe.loading import load_config
+
     document = effective(load_config(file), name)
     if form is ShowForm.toml:
         typer.echo(to_toml(document), nl=False)
@@ -66,6 +70,9 @@ def show(
 
 
 def _check(path: Path) -> dict[str, Any]:
+    from meshkit_fastprobe.errors import ConfigError, ConfigErrors
+    from meshkit_fastprobe.loading import load_config
+
     try:
         config = load_config(path)
     except ConfigError as error:

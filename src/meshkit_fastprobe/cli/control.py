@@ -32,7 +32,8 @@ from meshkit_fastprobe.cli.writing import DryRun
 _WORDS = {"on": True, "true": True, "off": False, "false": False}
 
 StateDir = Annotated[
-    Path | None, typer.Option("--state-dir", help="Where the host keeps its state; by default that of this user's host.")
+    Path | None,
+    typer.Option("--state-dir", help="Where the host keeps its state; by default ./state, or that of this user's host."),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most this many of each host.")]
 
@@ -118,8 +119,10 @@ def audit_verify(
     """Check the chain of a host's audit on this machine, also while the host runs. Exit 1 when it is not intact."""
     from meshkit_fastprobe.security.audit_store import verify
 
-    report = verify(_audit_of(state_dir), [_head(text) for text in head or []])
-    told: dict[str, Any] = {"verdict": str(report.verdict), "records": report.records, "head": _head_text(report.head)}
+    audit = _audit_of(state_dir)
+    report = verify(audit, [_head(text) for text in head or []])
+    told: dict[str, Any] = {"audit": str(audit), "verdict": str(report.verdict), "records": report.records}
+    told["head"] = _head_text(report.head)
     told |= {"at": report.at} if report.at is not None else {}
     told |= {"why": report.why} if report.why else {}
     if output in {Form.json, Form.yaml}:
@@ -127,7 +130,7 @@ def audit_verify(
     else:
         place = "" if report.at is None else f" at record {report.at}"
         typer.echo(f"{report.verdict}{place}{': ' + report.why if report.why else ''}")
-        typer.echo(f"{report.records:,} records, head {_head_text(report.head)}")
+        typer.echo(f"{report.records:,} records in {audit}, head {_head_text(report.head)}")
     return Exit.WELL if report.verdict == "intact" else Exit.UNHEALTHY
 
 
@@ -177,12 +180,14 @@ def _said(value: bool | str) -> str:
 
 
 def _audit_of(state_dir: Path | None) -> Path:
-    from meshkit_fastprobe.cli.places import default_state_dir
+    from meshkit_fastprobe.cli.places import state_dirs
 
-    directory = (state_dir or default_state_dir()) / "audit"
-    if not directory.is_dir():
-        raise CliError(f"{directory}: there is no audit", "name the host's state directory with --state-dir", Exit.USAGE)
-    return directory
+    where = [directory / "audit" for directory in ((state_dir,) if state_dir else state_dirs())]
+    for directory in where:
+        if directory.is_dir():
+            return directory
+    looked = " or ".join(map(str, where))
+    raise CliError(f"{looked}: there is no audit", "name the host's state directory with --state-dir", Exit.USAGE)
 
 
 def _head(text: str) -> Any:

@@ -28,6 +28,11 @@ def default_state_dir() -> Path:
     return Path(tempfile.gettempdir()) / f"fastprobe-{user}"
 
 
+def state_dirs() -> tuple[Path, Path]:
+    """Where a host of this machine keeps its state when nobody says where, the likelier first."""
+    return Path("state"), default_state_dir()
+
+
 def find_token(token_file: Path | None, hosts: Sequence[str]) -> str | None:
     """The bearer token: the named file, FASTPROBE_TOKEN, ./state, or the default state directory; None when there is none.
 
@@ -40,7 +45,7 @@ def find_token(token_file: Path | None, hosts: Sequence[str]) -> str | None:
         return _checked(named, "FASTPROBE_TOKEN is no token", "copy what stands in <state_dir>/local-token")
     if not all(is_loopback(urlsplit(host).hostname or "") for host in hosts):
         return None
-    for directory in (Path("state"), default_state_dir()):
+    for directory in state_dirs():
         candidate = directory / TOKEN_NAME
         if _is_ours(candidate):
             return _read(candidate)

@@ -66,14 +66,16 @@ def run(
         return Exit.WELL
     if not yes:
         _ask(hands.host)
-    told = trio.run(conducted, looked.plan, hands, looked.shown, quiet, reason, ticket)
-    for form, path in reports:
-        _write(told, form, path)
-    if quiet:
-        import msgspec
 
-        write_document(output, msgspec.to_builtins(told))
-    return _code(told)
+    def keep(told: Report) -> None:
+        for form, path in reports:
+            _write(told, form, path)
+        if quiet:
+            import msgspec
+
+            write_document(output, msgspec.to_builtins(told))
+
+    return _code(trio.run(conducted, looked.plan, hands, looked.shown, quiet, reason, ticket, keep))
 
 
 def lint(

@@ -18,7 +18,7 @@ from meshkit_fastprobe.chaos.scenarios.planning import Known, touched
 from meshkit_fastprobe.chaos.states import LIVE, Phase
 from meshkit_fastprobe.cli.client import Client
 from meshkit_fastprobe.cli.exits import Exit
-from meshkit_fastprobe.cli.wire import Params, Wire
+from meshkit_fastprobe.cli.wire import DOING_S, Params, Wire
 from meshkit_fastprobe.cli.words import seconds_of
 from meshkit_fastprobe.experiments import Selector
 
@@ -45,10 +45,10 @@ class HttpHands:
     # -- Hands -------------------------------------------------------------------------------------------------------------
 
     async def prepare(self, experiment: str) -> Offered:
-        return offered_of(await self.prepared(experiment))
+        return offered_of(await self._item("POST", f"{_path(experiment)}:prepare", body=self._why))
 
     async def activate(self, experiment: str, token: str) -> Seen:
-        item = await self._item("POST", f"{_path(experiment)}:activate", body={**self._why, "token": token})
+        item = await self._item("POST", f"{_path(experiment)}:activate", body={**self._why, "token": token}, answer_s=DOING_S)
         return seen_of(item["run"])
 
     async def run(self, experiment: str, run: str) -> Seen:
@@ -61,7 +61,7 @@ class HttpHands:
         seen = await self.run(experiment, run)
         if seen.is_over:
             return seen
-        item = await self._item("POST", f"{_path(experiment)}:stop", body={"reason": reason})
+        item = await self._item("POST", f"{_path(experiment)}:stop", body={"reason": reason}, answer_s=DOING_S)
         return seen_of(item["run"]) if item["run"]["id"] == run else await self.run(experiment, run)
 
     async def in_force(self) -> Mapping[str, str]:
@@ -89,12 +89,14 @@ class HttpHands:
         """What may be a step."""
         return {item["id"]: known_of(item) for item in await self._items("/chaos/experiments")}
 
-    async def prepared(self, experiment: str) -> dict[str, Any]:
-        """The same as the host tells it, to be shown."""
-        return await self._item("POST", f"{_path(experiment)}:prepare", body=self._why)
+    async def rehearsed(self, experiment: str) -> dict[str, Any]:
+        """What would be prepared, as the host tells it; refused where that would be, and nothing of it is kept."""
+        return await self._item("POST", f"{_path(experiment)}:prepare", body={**self._why, "dryRun": True})
 
-    async def _item(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        item: dict[str, Any] = (await self._ask(method, path, [], body))["item"]
+    async def _item(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, answer_s: float | None = None
+    ) -> dict[str, Any]:
+        item: dict[str, Any] = (await self._ask(method, path, [], body, answer_s=answer_s))["item"]
         return item
 
     async def _items(self, path: str, params: Params = (), most: int = 0) -> list[dict[str, Any]]:
@@ -102,7 +104,13 @@ class HttpHands:
         return items
 
     async def _ask(
-        self, method: str, path: str, params: Params, body: Mapping[str, Any] | None, most: int = 0
+        self,
+        method: str,
+        path: str,
+        params: Params,
+        body: Mapping[str, Any] | None,
+        most: int = 0,
+        answer_s: float | None = None,
     ) -> dict[str, Any]:
         wire = self._idle.pop() if self._idle else self._client.wire.another()
         alone = copy(self._client)
@@ -111,7 +119,10 @@ class HttpHands:
         if most:
             answer = await trio.to_thread.run_sync(alone.pages, url, path, params, most)
         else:
-            answer = await trio.to_thread.run_sync(alone.one, url, method, path, params, body)
+            # Who ends the scenario meanwhile waits for no slow host: it is asked to undo whatever this comes to.
+            answer = await trio.to_thread.run_sync(
+                lambda: alone.one(url, method, path, params, body, answer_s=answer_s), abandon_on_cancel=answer_s is not None
+            )
         self._idle.append(wire)
         if answer.envelope is not None:
             self.host = answer.host
@@ -124,16 +135,20 @@ class HttpHands:
 def offered_of(item: Mapping[str, Any]) -> Offered:
     """Of what :prepare answers."""
     run, confirmation = item["run"], item["confirmation"]
-    canonical: dict[str, Any] = msgspec.json.decode(run["plan"]["canonical"])
-    shown = {key: canonical[key] for key in _SHOWN} | {f"fault.{key}": canonical["fault"][key] for key in _SHOWN_OF_FAULT}
     return Offered(
         run=seen_of(run),
         token=confirmation["token"],
         lasts_s=confirmation["expiresSeconds"],
         two_person=run["phase"] == Phase.AWAITING_APPROVAL,
-        shown=shown,
+        shown=shown_of(run["plan"]),
         resources=frozenset(run["plan"]["resources"]),
     )
+
+
+def shown_of(plan: Mapping[str, Any]) -> dict[str, object]:
+    """What a person says yes to, of a plan as a host tells it."""
+    canonical: dict[str, Any] = msgspec.json.decode(plan["canonical"])
+    return {key: canonical[key] for key in _SHOWN} | {f"fault.{key}": canonical["fault"][key] for key in _SHOWN_OF_FAULT}
 
 
 def seen_of(run: Mapping[str, Any]) -> Seen:

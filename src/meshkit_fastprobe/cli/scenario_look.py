@@ -23,7 +23,7 @@ from meshkit_fastprobe.chaos.scenarios.planning import (
 )
 from meshkit_fastprobe.cli.client import Client
 from meshkit_fastprobe.cli.exits import CliError, Exit
-from meshkit_fastprobe.cli.scenario_hands import HttpHands, offered_of
+from meshkit_fastprobe.cli.scenario_hands import HttpHands, shown_of
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.places import Place
 from meshkit_fastprobe.config.scenario import load_scenario
@@ -35,7 +35,7 @@ from meshkit_fastprobe.scenarios import MEASURED, Scenario
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """A plan with what the host would do for it. items: what was prepared, by experiment; shown: what of it is said yes to."""
+    """A plan with what the host would do for it, by experiment: items as it tells them; shown: what of them is said yes to."""
 
     plan: ScenarioPlan
     items: Mapping[str, Mapping[str, Any]]
@@ -43,20 +43,16 @@ class Looked(msgspec.Struct, frozen=True):
 
 
 async def look(scenario: Scenario, place: Place, hands: HttpHands) -> Looked:
-    """Prepare every experiment, so that all plans can be shown at once, and take them back: each step prepares anew."""
+    """Rehearse every experiment, so that all plans can be shown at once: each step prepares its own."""
     try:
         plan = await _planned(scenario, place, hands)
         items: dict[str, Mapping[str, Any]] = {}
         refused: dict[str, HostRefusedError] = {}
         for experiment in plan.experiments:
             try:
-                items[experiment] = await hands.prepared(experiment)
+                items[experiment] = await hands.rehearsed(experiment)
             except HostRefusedError as error:
                 refused[experiment] = error
-            finally:
-                with trio.CancelScope(shield=True):
-                    if experiment in items:
-                        await hands.stop(experiment, items[experiment]["run"]["id"], f"scenario {scenario.name}: only shown")
     except HostLostError as error:
         what = "is a host running there? start one with: fastprobe run CONFIG"
         raise CliError(str(error), f"{what}  (asked {hands.url})", Exit.UNREACHABLE) from None
@@ -65,12 +61,12 @@ async def look(scenario: Scenario, place: Place, hands: HttpHands) -> Looked:
     if refused:
         told = "; ".join(dict.fromkeys(error.what for error in refused.values()))
         raise CliError(f"nothing was injected: {told}", next(iter(refused.values())).fix, Exit.REFUSED)
-    offers = {experiment: offered_of(item) for experiment, item in items.items()}
-    resources = {experiment: offer.resources for experiment, offer in offers.items()}
+    plans = {experiment: item["run"]["plan"] for experiment, item in items.items()}
+    resources = {experiment: frozenset(plan["resources"]) for experiment, plan in plans.items()}
     for one, other, same in shared_resources(scenario, resources):
         what = f"{other.name} may run beside {one.name}, and both touch {', '.join(sorted(same))}"
         raise CliError(what, f'let one wait for the other: needs = ["{one.name}"]')
-    return Looked(plan, items, {experiment: offer.shown for experiment, offer in offers.items()})
+    return Looked(plan, items, {experiment: shown_of(its) for experiment, its in plans.items()})
 
 
 async def _planned(scenario: Scenario, place: Place, hands: HttpHands) -> ScenarioPlan:

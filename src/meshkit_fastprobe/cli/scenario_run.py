@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final
 
 import trio
@@ -59,8 +59,13 @@ async def conducted(
     quiet: bool,
     reason: str,
     ticket: str,
+    keep: Callable[[Report], None],
 ) -> Report:
-    """The report of one go. quiet: stdout belongs to somebody else, so moves are told on stderr."""
+    """The report of one go. quiet: stdout belongs to somebody else, so moves are told on stderr.
+
+    keep: called with the report while signals are still taken here, so that a Ctrl-C pressed once too often, when all is undone
+    already, cannot end the process before the report is written. Trio raises such a signal again when this returns.
+    """
     console = tables.console(stderr=quiet)
     telling = _Telling(console)
     conduct = telling.conduct = Conduct(plan, hands, shown=shown, tell=telling.moved)
@@ -75,6 +80,7 @@ async def conducted(
         with contextlib.suppress(OSError, ValueError):
             for part in scenario_tables.summary(conduct):
                 console.print(part)
+        keep(report)
     return report
 
 

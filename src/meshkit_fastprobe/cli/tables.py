@@ -288,6 +288,26 @@ def hosts_line(rows: Sequence[Item]) -> Text:
     return text
 
 
+def shard_table(items: Sequence[Item], *, width: int, wide: bool = False) -> Table:
+    """One row a cluster and namespace: the hosts that hold its probes, and from how many of them each is probed."""
+    roomy = wide or width >= CRAMPED
+    table = bare_table()
+    for name in ("CLUSTER", "NAMESPACE"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=width // 6)
+    for name, least in (("PROBES", 7), ("HOSTS", 5), ("FROM", 5)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=least)
+    if roomy:
+        room = width - 2 * (width // 6) - 17 - 5 * GAP
+        table.add_column("HELD BY", overflow="fold" if wide else "ellipsis", no_wrap=not wide, max_width=room)
+    for item in items:
+        least, most = item["vantagePoints"]["min"], item["vantagePoints"]["max"]
+        points = words.count(least) if least == most else f"{words.count(least)}-{words.count(most)}"
+        held = ", ".join(f"{one['host']} {words.count(one['probes'])}" for one in item["hosts"])
+        row = [item["cluster"] or "-", item["namespace"] or "-", words.count(item["probes"]), words.count(len(item["hosts"]))]
+        table.add_row(*row, points, *([held] if roomy else []))
+    return table
+
+
 def context_table(items: Sequence[Item], *, width: int) -> Table:
     """One row a context; the current one is marked."""
     table = bare_table()

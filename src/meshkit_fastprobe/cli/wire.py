@@ -18,6 +18,9 @@ import msgspec
 
 TIMEOUT_S: Final = 10.0
 """For each of connecting, and answering in full."""
+DOING_S: Final = 45.0
+"""For a host to answer once a fault is in force, or undone. One that takes its time is not one that cannot be reached: it may
+ask its fleet for 6 s, try to inject for 10, and to undo for 10."""
 MAX_BODY: Final = 256 << 20
 """Bytes of an answer: a page of the largest host takes a hundredth."""
 _PIECE: Final = 1 << 16
@@ -53,8 +56,12 @@ class Wire:
         params: Params,
         headers: Mapping[str, str],
         body: Mapping[str, Any] | None = None,
+        answer_s: float | None = None,
     ) -> Reply:
-        """NoAnswerError when there is none. What only reads is asked once more when a kept connection turns out dead."""
+        """NoAnswerError when there is none. What only reads is asked once more when a kept connection turns out dead.
+
+        answer_s: for the answer to begin, when that may take longer than a host otherwise does.
+        """
         kept = self._kept.pop(url, None)
         if kept is not None and method == "GET":
             try:
@@ -65,7 +72,7 @@ class Wire:
             kept.close()
         connection = _connection(url, self._tls)
         try:
-            return self._exchange(connection, method, url, path, params, headers, body)
+            return self._exchange(connection, method, url, path, params, headers, body, answer_s)
         except (http.client.HTTPException, OSError) as error:
             connection.close()
             raise NoAnswerError(why(error)) from error
@@ -104,15 +111,16 @@ class Wire:
         params: Params,
         headers: Mapping[str, str],
         body: Mapping[str, Any] | None,
+        answer_s: float | None = None,
     ) -> Reply:
         told = {"accept-encoding": "gzip", **headers}
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:
             told["content-type"] = "application/json"
         connection.request(method, _target(url, path, params), body=content, headers=told)
-        response = connection.getresponse()
+        response = connection.getresponse() if answer_s is None else _awaited(connection, answer_s)
         reply = Reply(response.status, _read(response))
-        if response.will_close:
+        if response.will_close or answer_s is not None:
             connection.close()
         else:
             self._kept[url] = connection
@@ -145,6 +153,16 @@ def _connection(url: str, tls: ssl.SSLContext | None) -> http.client.HTTPConnect
     if parts.scheme == "https":
         return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT_S, context=tls)
     return http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
+
+
+def _awaited(connection: http.client.HTTPConnection, answer_s: float) -> http.client.HTTPResponse:
+    assert connection.sock is not None, "it was connected by the request"
+    connection.sock.settimeout(answer_s)
+    try:
+        return connection.getresponse()
+    except TimeoutError:
+        connection.close()
+        raise NoAnswerError(f"no answer within {answer_s:.0f} s") from None
 
 
 def _target(url: str, path: str, params: Params) -> str:

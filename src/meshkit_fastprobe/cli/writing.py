@@ -10,7 +10,7 @@ import typer
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
-from meshkit_fastprobe.cli.reading import Hosts, Output, TokenFile, _client, _items, probe_path
+from meshkit_fastprobe.cli.reading import Hosts, Output, TokenFile, _client, _code, _items, probe_path
 
 Name = Annotated[str, typer.Argument(help="The probe's name.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Tell how the run went: phases, connection, headers, reason.")]
@@ -50,7 +50,7 @@ def _explain(name: str, hosts: list[str] | None, output: Form, token_file: Path 
     answers = client.post(f"{probe_path(name)}:run", [("explain", "true")])
     probes, told = _items(answers, key="item"), _items(answers, key="explanation", raise_alone=False)
     show_explained(told, output)
-    return Exit.UNHEALTHY if any(probe["state"] == "unhealthy" for probe in probes) else Exit.WELL
+    return _code(answers, probes)
 
 
 def show_explained(items: list[dict[str, Any]], output: Form) -> None:
@@ -83,12 +83,13 @@ def _do(verb: str, name: str, hosts: list[str] | None, output: Form, dry_run: bo
     client = _client(hosts, token_file)
     path = probe_path(name)
     if dry_run:
-        found = _items(client.get(path, []), key="item")
-        if not found:
+        answers = client.get(path, [])
+        if not _items(answers, key="item"):
             raise CliError(f"no host has a probe named {name!r}", "fastprobe probes list -o name", Exit.USAGE)
         typer.echo(f"would {verb} {name} on {', '.join(client.hosts)}")
-        return Exit.WELL
-    items = _items(client.post(f"{path}:{verb}"), key="item")
+        return _code(answers, [])
+    answers = client.post(f"{path}:{verb}")
+    items = _items(answers, key="item")
     if output in {Form.json, Form.yaml}:
         write_document(output, items[0] if len(items) == 1 else {"items": items})
     elif output is Form.name:
@@ -98,4 +99,4 @@ def _do(verb: str, name: str, hosts: list[str] | None, output: Form, dry_run: bo
 
         console = tables.console()
         console.print(tables.probe_table(items, time.time(), width=console.width, hosts=len(client.hosts) > 1))
-    return Exit.UNHEALTHY if verb == "run" and any(item["state"] == "unhealthy" for item in items) else Exit.WELL
+    return _code(answers, items if verb == "run" else [])

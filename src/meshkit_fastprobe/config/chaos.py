@@ -37,6 +37,7 @@ from meshkit_fastprobe.errors import ConfigError, ConfigErrors
 from meshkit_fastprobe.experiments import (
     ID_PATTERN,
     MAX_CONFIRM_S,
+    MAX_COOLDOWN_S,
     MAX_DURATION_S,
     Blackout,
     ChaosSettings,
@@ -55,13 +56,14 @@ MIN_DURATION_S: Final = 0.1
 MAX_RECOVERY_S: Final = 3600.0
 TIMES_S: Final = {
     "max_duration": (MIN_DURATION_S, MAX_DURATION_S),
-    "cooldown": (0.0, 86_400.0),
+    "cooldown": (0.0, MAX_COOLDOWN_S),
     "confirm": (1.0, MAX_CONFIRM_S),
 }
 """Keys of [chaos] in seconds; the field of ChaosSettings has _s at its end."""
 COUNTS: Final = {
     "max_concurrent": (1, MAX_CONCURRENT),
     "max_concurrent_per_group": (1, MAX_CONCURRENT),
+    "max_concurrent_fleet": (1, MAX_CONCURRENT),
     "max_restarts_per_hour": (0, MAX_RESTARTS),
 }
 
@@ -153,6 +155,8 @@ def check_chaos(chaos: ChaosSettings, at: At, problems: Problems) -> None:
         check_time(at(f"chaos.{key}_s"), getattr(chaos, f"{key}_s"), lowest_s, highest_s, problems)
     for key, (lowest, highest) in COUNTS.items():
         count = getattr(chaos, key)
+        if key == "max_concurrent_fleet" and count is None:
+            continue
         if not isinstance(count, int) or not lowest <= count <= highest:
             problems.add(
                 at(f"chaos.{key}"), f"{shown(count)} is not in {lowest}..{highest}", "choose a whole number between them"

@@ -10,17 +10,9 @@ from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from meshkit_fastprobe.config.durations import DURATION_PATTERN
-from meshkit_fastprobe.config.shapes import (
-    AT_PATTERN,
-    LABEL_KEY_PATTERN,
-    MAX_LABEL_KEY_LENGTH,
-    MAX_LABELS,
-    PLUGIN_PATTERN,
-    WEEKDAYS,
-)
+from meshkit_fastprobe.config.shape_parts import Days, LastsEachTime, Span, TimeZone, at_of_day, bounded, lasting, words
+from meshkit_fastprobe.config.shapes import LABELS, PLUGIN_PATTERN
 from meshkit_fastprobe.experiments import ID_PATTERN
-from meshkit_fastprobe.model import MAX_NAME_LENGTH
 
 MAX_EXPERIMENTS: Final = 10_000
 MAX_PROXIES: Final = 1000
@@ -30,36 +22,15 @@ MAX_CONCURRENT: Final = 1000
 MAX_RESTARTS: Final = 1000
 PROXIED: Final = ("tcp", "udp")
 
-Span = float | str
-
-
-def _duration(text: str) -> Meta:
-    extra = {"pattern": DURATION_PATTERN, "minimum": 0}
-    return Meta(description=f'{text} Seconds, or text like "250ms", "5s", "1h30m".', extra_json_schema=extra)
-
-
-def _text(text: str, *, least: int = 0) -> Meta:
-    return Meta(description=text, extra_json_schema={"minLength": least, "maxLength": MAX_NAME_LENGTH})
-
-
-def _number(text: str, lowest: float, highest: float) -> Meta:
-    return Meta(description=text, extra_json_schema={"minimum": lowest, "maximum": highest})
-
-
-_LABELS: Final = {
-    "maxProperties": MAX_LABELS,
-    "propertyNames": {"pattern": LABEL_KEY_PATTERN, "maxLength": MAX_LABEL_KEY_LENGTH},
-}
-
 
 class SelectorKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """Probes that meet all of this; nothing is all of them."""
 
-    name: Annotated[str, _text("Probes whose name matches this pattern (* ? [...]).", least=1)] | UnsetType = UNSET
-    cluster: Annotated[str, _text("Probes of this cluster.")] | UnsetType = UNSET
-    namespace: Annotated[str, _text("Probes of this namespace.")] | UnsetType = UNSET
+    name: Annotated[str, words("Probes whose name matches this pattern (* ? [...]).", least=1)] | UnsetType = UNSET
+    cluster: Annotated[str, words("Probes of this cluster.")] | UnsetType = UNSET
+    namespace: Annotated[str, words("Probes of this namespace.")] | UnsetType = UNSET
     labels: (
-        Annotated[dict[str, str], Meta(description="Probes with all of these tags.", extra_json_schema=_LABELS)] | UnsetType
+        Annotated[dict[str, str], Meta(description="Probes with all of these tags.", extra_json_schema=LABELS)] | UnsetType
     ) = UNSET
 
 
@@ -67,7 +38,7 @@ class SteadyStateKeys(SelectorKeys, kw_only=True, forbid_unknown_fields=True):
     """What has to hold before, while and after."""
 
     healthy_ratio: (
-        Annotated[float, _number("The share of these probes that has to be up (healthy or degraded).", 0, 1)] | UnsetType
+        Annotated[float, bounded("The share of these probes that has to be up (healthy or degraded).", 0, 1)] | UnsetType
     ) = UNSET
 
 
@@ -78,41 +49,30 @@ class ExperimentKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         str, Meta(description="Unique: small letters, digits and dashes.", extra_json_schema={"pattern": f"^{ID_PATTERN}$"})
     ]
     fault: Annotated[str, Meta(description="What is done.")]
-    duration: Annotated[Span, _duration("How long it lasts, 100ms to max_duration.")]
+    duration: Annotated[Span, lasting("How long it lasts, 100ms to max_duration.")]
     steady_state: SteadyStateKeys | UnsetType = UNSET
     affects: SelectorKeys | UnsetType = UNSET
-    recovery: Annotated[Span, _duration("How long what was hurt has to be well again, up to 1h.")] | UnsetType = UNSET
+    recovery: Annotated[Span, lasting("How long what was hurt has to be well again, up to 1h.")] | UnsetType = UNSET
     two_person: Annotated[bool, Meta(description="true needs somebody else's approval.")] | UnsetType = UNSET
-    says: Annotated[str, _text("What it is for, for the people who read it.")] | UnsetType = UNSET
+    says: Annotated[str, words("What it is for, for the people who read it.")] | UnsetType = UNSET
 
 
 class BlackoutKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[[chaos.blackout]]: when nothing may start. Either start and end, or days, at and duration."""
 
-    reason: Annotated[str, _text("Why, for the people who wonder.", least=1)]
+    reason: Annotated[str, words("Why, for the people who wonder.", least=1)]
     start: Annotated[datetime, Meta(description="When it begins, once.")] | UnsetType = UNSET
     end: Annotated[datetime, Meta(description="When it ends, once; at most 90 days after start.")] | UnsetType = UNSET
-    days: (
-        Annotated[
-            tuple[Annotated[str, Meta(extra_json_schema={"enum": list(WEEKDAYS)})], ...],
-            Meta(description="Days of the week on which it begins.", extra_json_schema={"minItems": 1, "uniqueItems": True}),
-        ]
-        | UnsetType
-    ) = UNSET
-    at: (
-        Annotated[
-            str, Meta(description="When it begins on each of these days: 02:00.", extra_json_schema={"pattern": AT_PATTERN})
-        ]
-        | UnsetType
-    ) = UNSET
-    duration: Annotated[Span, _duration("How long it lasts each time, 1s to 7d.")] | UnsetType = UNSET
-    time_zone: Annotated[str, _text("Of times that do not say it themselves; by default UTC.", least=1)] | UnsetType = UNSET
+    days: Days | UnsetType = UNSET
+    at: Annotated[str, at_of_day("When it begins on each of these days: 02:00.")] | UnsetType = UNSET
+    duration: LastsEachTime | UnsetType = UNSET
+    time_zone: TimeZone | UnsetType = UNSET
 
 
 class ProxyKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[[chaos.proxy]]: a listener in front of a dependency, through which faults can pass."""
 
-    name: Annotated[str, _text("Unique.", least=1)]
+    name: Annotated[str, words("Unique.", least=1)]
     listen: Annotated[str, Meta(description="host:port on a loopback address.")]
     upstream: Annotated[str, Meta(description="host:port of the dependency.")]
     protocol: Annotated[str, Meta(description="What passes.", extra_json_schema={"enum": list(PROXIED)})] | UnsetType = UNSET
@@ -133,7 +93,7 @@ class ChaosKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = UNSET
     protected: (
         Annotated[
-            tuple[Annotated[str, _text("A glob.", least=1)], ...],
+            tuple[Annotated[str, words("A glob.", least=1)], ...],
             Meta(
                 description="Targets, resources and probes that no experiment may touch.",
                 extra_json_schema={"maxItems": MAX_PROTECTED},
@@ -142,16 +102,22 @@ class ChaosKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         | UnsetType
     ) = UNSET
     healthy_floor: (
-        Annotated[float, _number("The share of every affected group that has to stay up at worst.", 0, 1)] | UnsetType
+        Annotated[float, bounded("The share of every affected group that has to stay up at worst.", 0, 1)] | UnsetType
     ) = UNSET
-    max_duration: Annotated[Span, _duration("The longest that an experiment may last, 100ms to 1d.")] | UnsetType = UNSET
-    max_concurrent: Annotated[int, _number("Experiments at once.", 1, MAX_CONCURRENT)] | UnsetType = UNSET
+    max_duration: Annotated[Span, lasting("The longest that an experiment may last, 100ms to 1d.")] | UnsetType = UNSET
+    max_concurrent: Annotated[int, bounded("Experiments at once.", 1, MAX_CONCURRENT)] | UnsetType = UNSET
     max_concurrent_per_group: (
-        Annotated[int, _number("Experiments at once that concern one cluster and namespace.", 1, MAX_CONCURRENT)] | UnsetType
+        Annotated[int, bounded("Experiments at once that concern one cluster and namespace.", 1, MAX_CONCURRENT)] | UnsetType
     ) = UNSET
-    max_restarts_per_hour: Annotated[int, _number("Restarts of nodes within an hour.", 0, MAX_RESTARTS)] | UnsetType = UNSET
-    cooldown: Annotated[Span, _duration("Rest between two runs on the same thing, up to 1d.")] | UnsetType = UNSET
-    confirm: Annotated[Span, _duration("How long a confirmation is good, 1s to 5m.")] | UnsetType = UNSET
+    max_concurrent_fleet: (
+        Annotated[
+            int, bounded("Experiments at once on this host and its peers; without it they are not asked.", 1, MAX_CONCURRENT)
+        ]
+        | UnsetType
+    ) = UNSET
+    max_restarts_per_hour: Annotated[int, bounded("Restarts of nodes within an hour.", 0, MAX_RESTARTS)] | UnsetType = UNSET
+    cooldown: Annotated[Span, lasting("Rest between two runs on the same thing, up to 1d.")] | UnsetType = UNSET
+    confirm: Annotated[Span, lasting("How long a confirmation is good, 1s to 5m.")] | UnsetType = UNSET
     two_person: Annotated[bool, Meta(description="true needs a second person for everything.")] | UnsetType = UNSET
     blackout: Annotated[tuple[BlackoutKeys, ...], Meta(extra_json_schema={"maxItems": MAX_BLACKOUTS})] | UnsetType = UNSET
     proxy: Annotated[tuple[ProxyKeys, ...], Meta(extra_json_schema={"maxItems": MAX_PROXIES})] | UnsetType = UNSET

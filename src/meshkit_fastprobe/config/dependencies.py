@@ -7,6 +7,7 @@ from typing import Final
 
 from meshkit_fastprobe.config.places import Place, Problems, shown, suggestion
 from meshkit_fastprobe.config.spec import ProbeSpec
+from meshkit_fastprobe.turns import AT_ONCE, Turns, finish
 
 COMPARED: Final = 1000
 """Names worth comparing with a mistyped one: each costs some microseconds."""
@@ -29,17 +30,23 @@ def check_dependencies(specs: Mapping[str, ProbeSpec], tables: Mapping[str, Plac
 
 
 def find_circle(edges: Mapping[str, tuple[str, ...]], roots: Iterable[str] | None = None) -> list[str]:
-    """Names that depend on each other in a circle, or none. roots: where to begin, when the rest is known to have none.
+    """Names that depend on each other in a circle, or none. roots: where to begin, when the rest is known to have none."""
+    return finish(search_circle(edges, edges if roots is None else roots))
 
-    Without recursion: chains may be as long as there are probes.
-    """
+
+def search_circle(edges: Mapping[str, tuple[str, ...]], roots: Iterable[str]) -> Turns[list[str]]:
+    """The same, a little at a time. Without recursion: chains may be as long as there are probes."""
     done: set[str] = set()
-    for root in edges if roots is None else roots:
+    steps = 0
+    for root in roots:
         path: list[str] = []
         on_path: set[str] = set()
         left = [iter((root,))]
         while left:
             name = next(left[-1], None)
+            steps += 1
+            if steps % AT_ONCE == 0:
+                yield
             if name is None:
                 left.pop()
                 if path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
 from meshkit_fastprobe.config.spec import ProbeSpec
+from meshkit_fastprobe.turns import Turns, parts
 
 
 class ReloadDiff(msgspec.Struct, frozen=True):
@@ -16,7 +18,7 @@ class ReloadDiff(msgspec.Struct, frozen=True):
     removed: tuple[str, ...] = ()
     changed: tuple[ProbeSpec, ...] = ()
     """Other questions, other targets or other options, under a name that was there before."""
-    adjusted: frozenset[str] = frozenset()
+    adjusted: AbstractSet[str] = frozenset()
     """Names of the changed ones that ask the same of the same target: only how they are run and judged is new."""
 
     def __bool__(self) -> bool:
@@ -38,16 +40,34 @@ class ReloadSummary(msgspec.Struct, frozen=True):
         return f"{told}; changed [host], [server] or [engine] settings need a restart" if self.needs_restart else told
 
 
-def diff(current: Mapping[str, ProbeSpec], new: Mapping[str, ProbeSpec]) -> ReloadDiff:
-    """Compare by name. Where a spec was written makes no difference: lines move."""
-    changed = [spec for name, spec in new.items() if name in current and not _same(current[name], spec)]
-    return ReloadDiff(
-        added=tuple(spec for name, spec in new.items() if name not in current),
-        removed=tuple(name for name in current if name not in new),
-        changed=tuple(changed),
-        adjusted=frozenset(spec.name for spec in changed if spec.probe == current[spec.name].probe),
-    )
+def by_name(specs: Iterable[ProbeSpec]) -> Turns[dict[str, ProbeSpec]]:
+    """The specs by their names, a little at a time."""
+    found: dict[str, ProbeSpec] = {}
+    for some in parts(specs):
+        found.update((spec.name, spec) for spec in some)
+        yield
+    return found
 
 
-def _same(before: ProbeSpec, after: ProbeSpec) -> bool:
-    return before.options == after.options and before.probe == after.probe
+def diff(current: Mapping[str, ProbeSpec], new: Mapping[str, ProbeSpec], there: Container[str]) -> Turns[ReloadDiff]:
+    """Compare by name, a little at a time. Where a spec was written makes no difference: lines move.
+
+    there: which names are still in use; one of `current` that is not counts as if it had never been.
+    """
+    added, removed, changed = [], [], []
+    adjusted: set[str] = set()
+    for some in parts(new.items()):
+        for name, spec in some:
+            before = current.get(name) if name in there else None
+            if before is None:
+                added.append(spec)
+            elif before.probe != spec.probe:
+                changed.append(spec)
+            elif before.options != spec.options:
+                changed.append(spec)
+                adjusted.add(name)
+        yield
+    for names in parts(current):
+        removed += [name for name in names if name not in new and name in there]
+        yield
+    return ReloadDiff(added=tuple(added), removed=tuple(removed), changed=tuple(changed), adjusted=adjusted)

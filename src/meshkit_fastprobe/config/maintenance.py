@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from meshkit_fastprobe.config.durations import format_duration, parse_duration
 from meshkit_fastprobe.config.options import check_labels, check_text
 from meshkit_fastprobe.config.places import Place, Problems, Source, shown, suggestion
-from meshkit_fastprobe.config.shapes import AT_PATTERN, MAX_MAINTENANCE, WEEKDAYS, MaintenanceKeys
+from meshkit_fastprobe.config.shape_parts import AT_PATTERN, WEEKDAYS
+from meshkit_fastprobe.config.shapes import MAX_MAINTENANCE, MaintenanceKeys
 from meshkit_fastprobe.config.tables import read_table
 from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Maintenance

@@ -11,11 +11,9 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from meshkit_fastprobe.config.chaos_shapes import SelectorKeys, Span, SteadyStateKeys
-from meshkit_fastprobe.config.durations import DURATION_PATTERN
-from meshkit_fastprobe.config.shapes import AT_PATTERN, WEEKDAYS
+from meshkit_fastprobe.config.chaos_shapes import SelectorKeys, SteadyStateKeys
+from meshkit_fastprobe.config.shape_parts import Days, LastsEachTime, Span, TimeZone, at_of_day, lasting, words
 from meshkit_fastprobe.experiments import ID_PATTERN
-from meshkit_fastprobe.model import MAX_NAME_LENGTH
 from meshkit_fastprobe.scenarios import MAX_OBJECTIVES, MAX_STEPS, Metric, OnFailure
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -23,15 +21,6 @@ MAX_REQUIRED: Final = 32
 """Toggles, groups of probes or windows that a step may ask for."""
 
 _ID: Final = {"pattern": f"^{ID_PATTERN}$"}
-
-
-def _duration(text: str) -> Meta:
-    extra = {"pattern": DURATION_PATTERN, "minimum": 0}
-    return Meta(description=f'{text} Seconds, or text like "250ms", "5s", "1h30m".', extra_json_schema=extra)
-
-
-def _text(text: str, *, least: int = 0) -> Meta:
-    return Meta(description=text, extra_json_schema={"minLength": least, "maxLength": MAX_NAME_LENGTH})
 
 
 _OnFailure = Annotated[
@@ -46,8 +35,8 @@ class ObjectiveKeys(SelectorKeys, kw_only=True, forbid_unknown_fields=True):
     at_least: (
         Annotated[float, Meta(description="The bound of a share.", extra_json_schema={"minimum": 0, "maximum": 1})] | UnsetType
     ) = UNSET
-    at_most: Annotated[Span, _duration("The bound of a time.")] | UnsetType = UNSET
-    title: Annotated[str, _text("What reports call it.", least=1)] | UnsetType = UNSET
+    at_most: Annotated[Span, lasting("The bound of a time.")] | UnsetType = UNSET
+    title: Annotated[str, words("What reports call it.", least=1)] | UnsetType = UNSET
 
 
 class WindowKeys(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -55,19 +44,10 @@ class WindowKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 
     start: Annotated[datetime, Meta(description="When it begins, once.")] | UnsetType = UNSET
     end: Annotated[datetime, Meta(description="When it ends, once.")] | UnsetType = UNSET
-    days: (
-        Annotated[
-            tuple[Annotated[str, Meta(extra_json_schema={"enum": list(WEEKDAYS)})], ...],
-            Meta(description="Days of the week on which it begins.", extra_json_schema={"minItems": 1, "uniqueItems": True}),
-        ]
-        | UnsetType
-    ) = UNSET
-    at: (
-        Annotated[str, Meta(description="When it begins on these days: 09:00.", extra_json_schema={"pattern": AT_PATTERN})]
-        | UnsetType
-    ) = UNSET
-    duration: Annotated[Span, _duration("How long it lasts each time, 1s to 7d.")] | UnsetType = UNSET
-    time_zone: Annotated[str, _text("Of times that do not say it themselves; by default UTC.", least=1)] | UnsetType = UNSET
+    days: Days | UnsetType = UNSET
+    at: Annotated[str, at_of_day("When it begins on these days: 09:00.")] | UnsetType = UNSET
+    duration: LastsEachTime | UnsetType = UNSET
+    time_zone: TimeZone | UnsetType = UNSET
 
 
 class RequiresKeys(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +55,7 @@ class RequiresKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 
     toggles: (
         Annotated[
-            tuple[Annotated[str, _text("A toggle.", least=1)], ...],
+            tuple[Annotated[str, words("A toggle.", least=1)], ...],
             Meta(description="Toggles that have to be on.", extra_json_schema={"maxItems": MAX_REQUIRED, "uniqueItems": True}),
         ]
         | UnsetType
@@ -100,7 +80,7 @@ class RequiresKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = UNSET
     no_other_run: Annotated[bool, Meta(description="false bears experiments of somebody else beside it.")] | UnsetType = UNSET
     patience: (
-        Annotated[Span, _duration("How long it may take until all of this holds and the host lets it start, up to 1h.")]
+        Annotated[Span, lasting("How long it may take until all of this holds and the host lets it start, up to 1h.")]
         | UnsetType
     ) = UNSET
 
@@ -125,11 +105,11 @@ class StepKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
-    wait: Annotated[Span, _duration("Rest before it begins, up to 1h.")] | UnsetType = UNSET
-    hold: Annotated[Span, _duration("Go on looking for so long after it, up to 1h.")] | UnsetType = UNSET
+    wait: Annotated[Span, lasting("Rest before it begins, up to 1h.")] | UnsetType = UNSET
+    hold: Annotated[Span, lasting("Go on looking for so long after it, up to 1h.")] | UnsetType = UNSET
     on_failure: _OnFailure | UnsetType = UNSET
     requires: RequiresKeys | UnsetType = UNSET
-    says: Annotated[str, _text("What it is for.")] | UnsetType = UNSET
+    says: Annotated[str, words("What it is for.")] | UnsetType = UNSET
     objective: (
         Annotated[
             tuple[ObjectiveKeys, ...],
@@ -143,10 +123,8 @@ class ScenarioKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     name: Annotated[str, Meta(description="Small letters, digits and dashes.", extra_json_schema=_ID)]
-    says: Annotated[str, _text("What it is for, for the people who read it.")] | UnsetType = UNSET
-    max_length: Annotated[Span, _duration("When this is over everything is ended, 1s to 1d; by default 1h.")] | UnsetType = (
-        UNSET
-    )
+    says: Annotated[str, words("What it is for, for the people who read it.")] | UnsetType = UNSET
+    max_length: Annotated[Span, lasting("When this is over everything is ended, 1s to 1d; by default 1h.")] | UnsetType = UNSET
     on_failure: _OnFailure | UnsetType = UNSET
     requires: RequiresKeys | UnsetType = UNSET
     objective: (

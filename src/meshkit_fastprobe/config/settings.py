@@ -180,6 +180,9 @@ def _check_chaos(settings: Settings, at: At, problems: Problems) -> None:
     check_chaos(settings.chaos, at, problems)
     if settings.server is None:
         problems.add(at("chaos.experiments"), "experiments without endpoints: nobody could stop them", "add [server]")
+    elif settings.chaos.max_concurrent_fleet is not None and not settings.server.peers:
+        what = "a budget of the fleet, and no other host is known"
+        problems.add(at("chaos.max_concurrent_fleet"), what, "name them in [server] peers, or remove the key")
 
 
 def _check_bounds(settings: Settings, at: At, problems: Problems) -> None:

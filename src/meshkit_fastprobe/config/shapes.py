@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from meshkit_fastprobe.access import ROLES, Permission
-from meshkit_fastprobe.config.durations import DURATION_PATTERN
+from meshkit_fastprobe.config.shape_parts import Days, LastsEachTime, Span, at_of_day, bounded, lasting, words
 from meshkit_fastprobe.model import MAX_NAME_LENGTH, MAX_RISE_FALL
 
 LABEL_KEY_PATTERN: Final = "^[a-zA-Z_][a-zA-Z0-9_]*$"
@@ -42,62 +42,44 @@ MAX_SERVER_NAMES: Final = 64
 MAX_PEERS: Final = 256
 
 MAX_MAINTENANCE: Final = 1000
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-AT_PATTERN: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
-_DURATION: Final = {"pattern": DURATION_PATTERN, "minimum": 0}
 _FILE: Final = {"minLength": 1}
 _UNIQUE: Final = {"uniqueItems": True}
 _DEPENDS_ON: Final = {"maxItems": MAX_DEPENDENCIES, "uniqueItems": True}
-_LABELS: Final = {
+LABELS: Final = {
     "maxProperties": MAX_LABELS,
     "propertyNames": {"pattern": LABEL_KEY_PATTERN, "maxLength": MAX_LABEL_KEY_LENGTH},
 }
 _LabelValue = Annotated[str, Meta(extra_json_schema={"maxLength": MAX_LABEL_VALUE_LENGTH})]
 
 
-def _duration(text: str) -> Meta:
-    return Meta(description=f'{text} Seconds, or text like "250ms", "5s", "1h30m".', extra_json_schema=_DURATION)
-
-
-def _text(text: str, *, least: int = 0) -> Meta:
-    return Meta(description=text, extra_json_schema={"minLength": least, "maxLength": MAX_NAME_LENGTH})
-
-
-def _count(text: str, lowest: int, highest: int) -> Meta:
-    return Meta(description=text, extra_json_schema={"minimum": lowest, "maximum": highest})
-
-
-Span = float | str
-
-
 class DefaultKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[defaults]: how every probe is run and judged that does not say it itself."""
 
-    interval: Annotated[Span, _duration("Time between two runs, 10ms to 30d.")] | UnsetType = UNSET
-    timeout: Annotated[Span, _duration("Time one run may take, 1ms up to interval.")] | UnsetType = UNSET
-    initial_delay: Annotated[Span, _duration("Wait this long after the start before the first run.")] | UnsetType = UNSET
-    jitter: Annotated[Span, _duration("Each run is late by a random time up to this, which is below interval.")] | UnsetType = (
+    interval: Annotated[Span, lasting("Time between two runs, 10ms to 30d.")] | UnsetType = UNSET
+    timeout: Annotated[Span, lasting("Time one run may take, 1ms up to interval.")] | UnsetType = UNSET
+    initial_delay: Annotated[Span, lasting("Wait this long after the start before the first run.")] | UnsetType = UNSET
+    jitter: Annotated[Span, lasting("Each run is late by a random time up to this, which is below interval.")] | UnsetType = (
         UNSET
     )
-    rise: Annotated[int, _count("Consecutive good results that make a probe healthy.", 1, MAX_RISE_FALL)] | UnsetType = UNSET
-    fall: Annotated[int, _count("Consecutive bad results that make a probe unhealthy.", 1, MAX_RISE_FALL)] | UnsetType = UNSET
-    degraded_above: Annotated[Span, _duration("A pass slower than this is degraded; below timeout.")] | UnsetType = UNSET
-    unhealthy_interval: Annotated[Span, _duration("Interval while unhealthy, 10ms to 30d.")] | UnsetType = UNSET
+    rise: Annotated[int, bounded("Consecutive good results that make a probe healthy.", 1, MAX_RISE_FALL)] | UnsetType = UNSET
+    fall: Annotated[int, bounded("Consecutive bad results that make a probe unhealthy.", 1, MAX_RISE_FALL)] | UnsetType = UNSET
+    degraded_above: Annotated[Span, lasting("A pass slower than this is degraded; below timeout.")] | UnsetType = UNSET
+    unhealthy_interval: Annotated[Span, lasting("Interval while unhealthy, 10ms to 30d.")] | UnsetType = UNSET
     pending_interval: (
-        Annotated[Span, _duration("Interval while results work towards another state, 10ms to interval.")] | UnsetType
+        Annotated[Span, lasting("Interval while results work towards another state, 10ms to interval.")] | UnsetType
     ) = UNSET
     backoff: (
-        Annotated[Span, _duration("While unhealthy the interval doubles every ten runs, up to this; up to 30d.")] | UnsetType
+        Annotated[Span, lasting("While unhealthy the interval doubles every ten runs, up to this; up to 30d.")] | UnsetType
     ) = UNSET
     passive_defers: (
-        Annotated[Span, _duration("After a real call that passed, no run is due for so long; 10ms to 30d.")] | UnsetType
+        Annotated[Span, lasting("After a real call that passed, no run is due for so long; 10ms to 30d.")] | UnsetType
     ) = UNSET
-    cluster: Annotated[str, _text("Where the target runs; by default that of [host].")] | UnsetType = UNSET
-    namespace: Annotated[str, _text("Whose target it is.")] | UnsetType = UNSET
+    cluster: Annotated[str, words("Where the target runs; by default that of [host].")] | UnsetType = UNSET
+    namespace: Annotated[str, words("Whose target it is.")] | UnsetType = UNSET
     labels: (
         Annotated[
-            dict[str, _LabelValue], Meta(description="Tags of your own, to group and to filter by.", extra_json_schema=_LABELS)
+            dict[str, _LabelValue], Meta(description="Tags of your own, to group and to filter by.", extra_json_schema=LABELS)
         ]
         | UnsetType
     ) = UNSET
@@ -123,7 +105,7 @@ class ProbeKeys(OptionKeys, kw_only=True, forbid_unknown_fields=True):
     """[[probe]]: what every kind has beside its own keys. Exactly one of target, targets, targets_file and file_sd."""
 
     kind: Annotated[str, Meta(description="What is asked of the target.")]
-    name: Annotated[str, _text("Unique; with several targets each is named name:target.", least=1)] | UnsetType = UNSET
+    name: Annotated[str, words("Unique; with several targets each is named name:target.", least=1)] | UnsetType = UNSET
     target: (
         Annotated[str, Meta(description="What to probe.", extra_json_schema={"minLength": 1, "maxLength": MAX_TARGET_LENGTH})]
         | UnsetType
@@ -144,14 +126,14 @@ class ProbeKeys(OptionKeys, kw_only=True, forbid_unknown_fields=True):
         Annotated[str, Meta(description='Makes the target to probe from one of a list, as in "http://{target}/healthz".')]
         | UnsetType
     ) = UNSET
-    refresh: Annotated[Span, _duration("How often targets_file and file_sd are looked at, 1s to 1d.")] | UnsetType = UNSET
+    refresh: Annotated[Span, lasting("How often targets_file and file_sd are looked at, 1s to 1d.")] | UnsetType = UNSET
 
 
 class HostKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[host]: who probes."""
 
-    name: Annotated[str, _text("Name of this host; by default what the operating system says.", least=1)] | UnsetType = UNSET
-    cluster: Annotated[str, _text("Cluster of this host, and of probes that name none.")] | UnsetType = UNSET
+    name: Annotated[str, words("Name of this host; by default what the operating system says.", least=1)] | UnsetType = UNSET
+    cluster: Annotated[str, words("Cluster of this host, and of probes that name none.")] | UnsetType = UNSET
     state_dir: (
         Annotated[
             str,
@@ -186,7 +168,7 @@ class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     tls: ServerTlsKeys | UnsetType = UNSET
     hosts: (
         Annotated[
-            tuple[Annotated[str, _text("A name without port.", least=1)], ...],
+            tuple[Annotated[str, words("A name without port.", least=1)], ...],
             Meta(
                 description="Names this host is asked by, beside its address and those of its certificate.",
                 extra_json_schema={"maxItems": MAX_SERVER_NAMES},
@@ -194,7 +176,7 @@ class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
-    max_connections: Annotated[int, _count("Connections of visitors at once.", 1, 100_000)] | UnsetType = UNSET
+    max_connections: Annotated[int, bounded("Connections of visitors at once.", 1, 100_000)] | UnsetType = UNSET
     prefix: (
         Annotated[str, Meta(description="Path before the API's resources.", extra_json_schema={"pattern": PREFIX_PATTERN})]
         | UnsetType
@@ -204,10 +186,10 @@ class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[bool, Meta(description="HTTP/3 on the same port; by default where there is tls and the extra.")] | UnsetType
     ) = UNSET
     aliases: Annotated[bool, Meta(description="Whether paths of the original are answered, too.")] | UnsetType = UNSET
-    drain: Annotated[Span, _duration("When it leaves: how long /readyz says no before it goes; up to 5m.")] | UnsetType = UNSET
+    drain: Annotated[Span, lasting("When it leaves: how long /readyz says no before it goes; up to 5m.")] | UnsetType = UNSET
     peers: (
         Annotated[
-            tuple[Annotated[str, _text("https://host:port; http:// on a loopback address.", least=1)], ...],
+            tuple[Annotated[str, words("https://host:port; http:// on a loopback address.", least=1)], ...],
             Meta(description="Other hosts that this one tells of.", extra_json_schema={"maxItems": MAX_PEERS}),
         ]
         | UnsetType
@@ -220,7 +202,7 @@ class ServerKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = UNSET
 
 
-_Glob = Annotated[str, _text("A glob of the values it holds for.", least=1)]
+_Glob = Annotated[str, words("A glob of the values it holds for.", least=1)]
 
 
 class BindingKeys(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -263,13 +245,13 @@ class TokenKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 class AuditKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[audit]: how long records are kept here, and where else each of them is told. Without it: for ever, and nowhere."""
 
-    keep: Annotated[Span, _duration("Older records are dropped, 1h to 100 years.")] | UnsetType = UNSET
-    max_records: Annotated[int, _count("As many are kept, and some thousands more.", MIN_RECORDS, MAX_RECORDS)] | UnsetType = (
+    keep: Annotated[Span, lasting("Older records are dropped, 1h to 100 years.")] | UnsetType = UNSET
+    max_records: Annotated[int, bounded("As many are kept, and some thousands more.", MIN_RECORDS, MAX_RECORDS)] | UnsetType = (
         UNSET
     )
     copy_to: (
         Annotated[
-            tuple[Annotated[str, _text("file:/path, syslog:/dev/log or syslog:udp:HOST:PORT.", least=1)], ...],
+            tuple[Annotated[str, words("file:/path, syslog:/dev/log or syslog:udp:HOST:PORT.", least=1)], ...],
             Meta(description="Where else each record is told.", extra_json_schema={"maxItems": MAX_COPIES}),
         ]
         | UnsetType
@@ -282,10 +264,10 @@ class HistoryKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 
     enabled: Annotated[bool, Meta(description="false keeps nothing.")] | UnsetType = UNSET
     keep: (
-        Annotated[Span, _duration("How long quarters of an hour are kept, 1d to 400d; minutes are kept for a day.")] | UnsetType
+        Annotated[Span, lasting("How long quarters of an hour are kept, 1d to 400d; minutes are kept for a day.")] | UnsetType
     ) = UNSET
     max_bytes: (
-        Annotated[int, _count("The file is no larger; the oldest days go first.", MIN_HISTORY_BYTES, MAX_HISTORY_BYTES)]
+        Annotated[int, bounded("The file is no larger; the oldest days go first.", MIN_HISTORY_BYTES, MAX_HISTORY_BYTES)]
         | UnsetType
     ) = UNSET
 
@@ -293,10 +275,10 @@ class HistoryKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 class OtlpKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[telemetry.otlp]: metrics and log lines for a collector of OpenTelemetry, as OTLP over HTTP. Without it: none."""
 
-    endpoint: Annotated[str, _text("As http://127.0.0.1:4318; /v1/metrics and /v1/logs are added.", least=1)] | UnsetType = (
+    endpoint: Annotated[str, words("As http://127.0.0.1:4318; /v1/metrics and /v1/logs are added.", least=1)] | UnsetType = (
         UNSET
     )
-    interval: Annotated[Span, _duration("How often metrics are told, 1s to 1h.")] | UnsetType = UNSET
+    interval: Annotated[Span, lasting("How often metrics are told, 1s to 1h.")] | UnsetType = UNSET
     metrics: Annotated[bool, Meta(description="false exports no metrics.")] | UnsetType = UNSET
     logs: Annotated[bool, Meta(description="false exports no log lines.")] | UnsetType = UNSET
     per_probe: Annotated[bool, Meta(description="true exports single probes too, at most 10,000.")] | UnsetType = UNSET
@@ -349,25 +331,23 @@ class SecurityKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 class EngineKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[engine]: bounds."""
 
-    max_probes: Annotated[int, _count("Probes there may be.", 1, 16_777_216)] | UnsetType = UNSET
-    max_connections: Annotated[int, _count("Connections the native lane holds at once.", 1, 1_000_000)] | UnsetType = UNSET
-    max_task_runs: Annotated[int, _count("Async callables that run at once.", 1, 100_000)] | UnsetType = UNSET
-    max_thread_runs: Annotated[int, _count("Plain functions that run at once, a thread each.", 1, 1000)] | UnsetType = UNSET
+    max_probes: Annotated[int, bounded("Probes there may be.", 1, 16_777_216)] | UnsetType = UNSET
+    max_connections: Annotated[int, bounded("Connections the native lane holds at once.", 1, 1_000_000)] | UnsetType = UNSET
+    max_task_runs: Annotated[int, bounded("Async callables that run at once.", 1, 100_000)] | UnsetType = UNSET
+    max_thread_runs: Annotated[int, bounded("Plain functions that run at once, a thread each.", 1, 1000)] | UnsetType = UNSET
     notify: (
         Annotated[
             Span,
-            _duration(
-                "Results are gathered this long before they are handed on, passing as before ten times as long; up to 1s."
+            lasting(
+                "Results are gathered this long before they are handed on, passing as before twenty times as long; up to 1s."
             ),
         ]
         | UnsetType
     ) = UNSET
-    dns_ttl: Annotated[Span, _duration("Addresses of target names are looked up again after this, 1s to 1d.")] | UnsetType = (
-        UNSET
-    )
-    first_run_window: Annotated[Span, _duration("A probe's first run comes within this, up to 1d.")] | UnsetType = UNSET
+    dns_ttl: Annotated[Span, lasting("Addresses of target names are looked up again after this, 1s to 1d.")] | UnsetType = UNSET
+    first_run_window: Annotated[Span, lasting("A probe's first run comes within this, up to 1d.")] | UnsetType = UNSET
     nice: (
-        Annotated[int, _count("How much nicer to others the engine's thread is than its process (Linux).", 0, 19)] | UnsetType
+        Annotated[int, bounded("How much nicer to others the engine's thread is than its process (Linux).", 0, 19)] | UnsetType
     ) = UNSET
     native_lane: Annotated[bool, Meta(description="false runs native kinds on trio: slower, same answers.")] | UnsetType = UNSET
     compact_histograms: (
@@ -376,13 +356,13 @@ class EngineKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
-    window_frame: Annotated[Span, _duration("How finely windows of the past are kept, 100ms to 1m.")] | UnsetType = UNSET
+    window_frame: Annotated[Span, lasting("How finely windows of the past are kept, 100ms to 1m.")] | UnsetType = UNSET
 
 
 class BudgetKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a group of probes may use, in all lanes together."""
 
-    max_in_flight: Annotated[int, _count("Runs at once.", 1, MAX_IN_FLIGHT)] | UnsetType = UNSET
+    max_in_flight: Annotated[int, bounded("Runs at once.", 1, MAX_IN_FLIGHT)] | UnsetType = UNSET
     max_rate: (
         Annotated[
             float,
@@ -394,7 +374,7 @@ class BudgetKeys(Struct, kw_only=True, forbid_unknown_fields=True):
         | UnsetType
     ) = UNSET
     weight: (
-        Annotated[int, _count("Turns in a row, and shares, where groups wait for each other.", 1, MAX_WEIGHT)] | UnsetType
+        Annotated[int, bounded("Turns in a row, and shares, where groups wait for each other.", 1, MAX_WEIGHT)] | UnsetType
     ) = UNSET
 
 
@@ -427,31 +407,20 @@ class BudgetsKeys(Struct, kw_only=True, forbid_unknown_fields=True):
 class MaintenanceKeys(Struct, kw_only=True, forbid_unknown_fields=True):
     """[[maintenance]]: when changes of which probes are not announced. Either start and end, or days, at and duration."""
 
-    reason: Annotated[str, _text("Why, for the people who wonder.", least=1)]
+    reason: Annotated[str, words("Why, for the people who wonder.", least=1)]
     start: Annotated[datetime, Meta(description="When it begins, once.")] | UnsetType = UNSET
     end: Annotated[datetime, Meta(description="When it ends, once; at most 90 days after start.")] | UnsetType = UNSET
-    days: (
-        Annotated[
-            tuple[Annotated[str, Meta(extra_json_schema={"enum": list(WEEKDAYS)})], ...],
-            Meta(description="Days of the week on which it begins.", extra_json_schema={"minItems": 1, **_UNIQUE}),
-        ]
-        | UnsetType
-    ) = UNSET
-    at: (
-        Annotated[
-            str, Meta(description="When it begins on each of these days: 02:00.", extra_json_schema={"pattern": AT_PATTERN})
-        ]
-        | UnsetType
-    ) = UNSET
-    duration: Annotated[Span, _duration("How long it lasts each time, 1s to 7d.")] | UnsetType = UNSET
+    days: Days | UnsetType = UNSET
+    at: Annotated[str, at_of_day("When it begins on each of these days: 02:00.")] | UnsetType = UNSET
+    duration: LastsEachTime | UnsetType = UNSET
     time_zone: (
-        Annotated[str, _text('Of times that do not say it themselves, as "Europe/Berlin"; by default UTC.', least=1)]
+        Annotated[str, words('Of times that do not say it themselves, as "Europe/Berlin"; by default UTC.', least=1)]
         | UnsetType
     ) = UNSET
-    name: Annotated[str, _text("Probes whose name matches this pattern (* ? [...]).", least=1)] | UnsetType = UNSET
-    cluster: Annotated[str, _text("Probes of this cluster.")] | UnsetType = UNSET
-    namespace: Annotated[str, _text("Probes of this namespace.")] | UnsetType = UNSET
+    name: Annotated[str, words("Probes whose name matches this pattern (* ? [...]).", least=1)] | UnsetType = UNSET
+    cluster: Annotated[str, words("Probes of this cluster.")] | UnsetType = UNSET
+    namespace: Annotated[str, words("Probes of this namespace.")] | UnsetType = UNSET
     labels: (
-        Annotated[dict[str, _LabelValue], Meta(description="Probes with all of these tags.", extra_json_schema=_LABELS)]
+        Annotated[dict[str, _LabelValue], Meta(description="Probes with all of these tags.", extra_json_schema=LABELS)]
         | UnsetType
     ) = UNSET

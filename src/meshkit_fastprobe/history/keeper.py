@@ -26,9 +26,9 @@ from meshkit_fastprobe.history.counting import Counting
 from meshkit_fastprobe.history.sampler import HISTOGRAMS, Clocks, Histograms, Sample, Sampler
 from meshkit_fastprobe.history.spans import COARSE_S, FINE_S, begin_of
 from meshkit_fastprobe.history.store import HistoryError, Minute, Store, TooLongError
+from meshkit_fastprobe.in_turns import in_turns
 from meshkit_fastprobe.model import HistorySettings, Settings
 from meshkit_fastprobe.probes.catalog import Catalog
-from meshkit_fastprobe.scheduling.turns import in_turns
 from meshkit_fastprobe.telemetry.usage import HistoryUse
 
 FILE: Final = "history.db"
@@ -279,6 +279,8 @@ def _is_full(error: BaseException) -> bool:
 
 def _is_damage(error: BaseException) -> bool:
     """Not what passes: a lock, a full disk, a file that may not be read."""
+    if type(error) is sqlite3.OperationalError and not hasattr(error, "sqlite_errorcode"):
+        return True  # SQLite had nothing to say against it: what it read as text is none
     if isinstance(error, sqlite3.DatabaseError):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
     return isinstance(error, DamageError)

@@ -16,7 +16,7 @@ from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.aggregation.windows import Windows, WindowSums
 from meshkit_fastprobe.history.spans import OTHERS, Tags
 from meshkit_fastprobe.probes.catalog import Catalog
-from meshkit_fastprobe.scheduling.turns import AT_ONCE, Turns
+from meshkit_fastprobe.turns import AT_ONCE, Turns
 
 MAX_TAGS: Final = 1024
 """Groups that are told apart; later ones are counted together as OTHERS."""

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from meshkit_fastprobe._native.layout import HIST_BUCKETS
 from meshkit_fastprobe.errors import FastprobeError
 from meshkit_fastprobe.history import chunks
 from meshkit_fastprobe.history.chunks import Chunk, DamageError
@@ -404,9 +405,12 @@ def _never() -> bool:
 
 def _decode_span(content: bytes) -> GroupSpan:
     try:
-        return _spans.decode(content)
+        span = _spans.decode(content)
     except msgspec.MsgspecError as error:
         raise DamageError(f"a span of a group cannot be read: {error}") from error
+    if len(span.buckets) != len(span.counts) or max(span.buckets, default=0) >= HIST_BUCKETS or min(span.counts, default=0) < 0:
+        raise DamageError("a span of a group counts in buckets that there are not")
+    return span
 
 
 def _open(path: Path | None, max_bytes: int) -> sqlite3.Connection:

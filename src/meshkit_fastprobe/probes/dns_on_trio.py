@@ -11,6 +11,7 @@ from meshkit_fastprobe._native.datagram import DnsPlan
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import OUR_LIMITS, AsyncTarget, OurLimit
 from meshkit_fastprobe.probes.dialing import UNREACHABLE, Address, connect, open_udp, refused
+from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 MAX_UDP_BYTES: Final = 4096
@@ -23,13 +24,14 @@ _ASK_AGAIN: Final = Outcome(Result.ERROR, Reason.NONE)
 class DnsTarget:
     """One question over UDP, and over TCP when the answer to that was cut short."""
 
-    __slots__ = ("_address", "_plan", "_via", "strays")
+    __slots__ = ("_address", "_plan", "_via", "seen", "strays")
     timed_out: ClassVar[Outcome] = Outcome(Result.TIMEOUT, Reason.DNS_TIMEOUT)
 
     def __init__(self, host: str, port: int, plan: DnsPlan, via: Via = ANY_WAY) -> None:
         self._plan = plan
         self.strays = 0
         self._via = via
+        self.seen = Seen()
         try:
             self._address: Address | None = Address(host, port)
         except OSError:  # of an address that was checked: the interface it is scoped to is gone
@@ -37,6 +39,7 @@ class DnsTarget:
 
     async def check(self) -> Outcome | None:
         self.strays = 0
+        self.seen.begin()
         if self._address is None:
             return UNREACHABLE
         message_id = secrets.randbits(16)
@@ -52,6 +55,7 @@ class DnsTarget:
         if isinstance(opened, Outcome):
             return opened
         with trio.socket.from_stdlib_socket(opened) as sock:
+            self.seen.sends_from(sock)
             try:
                 await sock.send(self._plan.query(message_id))
                 while True:
@@ -59,6 +63,7 @@ class DnsTarget:
                     if reading == _CUT:
                         return _ASK_AGAIN
                     if reading == _JUDGED:
+                        self.seen.heard()
                         return _outcome(reason, detail)
                     self.strays += 1
             except OSError as error:  # an ICMP message came back
@@ -68,12 +73,14 @@ class DnsTarget:
         connected = await connect(address, self._via)
         if isinstance(connected, Outcome):
             return connected
+        self.seen.connected(connected)
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
         async with stream:
             question = self._plan.query(message_id)
             try:
                 await stream.send_all(len(question).to_bytes(2) + question)
                 size = int.from_bytes(await _receive_exactly(stream, 2))
+                self.seen.heard()
                 answer = await _receive_exactly(stream, size)
             except EOFError:
                 return Outcome(Result.FAIL, Reason.RESPONSE_CLOSED)

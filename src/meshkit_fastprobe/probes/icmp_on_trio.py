@@ -14,6 +14,7 @@ from meshkit_fastprobe._native.datagram import Echo
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import AsyncTarget, OurLimit
 from meshkit_fastprobe.probes.dialing import UNREACHABLE, Address, leave_by, refused
+from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 MAX_PACKET: Final = 65_535
@@ -26,13 +27,14 @@ _PING_WITH_HEADER: Final = sys.platform == "darwin"
 class IcmpTarget:
     """One echo request, and the first answer that is to it."""
 
-    __slots__ = ("_address", "_payload_bytes", "_via", "strays")
+    __slots__ = ("_address", "_payload_bytes", "_via", "seen", "strays")
     timed_out: ClassVar[Outcome] = Outcome(Result.TIMEOUT, Reason.ICMP_TIMEOUT)
 
     def __init__(self, host: str, payload_bytes: int, via: Via = ANY_WAY) -> None:
         self._payload_bytes = payload_bytes
         self.strays = 0
         self._via = via
+        self.seen = Seen()
         try:
             self._address: Address | None = Address(host, 0)
         except OSError:  # of an address that was checked: the interface it is scoped to is gone
@@ -40,6 +42,7 @@ class IcmpTarget:
 
     async def check(self) -> Outcome | None:
         self.strays = 0
+        self.seen.begin()
         if self._address is None:
             return UNREACHABLE
         opened = _open(self._address, self._via)
@@ -73,6 +76,7 @@ class IcmpTarget:
             if _host(address, about or sender[0]) != _host(address, address.sockaddr[0]):
                 self.strays += 1
                 continue
+            self.seen.heard()
             return None if reason == Reason.NONE else Outcome(Result.FAIL, Reason(reason), detail=detail)
 
 

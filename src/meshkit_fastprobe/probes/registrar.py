@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,6 +18,18 @@ from meshkit_fastprobe.probes.likeness import Likenesses
 
 Columns: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 """The settings of a slot, in the order of Table.add."""
+
+
+class Terms(NamedTuple):
+    """What options come to for probes of one type: worked out once for all that share them."""
+
+    given: ProbeOptions
+    probe_type: type
+    lane: Lane
+    options: ProbeOptions
+    group: int
+    columns: Columns
+    is_watched: bool
 
 
 class Registrar:
@@ -39,6 +51,7 @@ class Registrar:
         self._cluster = cluster
         self._native_lane = native_lane
         self._clustered: tuple[ProbeOptions | None, ProbeOptions] = (None, ProbeOptions())
+        self._last: Terms | None = None
         self._likenesses = Likenesses()
 
     def register(
@@ -46,12 +59,24 @@ class Registrar:
     ) -> list[Registration]:
         """All or none: names and kinds are checked before the first slot is taken."""
         self._catalog.refuse(names)
-        lanes = [self._lane(probe) for probe in probes]
         own_options = list(islice(options, len(names)))
         self._refuse_circle({name: own.depends_on for name, own in zip(names, own_options, strict=True) if own.depends_on})
+        return self.enter(names, probes, own_options, now_ns)
+
+    def enter(
+        self, names: Sequence[str], probes: Sequence[Probe], options: Sequence[ProbeOptions], now_ns: int
+    ) -> list[Registration]:
+        """Register what is known to be allowed: there is room, the names are free, and nothing depends on itself."""
+        lanes: dict[type, Lane] = {}
+        for probe in probes:
+            if type(probe) not in lanes:
+                lanes[type(probe)] = self.lane(probe)
         # No list of tuples: a million of those leave holes among the objects that stay.
-        every = zip(names, probes, own_options, lanes, strict=True)
-        return [self._register_one(*new, now_ns) for new in every]
+        every = zip(names, probes, options, strict=True)
+        return [
+            self._register_one(name, probe, self._terms(probe, options, lanes[type(probe)]), now_ns)
+            for name, probe, options in every
+        ]
 
     def remove(self, registration: Registration) -> None:
         self._catalog.drop(registration)
@@ -79,24 +104,36 @@ class Registrar:
         )
         self._table.configure(registration.slot, registration.generation, *columns)
 
-    def _register_one(self, name: str, probe: Probe, options: ProbeOptions, lane: Lane, now_ns: int) -> Registration:
-        options = self._with_cluster(options)
-        group = self._group(probe, options)
-        slot, generation = self._table.add(*self._columns(probe, options, lane, group, options.interval_s), now_ns)
-        if _is_watched(options):
+    def _register_one(self, name: str, probe: Probe, terms: Terms, now_ns: int) -> Registration:
+        slot, generation = self._table.add(*terms.columns, now_ns)
+        if terms.is_watched:
             self._table.watch(slot, generation, True)
-        kept, target_at = self._likenesses.of(name, probe) if lane is Lane.NATIVE else (probe, 0)
-        registration = Registration(name, kept, options, lane, slot, generation, group, target_at)
+        kept, target_at = self._likenesses.of(name, probe) if terms.lane is Lane.NATIVE else (probe, 0)
+        registration = Registration(name, kept, terms.options, terms.lane, slot, generation, terms.group, target_at)
         self._catalog.put(registration)
         return registration
 
-    def _refuse_circle(self, added: dict[str, tuple[str, ...]]) -> None:
-        circle = find_circle({**self._catalog.depends_on, **added}, added)
-        if circle:
-            chain = " -> ".join([*circle, circle[0]])
-            raise ConfigError(f"probe {circle[0]!r}: depends_on", f"a circle: {chain}", "remove one of these")
+    def _terms(self, probe: Probe, given: ProbeOptions, lane: Lane) -> Terms:
+        last = self._last
+        if last is not None and last.given is given and last.probe_type is type(probe) and last.lane is lane:
+            return last
+        options = self._with_cluster(given)
+        group = self._group(probe, options)
+        columns = self._columns(probe, options, lane, group, options.interval_s)
+        terms = Terms(given, type(probe), lane, options, group, columns, _is_watched(options))
+        self._last = terms if group else None  # the probes beyond the bound on groups are counted, each of them
+        return terms
 
-    def _lane(self, probe: Probe) -> Lane:
+    def _refuse_circle(self, added: dict[str, tuple[str, ...]]) -> None:
+        if not added:
+            return
+        kept = {} if self._catalog.kept is None else self._catalog.kept.depends_on
+        circle = find_circle({**self._catalog.depends_on, **kept, **added}, added)
+        if circle:
+            raise circle_of(circle)
+
+    def lane(self, probe: Probe) -> Lane:
+        """Who runs probes of this type; ConfigError when nobody can."""
         lane = lane_of(type(probe))
         assert lane is not None, "add() wraps callables, configuration checks kinds"
         if lane is Lane.NATIVE and not self._native_lane:
@@ -136,3 +173,9 @@ class Registrar:
 def _is_watched(options: ProbeOptions) -> bool:
     """Whether its interval depends on more than its state."""
     return options.pending_interval_s is not None or options.backoff_s is not None
+
+
+def circle_of(names: list[str]) -> ConfigError:
+    """What to raise of names that depend on each other."""
+    chain = " -> ".join([*names, names[0]])
+    return ConfigError(f"probe {names[0]!r}: depends_on", f"a circle: {chain}", "remove one of these")

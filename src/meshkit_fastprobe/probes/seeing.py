@@ -54,6 +54,10 @@ class Seen:
         self.connection = "kept"
         self._ends_of(sock)
 
+    def sends_from(self, sock: Socket) -> None:
+        """What is asked needs no connection."""
+        self._ends_of(sock)
+
     def _ends_of(self, sock: Socket) -> None:
         try:
             self.local, self.peer = _shown(sock.getsockname()), _shown(sock.getpeername())

@@ -10,6 +10,7 @@ from meshkit_fastprobe._native.datagram import UdpPlan
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.dialing import UNREACHABLE, Address, open_udp, refused
+from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
 MAX_DATAGRAM: Final = 65_535
@@ -18,19 +19,21 @@ MAX_DATAGRAM: Final = 65_535
 class UdpTarget:
     """One datagram there, one back; the kernel drops what others than the target send."""
 
-    __slots__ = ("_address", "_payload", "_plan", "_via")
+    __slots__ = ("_address", "_payload", "_plan", "_via", "seen")
     timed_out: ClassVar[Outcome] = Outcome(Result.TIMEOUT, Reason.RESPONSE_TIMEOUT)
 
     def __init__(self, host: str, port: int, payload: bytes, plan: UdpPlan, via: Via = ANY_WAY) -> None:
         self._payload = payload
         self._plan = plan
         self._via = via
+        self.seen = Seen()
         try:
             self._address: Address | None = Address(host, port)
         except OSError:  # of an address that was checked: the interface it is scoped to is gone
             self._address = None
 
     async def check(self) -> Outcome | None:
+        self.seen.begin()
         if self._address is None:
             return UNREACHABLE
         opened = open_udp(self._address, self._via)
@@ -38,9 +41,11 @@ class UdpTarget:
             await trio.lowlevel.checkpoint()
             return opened
         with trio.socket.from_stdlib_socket(opened) as sock:
+            self.seen.sends_from(sock)
             try:
                 await sock.send(self._payload)
                 reply = await sock.recv(MAX_DATAGRAM)
+                self.seen.heard()
             except OSError as error:  # an ICMP message came back
                 return refused(error.errno or 0, self._address)
         reason = Reason(self._plan.judge(reply))

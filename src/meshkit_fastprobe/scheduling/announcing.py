@@ -84,9 +84,13 @@ class Announcer:
 
     def forget(self, registration: Registration) -> None:
         """The probe is gone, or was paused: what it did before is no news any more."""
+        self.drop(registration)
+        self.settle()
+
+    def drop(self, registration: Registration) -> None:
+        """The same of one of many: call `settle` after the last."""
         self._flaps.forget(registration.slot)
         self._held.pop(registration.slot, None)
-        self.settle()
 
     def settle(self) -> None:
         """Announce what was held back for a reason that is gone. Call it when options have changed."""

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 RESERVED_FOR_HOST: Final = 128
 """Descriptors left to the embedding process: listeners, files, its own clients."""
-SHARED_SOCKETS: Final = 64
-"""By which questions of DNS leave, at most (FP_QUESTION_SOCKETS): the engine opens them besides its connections."""
+SHARED_SOCKETS: Final = 64 + 64
+"""By which questions of DNS and echoes of ICMP leave, at most (FP_QUESTION_SOCKETS, FP_ECHO_SOCKETS), besides connections."""
 KEPT_FREE: Final = RESERVED_FOR_HOST + SHARED_SOCKETS
 LEAST_CONNECTIONS: Final = 8
 

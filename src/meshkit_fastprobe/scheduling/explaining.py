@@ -16,7 +16,7 @@ from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.probes.seeing import Seen
 
 FAILING_PROBES: Final = 16_384
-"""Probes whose last failures are remembered, eight each: the ones that failed last. 5 MB at most."""
+"""Probes whose last failures are remembered, eight each: the ones that failed last. 6 MB at most."""
 
 MAX_HEAD_BYTES: Final = 4096
 
@@ -124,7 +124,7 @@ def of_failures(rows: NDArray[np.void], now_ns: int, wall_s: float) -> list[RunR
             detail=detail,
             message=describe(Result(result), Reason(reason), detail),
             latency_s=latency_us / 1e6,
-            phases=_phases(connect_us, first_byte_us, latency_us, None),
+            phases=_phases(connect_us, first_byte_us, latency_us, None, tls_us),
             round_trip_s=_seconds(rtt_us),
             retransmissions=retransmissions,
             status=status,
@@ -134,6 +134,7 @@ def of_failures(rows: NDArray[np.void], now_ns: int, wall_s: float) -> list[RunR
             started_ns,
             latency_us,
             connect_us,
+            tls_us,
             first_byte_us,
             rtt_us,
             detail,
@@ -142,6 +143,7 @@ def of_failures(rows: NDArray[np.void], now_ns: int, wall_s: float) -> list[RunR
             reason,
             retransmissions,
             flags,
+            _reserved,
         ) in rows.tolist()
     ]
 
@@ -158,10 +160,55 @@ def headers_of(head: bytes) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _phases(connect_us: int, first_byte_us: int, total_us: int, lookup: Lookup | None) -> Phases:
+def known_failure(outcome: Outcome, seen: Seen | None, started_ns: int, latency_ns: int) -> NDArray[np.void] | None:
+    """A failure of a Python lane as layout.FAILURE; None when nothing is known of it but what its record says."""
+    if outcome.result not in _FAILURES:
+        return None
+    phases = outcome.phases or (seen.phases if seen else None)
+    if phases is None:
+        return None
+    status, connection = (seen.status, seen.connection) if seen else (0, "")
+    row = (
+        started_ns,
+        min(latency_ns // 1000, layout.UNREACHED),
+        _us(phases.connect_s),
+        _us(phases.tls_s),
+        _us(phases.first_byte_s),
+        layout.UNREACHED,
+        _in_two_bytes(outcome.detail),
+        _in_two_bytes(status),
+        outcome.result,
+        outcome.reason,
+        0,
+        _FLAGS.get(connection, 0),
+        0,
+    )
+    return np.array([row], layout.FAILURE)
+
+
+_FAILURES: Final = frozenset({Result.FAIL, Result.TIMEOUT, Result.ERROR})
+_FLAGS: Final = {"kept": layout.TRACE_KEPT, "retried": layout.TRACE_RETRIED}
+
+
+def _in_two_bytes(number: int) -> int:
+    """What a target or a probe says may be any number; RecordBatch bounds the record's detail so, too."""
+    return min(max(number, 0), 0xFFFF)
+
+
+def _us(seconds: float | None) -> int:
+    """What cannot be, as before the beginning, was not reached."""
+    if seconds is None or not 0.0 <= seconds * 1e6 < layout.UNREACHED:
+        return layout.UNREACHED
+    return int(seconds * 1e6 + 0.5)
+
+
+def _phases(
+    connect_us: int, first_byte_us: int, total_us: int, lookup: Lookup | None, tls_us: int = layout.UNREACHED
+) -> Phases:
     return Phases(
         resolve_s=lookup.resolve_s if lookup else None,
         connect_s=_seconds(connect_us),
+        tls_s=_seconds(tls_us),
         first_byte_s=_seconds(first_byte_us),
         total_s=_seconds(total_us),
     )

@@ -15,7 +15,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from meshkit_fastprobe.scheduling.turns import Turns, argsort, finish
+from meshkit_fastprobe.scheduling.sorting import argsort
+from meshkit_fastprobe.turns import Turns, finish
 
 NEVER = -1
 GRID_NS = 10_000_000

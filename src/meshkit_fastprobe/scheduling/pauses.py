@@ -9,7 +9,7 @@ import trio
 from meshkit_fastprobe._native.table import Table
 from meshkit_fastprobe.probes.catalog import Catalog, Registration
 from meshkit_fastprobe.scheduling.clocks import HostClocks, TrioClocks
-from meshkit_fastprobe.scheduling.turns import AT_ONCE
+from meshkit_fastprobe.turns import AT_ONCE
 
 
 class Pauses:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from meshkit_fastprobe._native.engine import Engine
 from meshkit_fastprobe._native.target import Target
+from meshkit_fastprobe.in_turns import in_turns
 from meshkit_fastprobe.model import Lane, Outcome, State
 from meshkit_fastprobe.probes.base import AsyncTarget, Endpoint, NativeProbe, PortableProbe, Probe, is_judged
 from meshkit_fastprobe.probes.catalog import Registration
@@ -27,7 +28,8 @@ from meshkit_fastprobe.scheduling.explaining import Lookup
 from meshkit_fastprobe.scheduling.pacing import NEVER, first_run, name_fraction, rank
 from meshkit_fastprobe.scheduling.resolver import Name, Resolver, lookup
 from meshkit_fastprobe.scheduling.sharing import Sharing
-from meshkit_fastprobe.scheduling.turns import AT_ONCE, Turns, argsort, finish, in_turns
+from meshkit_fastprobe.scheduling.sorting import argsort
+from meshkit_fastprobe.turns import AT_ONCE, Turns, finish
 
 NS: Final = 1_000_000_000
 PLACING_NS: Final = 10_000
@@ -154,7 +156,8 @@ class Placement:
         if len(registrations) <= PLACED_AT_ONCE:
             firsts = finish(place_phases(registrations, now_ns, self._first_window_ns))
             for registration, first_ns in zip(registrations, firsts.tolist(), strict=True):
-                self._place_one(registration, first_ns)
+                if self._is_current(registration):  # it may have been removed before the session began to place
+                    self._place_one(registration, first_ns)
             self._flush()
             return now_ns
         self._queue.append(_Batch(registrations, now_ns))
@@ -179,10 +182,9 @@ class Placement:
             await trio.lowlevel.checkpoint()
 
     def _place_one(self, registration: Registration, first_ns: int) -> None:
-        # What fell due while its batch was placed runs late; only a whole interval late would be another run's turn.
-        late_ns = self._clock.schedule_ns() - registration.due_ns
+        # What fell due while its batch was placed runs late; but for the last of them, the engine counts it as skipped.
         every_ns, own_ns = self._interval_ns(registration), interval_ns(registration.options.interval_s)
-        due_ns = registration.due_ns if late_ns < every_ns == own_ns else self._next_due(registration, every_ns)
+        due_ns = registration.due_ns if every_ns == own_ns else self._next_due(registration, every_ns)
         probe = registration.probe
         endpoint = _endpoint_of(registration.lane, probe)
         if endpoint is None:

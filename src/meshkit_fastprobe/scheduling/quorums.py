@@ -80,7 +80,8 @@ class Quorums:
         """OurLimit when too little is known."""
         self._look_up()
         members = self._members.get(registration.slot, ())
-        states = {member.name: State(self._states[member.slot]) for member in members}
+        # While a reload is under way some of them may be gone already.
+        states = {one.name: State(self._states[one.slot]) for one in members if self._catalog.at(one.slot) is one}
         return cast("JudgedProbe", registration.probe).judge(states)
 
     def _report(self, registration: Registration) -> None:
@@ -106,6 +107,8 @@ class Quorums:
     def _look_up(self) -> None:
         if self._version == self._catalog.version:
             return
+        if self._version >= 0 and self._catalog.kept is not None:
+            return  # of a reload once is enough, at its end: looking through all names takes longer than a step of it
         self._version = self._catalog.version
         self._members.clear()
         self._watchers.clear()

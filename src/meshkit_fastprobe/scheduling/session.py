@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ class Session:
         self._sharing = Sharing(settings, catalog.groups)
         self._sharing.tell(engine)
         self._quorums = Quorums(catalog, table.column("state").data, batch, self.pump.wake, clocks.schedule_ns)
-        task_lane = TaskLane(engine, clocks, batch, self.pump.wake, self._sharing, settings.max_task_runs)
+        task_lane = TaskLane(engine, clocks, batch, failures, self.pump.wake, self._sharing, settings.max_task_runs)
         self._placement = Placement(
             engine,
             self._resolver,
@@ -92,7 +92,7 @@ class Session:
         )
         self._lanes: dict[Lane, PythonLane] = {
             Lane.TASK: task_lane,
-            Lane.THREAD: ThreadLane(engine, clocks, batch, self.pump.wake, self._sharing, settings.max_thread_runs),
+            Lane.THREAD: ThreadLane(engine, clocks, batch, failures, self.pump.wake, self._sharing, settings.max_thread_runs),
         }
 
     def budgets(self) -> list[BudgetUse]:
@@ -126,19 +126,21 @@ class Session:
         """The moment from which their schedules count: a little ahead, so that none is late from the start."""
         return self._placement.place(registrations)
 
-    def remove(self, registration: Registration) -> None:
-        self._placement.remove(registration)
-        self._quorums.forget(registration.slot)
-        lane = self._lanes.get(registration.lane)
-        if lane is not None:
-            lane.forget(registration)
-        for waiter in self._waiters.pop(registration.slot, []):
-            waiter.end(Reason.SHUTTING_DOWN)
+    def remove(self, registrations: Iterable[Registration]) -> None:
+        for registration in registrations:
+            self._placement.remove(registration)
+            self._quorums.forget(registration.slot)
+            lane = self._lanes.get(registration.lane)
+            if lane is not None:
+                lane.forget(registration)
+            for waiter in self._waiters.pop(registration.slot, []):
+                waiter.end(Reason.SHUTTING_DOWN)
         self._flush_commands()
 
-    def reschedule(self, registration: Registration) -> None:
-        """Its options have changed, or its state: paused, resumed, UNHEALTHY or no longer."""
-        self._placement.reschedule(registration)
+    def reschedule(self, registrations: Iterable[Registration]) -> None:
+        """Their options have changed, or their states: paused, resumed, UNHEALTHY or no longer."""
+        for registration in registrations:
+            self._placement.reschedule(registration)
         self._flush_commands()
 
     def heard(self, registration: Registration, *, ok: bool) -> None:

@@ -19,8 +19,19 @@ IDLE_S: Final = 30.0
 log = logging.getLogger("meshkit_fastprobe")
 
 
-async def keep_target_files(current: Callable[[], Config | None], apply: Callable[[Config], Awaitable[ReloadSummary]]) -> None:
-    """Apply those of the current configuration; one that cannot be read leaves everything as it is."""
+async def keep_target_files(
+    current: Callable[[], Config | None], apply: Callable[[Callable[[], Config]], Awaitable[ReloadSummary]]
+) -> None:
+    """Apply those of the current configuration; one that cannot be read leaves everything as it is.
+
+    apply: reads, in a thread, and applies; no other configuration takes hold in between.
+    """
+
+    def refreshed() -> Config:
+        config = current()
+        assert config is not None, "there is one, so there is always one"
+        return refresh(config)
+
     while True:
         config = current()
         every_s = None if config is None else config.refresh_s
@@ -29,7 +40,7 @@ async def keep_target_files(current: Callable[[], Config | None], apply: Callabl
             continue
         try:
             if await trio.to_thread.run_sync(target_files_changed, config):
-                summary = await apply(await trio.to_thread.run_sync(refresh, config))
+                summary = await apply(refreshed)
                 log.info("target files changed: %s", summary)
         except ConfigError as error:
             log.error("target files not applied, everything goes on as before: %s", error)

@@ -77,6 +77,10 @@ class Authorization:
         """The bare answer, for listings and for what goes on for long."""
         return self._gate.policy.decide(principal, permission, resource).allowed
 
+    def may_anywhere(self, principal: Principal, permission: Permission) -> bool:
+        """Whether there may be something for which the answer is yes."""
+        return self._gate.policy.holds_anywhere(principal, permission)
+
     def standing(self, principal: Principal) -> str:
         """What it may do now, as text that changes with any of its bindings: part of what a confirmation of chaos says."""
         return hashlib.sha256(repr(self._gate.policy.bindings_of(principal)).encode()).hexdigest()

@@ -21,6 +21,12 @@ class BackingItem(Body):
     why: str
 
 
+class WayItem(Body):
+    name: str
+    available: bool
+    reason: str
+
+
 class FaultItem(Body):
     """A kind of fault there is on this host."""
 
@@ -31,6 +37,8 @@ class FaultItem(Body):
     keys: list[str]
     needs: list[str]
     """Of the keys, those that have to be given."""
+    ways: list[WayItem] = msgspec.field(default_factory=list)
+    """Of making it on this host, best first, whoever is to be hurt."""
 
 
 class PlanItem(Body):
@@ -136,7 +144,7 @@ class ObjectItem(Body):
     fault: str
     resources: list[str]
     state: str
-    """held: a run speaks for it; orphan: nobody does; missing: a run should have it."""
+    """held: a run speaks for it; stuck: it could not be undone; orphan: nobody speaks for it; missing: a run should have it."""
     run: str | None = None
 
 

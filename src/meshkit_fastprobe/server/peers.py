@@ -8,11 +8,14 @@ from __future__ import annotations
 import hmac
 import os
 import ssl
+from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 import trio
 
+from meshkit_fastprobe.chaos.fleet_budget import PeerTold
 from meshkit_fastprobe.chaos.states import LIVE
 from meshkit_fastprobe.errors import ConfigError, MissingExtraError
 from meshkit_fastprobe.server.identity import header
@@ -21,6 +24,8 @@ from meshkit_fastprobe.server.reports import Body
 
 ANSWER_S: Final = 3.0
 """A host that is silent for longer is told as such; whoever looks is waiting."""
+ALL_S: Final = 6.0
+"""An activation waits no longer for all of them: many a client gives up after 10 s, and is to hear why it was refused."""
 MAX_AT_ONCE: Final = 32
 """Peers being asked, for all who look."""
 MAX_ANSWER_BYTES: Final = 1 << 20
@@ -48,6 +53,8 @@ class HostItem(Body):
     stale: int = 0
     chaos: list[str] = msgspec.field(default_factory=list)
     """Experiments in force, of those that may be seen."""
+    in_force: int | None = None
+    """How many there are of all, of the host that answers; absent when none may be seen, or it does not know."""
 
 
 _Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 48)]
@@ -72,6 +79,16 @@ class _Experiment(msgspec.Struct):
 
 class _Experiments(msgspec.Struct):
     items: list[_Experiment]
+
+
+class _Here(msgspec.Struct, rename="camel"):
+    name: str
+    in_force: _Number | None = None
+
+
+class _Told(msgspec.Struct):
+    host: str
+    items: list[_Here]
 
 
 class _NoAnswerError(Exception):
@@ -104,32 +121,49 @@ class Peers:
 
     async def ask(self, scope: Scope, local_token: str | None) -> list[HostItem]:
         """Each peer in the order of the settings: what it tells, or why it tells nothing."""
+        return await self._each(scope, local_token, self._told_by, _unknown)
+
+    async def in_force(self, scope: Scope, local_token: str | None) -> list[PeerTold]:
+        """Of each peer, how many experiments are in force there, whether or not they may be seen; or why that is not known."""
+        return await self._each(scope, local_token, self._in_force_at, _uncounted, ALL_S)
+
+    async def _each(
+        self,
+        scope: Scope,
+        local_token: str | None,
+        ask: Callable[[Any, str], Awaitable[T]],
+        without: Callable[[str, str], T],
+        within_s: float = inf,
+    ) -> list[T]:
+        """without: of a URL and why nothing is known of it. within_s: for all together, however many wait for their turn."""
         token, why_not = _token_to_show(scope, local_token)
         if token is None:
-            return [HostItem(name=url, url=url, problem=why_not) for url in self._urls]
-        found: dict[str, HostItem] = {}
+            return [without(url, why_not) for url in self._urls]
+        found = {url: without(url, f"no answer within {within_s:g} s") for url in self._urls}
         # Nothing is unpacked: what came would not be bounded by what it becomes.
         headers = {"authorization": token, "accept": "application/json", "accept-encoding": "identity"}
         limits = self._httpx.Limits(max_connections=MAX_AT_ONCE)
         client = self._httpx.AsyncClient(
             verify=self._trust, trust_env=False, timeout=ANSWER_S, limits=limits, headers=headers, follow_redirects=False
         )
-        async with client, trio.open_nursery() as nursery:
-            for url in self._urls:
-                nursery.start_soon(self._into, found, client, url)
-        return [found[url] for url in self._urls]
 
-    async def _into(self, found: dict[str, HostItem], client: Any, url: str) -> None:
-        async with self._at_once:
-            try:
-                with trio.fail_after(ANSWER_S):
-                    found[url] = await self._told_by(client, url)
-            except trio.TooSlowError:
-                found[url] = HostItem(name=url, url=url, problem=f"no answer within {ANSWER_S:g} s")
-            except _NoAnswerError as error:  # in our words: not those of what is below
-                found[url] = HostItem(name=url, url=url, problem=str(error))
-            except self._httpx.HTTPError as error:
-                found[url] = HostItem(name=url, url=url, problem=_cause(error))
+        async def into(url: str) -> None:
+            async with self._at_once:
+                try:
+                    with trio.fail_after(ANSWER_S):
+                        found[url] = await ask(client, url)
+                except trio.TooSlowError:
+                    found[url] = without(url, f"no answer within {ANSWER_S:g} s")
+                except _NoAnswerError as error:  # in our words: not those of what is below
+                    found[url] = without(url, str(error))
+                except self._httpx.HTTPError as error:
+                    found[url] = without(url, _cause(error))
+
+        with trio.move_on_after(within_s):
+            async with client, trio.open_nursery() as nursery:
+                for url in self._urls:
+                    nursery.start_soon(into, url)
+        return [found[url] for url in self._urls]
 
     async def _told_by(self, client: Any, url: str) -> HostItem:
         groups = await self._read(client, f"{url}{self._prefix}/groups?by=cluster", _Groups)
@@ -150,6 +184,13 @@ class Peers:
             chaos=[one.id for one in known if one.phase in _LIVE],
         )
 
+    async def _in_force_at(self, client: Any, url: str) -> PeerTold:
+        told = await self._read(client, f"{url}{self._prefix}/fleet/hosts?ask=false", _Told)
+        [here, *_] = told.items or [_Here(name="")]
+        if here.name != told.host or here.in_force is None:
+            raise _NoAnswerError("it does not tell you: that takes chaos.read there, and a journal that it can read")
+        return PeerTold(url=url, host=told.host, in_force=here.in_force)
+
     async def _read(self, client: Any, url: str, shape: type[T]) -> T:
         data = bytearray()
         async with client.stream("GET", url) as answer:
@@ -165,6 +206,14 @@ class Peers:
             return msgspec.json.decode(data, type=shape)
         except (msgspec.DecodeError, RecursionError):
             raise _NoAnswerError("it answers with something that is no fastprobe payload") from None
+
+
+def _unknown(url: str, problem: str) -> HostItem:
+    return HostItem(name=url, url=url, problem=problem)
+
+
+def _uncounted(url: str, problem: str) -> PeerTold:
+    return PeerTold(url=url, problem=problem)
 
 
 def _token_to_show(scope: Scope, local_token: str | None) -> tuple[str | None, str]:

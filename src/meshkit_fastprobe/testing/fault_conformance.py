@@ -7,7 +7,7 @@ from typing import Final, cast
 import msgspec
 import trio
 
-from meshkit_fastprobe.chaos.faults.base import Fault, FaultHost, FaultPlan, Leased
+from meshkit_fastprobe.chaos.faults.base import Backing, Fault, FaultHost, FaultPlan, HasWays, Leased
 from meshkit_fastprobe.chaos.faults.registry import FaultRegistry
 from meshkit_fastprobe.testing.conformance import must, nothing_left, same_from_file
 
@@ -44,6 +44,8 @@ async def _planned(fault: Fault, host: FaultHost) -> FaultPlan:
     backings = await fault.preflight(host)
     must(backings, kind, "preflight tells of no way")
     must(any(way.usable for way in backings), kind, f"it cannot be made here: {'; '.join(way.why for way in backings)}")
+    if isinstance(fault, HasWays):
+        await _ways_told(fault, host, kind, backings)
     plan, again = await fault.plan(host, MARK), await fault.plan(host, MARK)
     must(plan == again, kind, "two plans of the same differ: planning has changed something")
     must((plan.kind, plan.mark) == (kind, MARK), kind, "the plan does not carry its kind and mark")
@@ -52,6 +54,15 @@ async def _planned(fault: Fault, host: FaultHost) -> FaultPlan:
     must(_reread(plan) == plan, kind, "the plan is another one once it was on the disk")
     must(not await _scanned(fault, host), kind, "scan finds it before it was made")
     return plan
+
+
+async def _ways_told(fault: HasWays, host: FaultHost, kind: str, backings: tuple[Backing, ...]) -> None:
+    ways = await fault.ways(host)
+    names = [way.name for way in ways]
+    must(len(set(names)) == len(names), kind, "it tells of the same way twice")
+    must(all(way.reason for way in ways), kind, "it tells of a way without a reason")
+    for backing in backings:
+        must(backing.name in names, kind, f"preflight tells of a way that ways() does not: {backing.name}")
 
 
 async def _calm_before(fault: Fault, host: FaultHost, plan: FaultPlan) -> None:

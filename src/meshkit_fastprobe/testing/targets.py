@@ -55,6 +55,8 @@ class Targets:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_number = 0
         self._sockets: list[socket.socket] = []
+        self.connections: set[socket.socket] = set()
+        """Those that clients have left open so far."""
 
     def open(self, target: Target) -> Target:
         """Start one target; the same target with the port it has."""
@@ -85,8 +87,8 @@ class Targets:
                 heapq.heappop(self._timers)[2]()
 
     def close(self) -> None:
-        for listener in self._sockets:
-            listener.close()
+        for sock in (*self._sockets, *self.connections):
+            sock.close()
         self._poll.close()
 
     def watch_input(self, fd: int, handler: Handler) -> None:
@@ -160,6 +162,7 @@ class _HttpConnection:
         self._response = response
         self._request = b""
         self._watched = False
+        targets.connections.add(connection)
 
     def read(self, fd: int) -> None:
         try:
@@ -199,6 +202,7 @@ class _HttpConnection:
         if self._watched:
             self._targets.forget(self._connection.fileno())
             self._watched = False
+        self._targets.connections.discard(self._connection)
         self._connection.close()
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import socket
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,15 @@ class Host:
     def service(self, key: str) -> object:
         return self.services[key]
 
+    @property
+    def offered(self) -> Collection[str]:
+        return self.services.keys()
+
 
 def scene(file: str, name: str, *said: Any, privileged: bool = True) -> Any:
-    """Play it; without privileges also without CAP_NET_ADMIN in its own namespace."""
-    dropped = () if privileged else ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
+    """Play it with loopback up; without privileges also without CAP_NET_ADMIN in its own namespace."""
+    taken = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
+    dropped = () if privileged else (sys.executable, __file__, *taken)
     command = ["unshare", "-Urn", *dropped, sys.executable, str(HERE / file), name, json.dumps(said)]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -58,9 +64,13 @@ def scene(file: str, name: str, *said: Any, privileged: bool = True) -> Any:
     return told
 
 
-def play(scenes: Mapping[str, Any]) -> None:
+def _loopback_up() -> None:
     with socket.socket() as sock, contextlib.suppress(PermissionError):
         fcntl.ioctl(sock, 0x8914, struct.pack("16sH14x", b"lo", 0x41))  # SIOCSIFFLAGS: up and running
+
+
+def play(scenes: Mapping[str, Any]) -> None:
+    _loopback_up()
     print(json.dumps(trio.run(scenes[sys.argv[1]], *json.loads(sys.argv[2]))))
 
 
@@ -78,3 +88,8 @@ def nft(*arguments: str) -> str:
     except FileNotFoundError:
         print(json.dumps({"skip": "needs nft: apt-get install nftables"}))
         sys.exit(0)
+
+
+if __name__ == "__main__":
+    _loopback_up()
+    os.execvp(sys.argv[1], sys.argv[1:])

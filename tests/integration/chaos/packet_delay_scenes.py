@@ -205,7 +205,7 @@ def _passes(patience_s: float) -> bool:
 
 
 async def forbidden() -> dict[str, Any]:
-    (backing,) = await fault().preflight(HOST)
+    backing = (await fault().preflight(HOST))[0]
     return {"usable": backing.usable, "why": backing.why}
 
 

@@ -202,7 +202,7 @@ async def renewed(times: int) -> bool:
 
 async def forbidden() -> dict[str, Any]:
     fault = PacketLoss(targets=("127.0.0.1:9999",), ratio=1.0)
-    (backing,) = await fault.preflight(HOST)
+    backing = (await fault.preflight(HOST))[0]
     try:
         await fault.plan(HOST, "forbidden")
         refused = ""

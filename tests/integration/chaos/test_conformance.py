@@ -11,7 +11,7 @@ import pytest
 from meshkit_fastprobe._native.injection import InjectionPoint
 from meshkit_fastprobe.chaos.bench import Bench, offered_proxies
 from meshkit_fastprobe.chaos.children import ManagedChild
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultPlan
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultPlan, Way
 from meshkit_fastprobe.chaos.faults.builtin import builtin_faults
 from meshkit_fastprobe.chaos.restart_budget import RestartBudget
 from meshkit_fastprobe.experiments import ProxySettings
@@ -126,3 +126,13 @@ class Sticky(msgspec.Struct, frozen=True, kw_only=True):
 async def test_what_does_not_undo_itself_is_told_by_the_rule() -> None:
     with pytest.raises(ConformanceError, match="sticky: it is not gone after it was undone"):
         await check_fault(Sticky(), bench())
+
+
+async def test_a_way_that_only_preflight_knows_is_told_by_the_rule() -> None:
+    class Elsewhere(Sticky, frozen=True, kw_only=True):
+        @classmethod
+        async def ways(cls, _host: Any) -> tuple[Way, ...]:
+            return (Way("disk", available=True, reason="always"),)
+
+    with pytest.raises(ConformanceError, match=r"preflight tells of a way that ways\(\) does not: memory"):
+        await check_fault(Elsewhere(), bench())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 
+import msgspec
 import pytest
 import trio
 
@@ -152,6 +153,20 @@ async def test_two_runs_do_not_work_on_the_same_resource(tmp_path):
         await client.switch_on("null")
         await client.run("a")
         assert "one fault a resource" in (await client.verb("b", "prepare")).json()["detail"]
+
+
+async def test_what_a_reload_removes_while_it_runs_is_stopped_like_any_other(tmp_path):
+    async with host(tmp_path, null("a")) as (diag, client):
+        await client.switch_on("null")
+        await client.run("a")
+        diag.chaos.configure(msgspec.structs.replace(diag.chaos.settings, experiments=()))
+        assert [item["phase"] for item in (await client.get("/chaos/experiments")).json()["items"]] == ["active"]
+        stopped = await client.verb("a", "stop")
+        assert (stopped.status_code, stopped.json()["item"]["run"]["stoppedBy"]) == (200, "local")
+        with trio.fail_after(10):
+            while diag.chaos.live:
+                await trio.sleep(0.01)
+        assert (await client.get("/chaos/experiments/a")).status_code == 404
 
 
 async def test_a_second_person_has_to_approve_what_needs_two(tmp_path):

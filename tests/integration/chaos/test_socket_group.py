@@ -12,6 +12,7 @@ import trio
 
 from meshkit_fastprobe.chaos.faults.base import FaultError
 from meshkit_fastprobe.chaos.faults.packet_loss import PacketLoss
+from meshkit_fastprobe.chaos.network.endpoints import parse_endpoints
 from meshkit_fastprobe.chaos.network.socket_group import (
     SO_ATTACH_FILTER,
     SO_DETACH_FILTER,
@@ -146,3 +147,30 @@ def test_a_group_is_hurt_by_one_experiment_at_a_time(pair: tuple[socket.socket, 
 async def test_a_group_that_nobody_registered_is_told() -> None:
     with pytest.raises(FaultError, match="no group sockets:orders"):
         await PacketLoss(ratio=0.3, sockets="orders").plan(Host(), "some")
+
+
+@pytest.mark.parametrize(
+    ("targets", "protocol", "strangers"),
+    [
+        (["127.0.0.1"], "any", 0),
+        (["127.0.0.0/8"], "tcp", 0),
+        (["127.0.0.1:1"], "any", 2),
+        (["127.0.0.2"], "any", 2),
+        (["::1"], "any", 2),
+        (["127.0.0.1"], "udp", 2),
+    ],
+    ids=str,
+)
+def test_strangers_are_those_that_talk_to_none_of_the_targets(targets: list[str], protocol: str, strangers: int) -> None:
+    """Also one that speaks IPv4 through a socket of IPv6."""
+    group = SocketGroup("orders")
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET6) as mapped:
+        mapped.connect((f"::ffff:{server.getsockname()[0]}", server.getsockname()[1]))
+        with socket.create_connection(server.getsockname()) as plain, socket.socket() as unconnected:
+            closed = socket.create_connection(server.getsockname())
+            for sock in (mapped, plain, closed):
+                group.add(sock)
+            closed.close()
+            if protocol != "udp":
+                group.add(unconnected)
+            assert group.strangers(parse_endpoints("targets", targets), protocol) == strangers

@@ -15,6 +15,7 @@ import trio
 
 import meshkit_fastprobe as fp
 from benchmarks.shared.many_hosts import many_hosts, one_issuer
+from meshkit_fastprobe.chaos.faults.null import Null
 from tests.integration.security.conftest import World, issue
 
 pytestmark = pytest.mark.integration
@@ -123,6 +124,42 @@ def test_a_host_that_knows_no_other_says_so_and_what_to_do(ask, urls):
     assert ("cp-000" in alone.stdout, "knows no other hosts" in alone.stderr, alone.returncode) == (True, True, 0)
 
 
+def test_shards_are_who_probes_what(ask):
+    ended = ask("fleet", "shards", "-o", "json")
+    document = json.loads(ended.stdout)
+    assert "problems" not in document
+    assert sorted({one["host"] for item in document["items"] for one in item["hosts"]}) == sorted(NAMES)
+    assert sum(one["probes"] for item in document["items"] for one in item["hosts"]) == HOSTS * PROBES
+    tags = [f"{item['cluster']}/{item['namespace']}" for item in document["items"]]
+    assert ask("fleet", "shards", "-o", "name").stdout.split() == tags
+    lines = ask("fleet", "shards").stdout.splitlines()
+    assert lines[0].split() == ["CLUSTER", "NAMESPACE", "PROBES", "HOSTS", "FROM", "HELD", "BY"]
+    assert ended.returncode == 0
+
+
+async def test_shards_tell_of_a_host_that_is_not_there(tmp_path, nobody):
+    gone = url_of(nobody)
+    nobody.close()
+    security = one_issuer(tmp_path)
+    probe = fp.TcpProbe("127.0.0.1:9")
+    where = {"interval": 10, "timeout": 1, "cluster": "eu-1", "namespace": "orders"}
+    async with fp.Diagnostics(settings(tmp_path, "cp-2", security=security)) as other:
+        other.add(probe, name="a", **where)
+        known = (f"http://{other.address}", gone)
+        async with fp.Diagnostics(settings(tmp_path, "cp-1", *known, security=security)) as diag:
+            diag.add(probe, name="a", **where)
+            diag.add(probe, name="b", **where)
+            shown = await asked(tmp_path, diag, tmp_path / "token", "fleet", "shards")
+            listed = await asked(tmp_path, diag, tmp_path / "token", "fleet", "shards", "-o", "json", "--namespace", "orders")
+    assert shown.stdout.splitlines()[1].split()[:5] == ["eu-1", "orders", "2", "2", "1-2"]
+    assert "cp-1 2, cp-2 1" in shown.stdout
+    assert "no answer: connection refused" in shown.stdout
+    document = json.loads(listed.stdout)
+    assert [item["namespace"] for item in document["items"]] == ["orders"]
+    assert [(one["host"], one["problem"]) for one in document["problems"]] == [(gone, "connection refused")]
+    assert (shown.returncode, listed.returncode) == (4, 4)
+
+
 def settings(folder: Path, name: str, *peers: str, **more) -> fp.Settings:
     return fp.Settings(
         host=name, state_dir=str(folder / name), server=fp.ServerSettings(listen="127.0.0.1:0", peers=peers), **more
@@ -149,6 +186,31 @@ async def test_halt_and_resume_reach_all_and_tell_of_who_is_not_there(tmp_path, 
     assert f"{gone}: connection refused" in halted.stderr
     assert (halted.returncode, still.returncode, resumed.returncode) == (4, 4, 4)
     assert resumed.stdout.splitlines() == [f"experiments may start again on cp-{n}" for n in (2, 1)]
+
+
+async def test_what_is_stopped_and_paused_on_several_tells_of_who_is_not_there(tmp_path, nobody):
+    gone = url_of(nobody)
+    nobody.close()
+    stay = fp.Experiment(id="rehearsal", fault=Null(target="orders"), duration_s=60.0)
+    chaos, security = fp.ChaosSettings(experiments=(stay,)), one_issuer(tmp_path)
+    on = ("chaos.enabled", "chaos.null.enabled")
+    toggles = {name: {"name": name, "value": True, "version": 1} for name in on}
+    (tmp_path / "cp-1").mkdir()
+    (tmp_path / "cp-1/toggles.json").write_text(json.dumps({"toggles": toggles}))
+    async with fp.Diagnostics(settings(tmp_path, "cp-1", security=security, chaos=chaos)) as diag:
+        diag.add(fp.TcpProbe("127.0.0.1:9"), name="a", interval=10, timeout=1)
+        await diag.chaos.prepare("rehearsal", subject="user:anna")
+        ended = [
+            await asked(tmp_path, diag, tmp_path / "token", *verb, "--host", gone)
+            for verb in (
+                ("chaos", "stop", "rehearsal", "--dry-run"),
+                ("chaos", "stop", "rehearsal"),
+                ("probes", "pause", "a", "--dry-run"),
+                ("probes", "pause", "a"),
+            )
+        ]
+        assert diag.chaos.current("rehearsal").phase == "cancelled"
+    assert [(one.returncode, f"{gone}: connection refused" in one.stderr) for one in ended] == [(4, True)] * 4
 
 
 async def test_a_local_token_is_sent_to_no_other_host(tmp_path, nobody):

@@ -160,6 +160,22 @@ def test_a_body_that_never_ends_is_given_up(serve, monkeypatch):
         get(Wire(), serve(talk))
 
 
+def test_what_takes_a_host_its_time_is_waited_for_when_that_is_known(serve, monkeypatch):
+    monkeypatch.setattr(wire, "TIMEOUT_S", 0.2)
+
+    def talk(peer, _number):
+        request_of(peer)
+        threading.Event().wait(0.6)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nGone")
+
+    url = serve(talk)
+    with pytest.raises(NoAnswerError, match="no answer within 0 s"):
+        Wire().ask("POST", url, "/stop", [], {})
+    with pytest.raises(NoAnswerError, match="no answer within 0 s"):
+        Wire().ask("POST", url, "/stop", [], {}, answer_s=0.4)
+    assert Wire().ask("POST", url, "/stop", [], {}, answer_s=5.0).body == b"Gone"
+
+
 def test_a_bomb_is_not_unpacked(serve, monkeypatch):
     monkeypatch.setattr(wire, "MAX_BODY", 10_000)
     body = gzip.compress(b"0" * 1_000_000)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 
 import meshkit_fastprobe as fp
 from deploy.grafana.__main__ import written
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 PATIENCE_S = 120
@@ -77,8 +77,7 @@ async def prometheus(directory, target, token):
     config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
     (directory / "fastprobe-token").write_text(token, encoding="utf-8")
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["prometheus", f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}"]
     process = start([*command, f"--web.listen-address=127.0.0.1:{port}"], directory)
     try:

@@ -14,6 +14,8 @@ from meshkit_fastprobe.history.keeper import FILE
 from meshkit_fastprobe.history.store import HistoryError
 
 PREFIX = "/meshkit/diagnostics/v1"
+WHEN_ASKED = {"interval": "1h", "timeout": "20s", "initial_delay": "1h"}
+"""Of probes that run as often as they are asked to, however slow this machine is."""
 
 
 def host(state_dir, **settings):
@@ -28,29 +30,28 @@ async def a_minute(diag):
 
 async def ask(diag, path, **params):
     headers = {"authorization": f"Bearer {diag.local_token}"}
-    async with httpx.AsyncClient(base_url=f"http://{diag.address}{PREFIX}", headers=headers) as client:
+    async with httpx.AsyncClient(base_url=f"http://{diag.address}{PREFIX}", headers=headers, timeout=30) as client:
         return await client.get(path, params=params)
 
 
 async def until_ran(diag, name, runs):
-    with trio.fail_after(20):
-        while sum(diag.view(name).runs.values()) < runs:
-            await trio.sleep(0.02)
+    while sum(diag.view(name).runs.values()) < runs:
+        await diag.run_once(name)
 
 
 async def test_what_probes_saw_is_told_by_group_by_probe_and_the_worst_first(tmp_path):
     async with host(tmp_path) as diag:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listeners[0].socket.getsockname()[1]
-        diag.add(fp.TcpProbe(f"127.0.0.1:{port}"), name="good", interval="50ms", timeout="50ms", namespace="orders")
-        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms", namespace="edge")
+        diag.add(fp.TcpProbe(f"127.0.0.1:{port}"), name="good", **WHEN_ASKED, namespace="orders")
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED, namespace="edge")
         await until_ran(diag, "good", 5)
         await until_ran(diag, "bad", 5)
         await a_minute(diag)
         groups = (await ask(diag, "/history/groups", last="1h", step="all")).json()["items"]
         assert [item["tags"]["namespace"] for item in groups] == ["edge", "orders"]
-        assert groups[1]["results"]["ok"] == groups[1]["runs"] >= 5
-        assert groups[1]["p50Seconds"] < 0.05
+        assert groups[1]["results"]["ok"] == groups[1]["runs"] == 5
+        assert groups[1]["p50Seconds"] < 1
         assert groups[0]["successRatio"] == 0
         (worst,) = (await ask(diag, "/history/probes", last="1h")).json()["items"]
         assert worst["name"] == "bad"
@@ -60,7 +61,7 @@ async def test_what_probes_saw_is_told_by_group_by_probe_and_the_worst_first(tmp
         assert [(change["before"], change["after"], change["reason"]) for change in past["changes"]] == [
             ("unknown", "unhealthy", "connect_refused")
         ]
-        assert past["steps"][-1]["p99Seconds"] < 0.05
+        assert past["steps"][-1]["p99Seconds"] < 1
         for listener in listeners:
             await listener.aclose()
 
@@ -69,14 +70,13 @@ async def test_a_restart_counts_on_where_the_last_process_ended(tmp_path):
     ran = 0
     for _ in range(2):
         diag = host(tmp_path)
-        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED)
         async with diag:
             await until_ran(diag, "bad", 5)
         ran += sum(diag.view("bad").runs.values())
     async with host(tmp_path) as diag:
         (told,) = (await ask(diag, "/history/groups", last="1h", step="all", by="")).json()["items"]
-    assert ran - 4 <= told["runs"] <= ran  # what came in while the host left is nobody's
-    assert told["runs"] >= 10
+    assert told["runs"] == ran == 10
 
 
 async def test_where_nobody_watched_is_a_gap_and_no_step(tmp_path):
@@ -119,7 +119,7 @@ async def test_impossible_stretches_are_refused_by_name(tmp_path, params):
 async def test_a_damaged_file_costs_history_and_nothing_else(tmp_path, caplog):
     (tmp_path / FILE).write_bytes(b"this is no database" * 1000)
     async with host(tmp_path) as diag:
-        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED)
         await until_ran(diag, "bad", 3)
         await a_minute(diag)
         assert diag.history.use.problem == ""
@@ -132,14 +132,14 @@ async def test_a_damaged_file_costs_history_and_nothing_else(tmp_path, caplog):
 
 async def test_damage_within_the_file_is_noticed_and_put_aside(tmp_path):
     async with host(tmp_path) as diag:
-        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED)
         await until_ran(diag, "bad", 3)
         await a_minute(diag)
     with sqlite3.connect(tmp_path / FILE) as connection:
         connection.execute("UPDATE probe_span SET content = x'00'")
     connection.close()
     async with host(tmp_path) as diag:
-        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED)
         assert (await ask(diag, "/history/probes/bad", last="1h")).status_code == 503
         await until_ran(diag, "bad", 3)
         await a_minute(diag)
@@ -147,9 +147,22 @@ async def test_damage_within_the_file_is_noticed_and_put_aside(tmp_path):
         assert (await ask(diag, "/history/probes/bad", last="1h")).status_code == 200
 
 
+async def test_a_text_that_is_none_is_damage(tmp_path):
+    for _ in range(2):
+        async with host(tmp_path) as diag:
+            diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED)
+            await until_ran(diag, "bad", 3)
+            await a_minute(diag)
+            assert diag.history.use.problem == ""
+        with sqlite3.connect(tmp_path / FILE) as connection:
+            connection.execute("UPDATE tags SET namespace = CAST(x'ff' AS TEXT)")
+        connection.close()
+    assert (tmp_path / f"{FILE}.damaged").exists()
+
+
 async def test_damage_in_any_one_page_keeps_no_host_from_starting(tmp_path):
     async with host(tmp_path) as diag:
-        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED)
         await until_ran(diag, "bad", 3)
         await a_minute(diag)
     whole = (tmp_path / FILE).read_bytes()
@@ -162,7 +175,7 @@ async def test_damage_in_any_one_page_keeps_no_host_from_starting(tmp_path):
         (tmp_path / FILE).write_bytes(whole[: (page - 1) * size] + b"\xa5" * size + whole[page * size :])
         (tmp_path / f"{FILE}.damaged").unlink(missing_ok=True)
         async with host(tmp_path) as diag:
-            diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+            diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED)
             await until_ran(diag, "bad", 1)
             for _ in range(3):
                 await a_minute(diag)
@@ -176,7 +189,7 @@ async def test_damage_in_any_one_page_keeps_no_host_from_starting(tmp_path):
 
 async def test_a_minute_for_which_room_had_to_be_made_is_the_one_that_was_counted(tmp_path):
     async with host(tmp_path, history=fp.HistorySettings(max_bytes=1 << 22)) as diag:
-        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms", namespace="edge")
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED, namespace="edge")
         await until_ran(diag, "bad", 1)
         await a_minute(diag)
         (first,) = (await ask(diag, "/history/groups", last="1h", step="all")).json()["items"]
@@ -185,7 +198,7 @@ async def test_a_minute_for_which_room_had_to_be_made_is_the_one_that_was_counte
         ran = sum(diag.view("bad").runs.values())
         await a_minute(diag)
         (told,) = (await ask(diag, "/history/groups", last="1h", step="all")).json()["items"]
-        assert told["runs"] >= ran
+        assert told["runs"] == ran
         assert told["results"]["fail"] == told["runs"]
         assert diag.history.use.lost == 0
         # One that cannot be written at all is lost, and the next does not tell of it.
@@ -197,10 +210,10 @@ async def test_a_minute_for_which_room_had_to_be_made_is_the_one_that_was_counte
         await a_minute(diag)
         assert diag.history.use.lost == 1
         diag.history._path = aside
-        ran = sum(diag.view("bad").runs.values())
+        await until_ran(diag, "bad", before + 13)
         await a_minute(diag)
         (after,) = (await ask(diag, "/history/groups", last="1h", step="all")).json()["items"]
-        assert after["runs"] - told["runs"] < 10 <= ran - before
+        assert after["runs"] - told["runs"] == 3
 
 
 def fill(store):
@@ -221,7 +234,7 @@ def fill(store):
 async def test_a_question_that_takes_too_long_is_refused_and_no_damage(tmp_path, monkeypatch):
     monkeypatch.setattr(keeper, "ANSWER_S", 0.0)
     async with host(tmp_path) as diag:
-        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", interval="50ms", timeout="50ms")
+        diag.add(fp.TcpProbe("127.0.0.1:1"), name="bad", **WHEN_ASKED)
         await until_ran(diag, "bad", 1)
         await a_minute(diag)
         answer = await ask(diag, "/history/groups", last="1h")
@@ -232,7 +245,8 @@ async def test_a_question_that_takes_too_long_is_refused_and_no_damage(tmp_path,
     assert not (tmp_path / f"{FILE}.damaged").exists()
 
 
-async def test_more_questions_than_may_wait_are_refused_and_leaving_waits_for_none(tmp_path):
+async def test_more_questions_than_may_wait_are_refused_and_leaving_waits_for_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "ANSWER_S", 60.0)  # far beyond what a loaded machine takes
     outcomes = []
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -246,12 +260,12 @@ async def test_more_questions_than_may_wait_are_refused_and_leaving_waits_for_no
         async with host(tmp_path) as diag:
             for _ in range(keeper.MAX_WAITING + 3):
                 nursery.start_soon(asked, diag)
-            with trio.fail_after(4):
+            with trio.fail_after(20):
                 while len(outcomes) < 3:
                     await trio.sleep(0.01)
             assert all("ask again later" in outcome for outcome in outcomes)
             began = trio.current_time()
-        assert trio.current_time() - began < keeper.ANSWER_S
+        assert trio.current_time() - began < keeper.ANSWER_S / 2
         assert diag.history.use.lost == 0
     assert len(outcomes) == keeper.MAX_WAITING + 3
     assert sum("the host leaves" in outcome for outcome in outcomes) == keeper.MAX_WAITING - 1

@@ -10,6 +10,7 @@ import trio
 
 import meshkit_fastprobe as fp
 from meshkit_fastprobe.probes.base import Probe
+from meshkit_fastprobe.testing import Target, loopback
 from tests.integration.probes.test_conformance import OK, STREAM, answer, health, serving, until_left
 from tests.integration.probes.test_https import fine, over_http1, over_http2
 
@@ -113,3 +114,41 @@ async def test_a_handshake_that_fails_is_told_with_the_time_it_took(authority, t
         told = await explained(fp.TlsProbe(f"127.0.0.1:{port}", tls=fp.Tls(ca_file=authority.file)))
     assert told.reason is fp.Reason.TLS_HOSTNAME
     in_order(told, "connect", "total")
+
+
+@pytest.mark.parametrize("kind", ["udp", "dns"])
+async def test_a_datagram_is_told_with_both_ends_and_when_its_answer_came(kind: str) -> None:
+    with loopback(Target("dns", "healthy")) as (target,):
+        question = "hex:abcd 0100 0001 0000 0000 0000 076578616d706c65036f726700 0001 0001"
+        probe = fp.DnsProbe(target.address, "example.org") if kind == "dns" else fp.UdpProbe(target.address, question)
+        told = await explained(probe)
+    in_order(told, "first_byte", "total")
+    assert (told.result, told.peer, told.connection) == (fp.Result.OK, target.address, "")
+    assert told.local.startswith("127.0.0.1:")
+
+
+@pytest.mark.root
+async def test_an_echo_is_told_with_when_it_came_back() -> None:
+    told = await explained(fp.IcmpProbe("127.0.0.1"))
+    assert told.result is fp.Result.OK
+    in_order(told, "first_byte", "total")
+
+
+async def test_failures_are_remembered_with_how_far_they_came(authority, tls_server) -> None:
+    async with tls_server(authority.context("elsewhere.test")) as port, serving(until_left) as silent:
+        diag = fp.Diagnostics(fp.Settings(host="test", native_lane=False))
+        options: dict[str, Any] = {"interval": "1h", "initial_delay": "1h"}
+        diag.add(fp.TlsProbe(f"127.0.0.1:{port}", tls=fp.Tls(ca_file=authority.file)), name="wrong", timeout="20s", **options)
+        diag.add(fp.HttpProbe(f"http://{silent}/"), name="silent", timeout="200ms", **options)
+        async with diag:
+            with trio.fail_after(60):
+                for name in ("wrong", "silent", "wrong"):
+                    await diag.run_once(name)
+            wrong, cut = diag.failures("wrong"), diag.failures("silent")
+    assert [str(one.reason) for one in wrong] == ["tls_hostname"] * 2
+    assert [str(one.reason) for one in cut] == ["response_timeout"]
+    for one in (*wrong, *cut):
+        assert one.connection == "new"
+        assert one.phases.connect_s is not None
+        assert 0 < one.phases.connect_s <= one.latency_s
+        assert one.phases.first_byte_s is None

@@ -19,7 +19,7 @@ PROBES = {"orders-db": "orders", "pay-api": "pay", "secret-pay": "pay", "edge": 
 async def namespaces(diag, world, name):
     headers = {"authorization": f"Bearer {world.token(name)}"}
     url = f"https://{diag.address}{PREFIX}/history/groups"
-    async with httpx.AsyncClient(verify=world.client_context(), headers=headers) as http:
+    async with httpx.AsyncClient(verify=world.client_context(), headers=headers, timeout=30) as http:
         answer = await http.get(url, params={"last": "1h", "step": "all", "by": "namespace"})
     assert answer.status_code == 200, answer.text
     return [item["tags"]["namespace"] for item in answer.json()["items"]]

@@ -57,7 +57,7 @@ async def test_after_a_token_with_hostile_words_the_log_goes_on_in_every_form(fo
     path = tmp_path / "log"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
     with logging_aside(descriptor, form=form):
-        async with fp.Diagnostics(settings(tmp_path, collector)) as diag, httpx.AsyncClient() as client:
+        async with fp.Diagnostics(settings(tmp_path, collector)) as diag, httpx.AsyncClient(timeout=30) as client:
             for critical in ("\ud800", "x\n2026-01-01 00:00:00,000 INFO forged: line"):
                 headers = {"authorization": f"Bearer {token(critical)}"}
                 answer = await client.get(f"http://{diag.address}{PROBES}", headers=headers)

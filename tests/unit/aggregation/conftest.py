@@ -80,6 +80,9 @@ class World:
     def snapshot(self):
         return self.builder.build(self.now_ns, self.wall_s, 0)
 
+    def glance(self):
+        return self.builder.glance(self.now_ns)
+
 
 @pytest.fixture
 def world():

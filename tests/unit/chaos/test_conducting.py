@@ -19,6 +19,7 @@ from meshkit_fastprobe.chaos.conductor import Conductor
 from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultPlan
 from meshkit_fastprobe.chaos.faults.registry import FaultRegistry
 from meshkit_fastprobe.chaos.journal import Journal, JournalError
+from meshkit_fastprobe.chaos.life import Life
 from meshkit_fastprobe.chaos.refused import ChaosRefusedError
 from meshkit_fastprobe.chaos.states import FINAL, Phase
 from meshkit_fastprobe.errors import AuditError
@@ -114,10 +115,11 @@ class Around:
         self.on = True
         self.incident = False
         self.audit_works = True
+        self.slow_s = 0.0
         self.told = []
 
     async def append(self, entry):
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.slow_s)
         if not self.audit_works:
             raise AuditError("the disk is full")
         self.entries.append(entry)
@@ -139,7 +141,15 @@ async def conducting(*experiments, journal=None, **changes):
     registry = FaultRegistry()
     registry.register(Odd)
     chaos = ChaosSettings(experiments=experiments, **({"max_concurrent": 1000, "cooldown_s": 0.0} | changes))
-    conductor = Conductor(chaos, host="cp-1", cluster="", faults=registry, bench=Bench("cp-1", {}, None), snapshot=lambda: None)
+    conductor = Conductor(
+        chaos,
+        host="cp-1",
+        cluster="",
+        faults=registry,
+        bench=Bench("cp-1", {}, None),
+        snapshot=lambda: None,
+        glance=lambda: None,
+    )
     conductor.journal = journal or Journal(None, at_once)
     around = Around()
     async with trio.open_nursery() as nursery:
@@ -292,6 +302,60 @@ async def test_what_changes_between_prepare_and_activate_is_refused(mock_clock, 
         assert not HARM
 
 
+async def test_what_started_while_it_was_prepared_again_can_still_be_stopped(mock_clock):
+    async with conducting(odd(duration_s=600.0)) as (conductor, around):
+        prepared = await conductor.prepare("a", subject="user:anna")
+        around.slow_s = 1.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refused_as_active, conductor)
+            await trio.testing.wait_all_tasks_blocked()
+            around.slow_s = 0.0
+            assert (await conductor.activate("a", prepared.token, subject="user:anna")).phase is Phase.ACTIVE
+        assert [run.id for run in conductor.live] == [prepared.run.id] == [conductor.current("a").id]
+        await conductor.stop("a", subject="user:bob")
+        assert not HARM
+
+
+async def refused_as_active(conductor):
+    with pytest.raises(ChaosRefusedError, match="a-1 is active"):
+        await conductor.prepare("a", subject="user:anna")
+
+
+async def test_of_two_who_prepare_at_once_the_first_to_be_on_record_is_cancelled(mock_clock):
+    async with conducting(odd()) as (conductor, around):
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(lambda: conductor.prepare("a", subject="user:anna"))
+        last = {run.id: run.phase for run in around.told}
+        assert sorted(last.values()) == [Phase.CANCELLED, Phase.PREPARED]
+        assert last[conductor.current("a").id] is Phase.PREPARED
+
+
+async def test_what_is_prepared_anew_while_it_is_activated_is_not_what_was_confirmed(mock_clock, monkeypatch):
+    """By a second person who takes back what the first two agreed on, say."""
+    plan, slow_s = Odd.plan, 1.0
+
+    async def slowly(self, host, mark):
+        await trio.sleep(slow_s)
+        return await plan(self, host, mark)
+
+    async with conducting(odd(duration_s=600.0), two_person=True) as (conductor, _):
+        prepared = await conductor.prepare("a", subject="user:anna")
+        await conductor.approve("a", prepared.run.plan.id, subject="user:bob")
+        monkeypatch.setattr(Odd, "plan", slowly)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refused_as_of_another_plan, conductor, prepared.token)
+            await trio.testing.wait_all_tasks_blocked()
+            slow_s = 0.0
+            await conductor.prepare("a", subject="user:bob")
+        assert (conductor.current("a").phase, HARM) == (Phase.AWAITING_APPROVAL, set())
+
+
+async def refused_as_of_another_plan(conductor, token):
+    with pytest.raises(ChaosRefusedError, match="the confirmation is of another plan"):
+        await conductor.activate("a", token, subject="user:anna")
+
+
 async def test_a_confirmation_lapses():
     async with conducting(odd(), confirm_s=0.1) as (conductor, _):
         prepared = await conductor.prepare("a", subject="user:anna")
@@ -351,3 +415,83 @@ async def test_halt_ends_a_thousand():
         assert len(HARM) == 1000
         assert len(await conductor.halt(subject="user:bob")) == 1000
         assert not HARM
+
+
+async def test_of_two_who_undo_what_is_stuck_at_once_neither_fails(mock_clock, monkeypatch):
+    broken = True
+
+    async def revert(_cls, _host, plan):
+        await trio.sleep(1)
+        if broken:
+            raise FaultError("the tool is gone")
+        HARM.discard(plan.mark)
+
+    monkeypatch.setattr(Odd, "revert", classmethod(revert))
+    async with conducting(odd(duration_s=600.0)) as (conductor, around):
+        await activated(conductor)
+        assert (await conductor.stop("a", subject="user:anna")).phase is Phase.REVERT_FAILED
+        broken = False
+        async with trio.open_nursery() as nursery:
+            for subject in ("user:anna", "user:bob"):
+                nursery.start_soon(lambda subject=subject: conductor.stop("a", subject=subject))
+            [run] = await conductor.halt(subject="user:carl")
+        assert run.phase is Phase.ORPHAN_REVERTED
+        assert (conductor.live, await conductor.journal.fact("halted")) == ((), "by user:carl")
+        assert [entry.action for entry in around.entries].count("chaos.orphan_reverted") == 1
+
+
+async def test_a_host_that_stops_while_it_asks_its_fleet_lets_nobody_wait_and_forgets_what_was_armed(mock_clock):
+    came_to = []
+
+    async def activate(conductor, token):
+        came_to.append(await conductor.activate("a", token, subject="user:anna", fleet=trio.sleep_forever))
+
+    async with trio.open_nursery() as embedder, conducting(odd(), max_concurrent_fleet=1) as (conductor, _):
+        prepared = await conductor.prepare("a", subject="user:anna")
+        embedder.start_soon(activate, conductor, prepared.token)
+        await trio.testing.wait_all_tasks_blocked()
+        assert conductor.current("a").phase is Phase.ARMED
+    assert [(run.phase, run.why) for run in came_to] == [(Phase.CANCELLED, "the host stopped before anything was injected")]
+    assert conductor.live == ()
+
+
+async def test_a_host_that_runs_again_is_not_held_by_what_it_did_not_see_the_end_of(mock_clock, monkeypatch):
+    async def never_well(_life):
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(Life, "_recover", never_well)
+    async with conducting(odd(duration_s=1.0)) as (conductor, around):
+        await activated(conductor)
+        await trio.sleep(2)
+        assert conductor.current("a").phase is Phase.RECOVERING
+    async with trio.open_nursery() as nursery:
+        await nursery.start(conductor.run, around)
+        assert conductor.live == ()
+        await conductor.prepare("a", subject="user:anna")
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("by", ["stop", "halt"])
+async def test_what_an_earlier_start_left_stuck_is_told_as_it_is_once_it_is_undone(mock_clock, monkeypatch, by):
+    broken = True
+
+    async def revert(_cls, _host, plan):
+        if broken:
+            raise FaultError("the tool is gone")
+        HARM.discard(plan.mark)
+
+    monkeypatch.setattr(Odd, "revert", classmethod(revert))
+    async with conducting(odd(duration_s=600.0)) as (conductor, around):
+        await activated(conductor)
+        assert (await conductor.stop("a", subject="user:anna")).phase is Phase.REVERT_FAILED
+    async with trio.open_nursery() as nursery:
+        await nursery.start(conductor.run, around)
+        assert [run.phase for run in conductor.live] == [Phase.REVERT_FAILED]
+        broken = False
+        if by == "stop":
+            run = await conductor.stop("a", subject="user:bob")
+        else:
+            [run] = await conductor.halt(subject="user:bob")
+        assert run.phase is Phase.ORPHAN_REVERTED
+        assert (conductor.current("a"), conductor.live, HARM) == (run, (), set())
+        nursery.cancel_scope.cancel()

@@ -10,6 +10,7 @@ import pytest
 from meshkit_fastprobe.chaos.faults.base import FaultPlan
 from meshkit_fastprobe.chaos.faults.null import Null
 from meshkit_fastprobe.chaos.guardrails import Situation, refusals
+from meshkit_fastprobe.chaos.in_force import Beside, InForce
 from meshkit_fastprobe.chaos.run import Run, plan_of
 from meshkit_fastprobe.chaos.states import Phase
 from meshkit_fastprobe.experiments import Blackout, ChaosSettings, Experiment, SteadyState
@@ -27,7 +28,7 @@ WELL = Situation(
     incident=False,
     halted=None,
     broken=None,
-    live=(),
+    beside=Beside(),
     stuck=(),
     ended={},
     up=1.0,
@@ -40,6 +41,13 @@ OTHER = Run(
     plan=plan_of(EXPERIMENT, PLAN, host="h", cluster="", two_person=False),
     requested_by="local",
 )
+
+
+def beside(*runs, resources=PLAN.resources, groups=()):
+    in_force = InForce()
+    for run in runs:
+        in_force.took(run)
+    return in_force.beside(EXPERIMENT.id, resources, groups)
 
 
 def told(settings=None, experiment=EXPERIMENT, **changes):
@@ -73,7 +81,7 @@ def test_each_reason_is_told_with_what_to_do(changes, words):
 
 def test_no_more_run_at_once_than_the_host_allows():
     elsewhere = msgspec.structs.replace(PLAN, resources=("null:other",))
-    situation = msgspec.structs.replace(WELL, live=(OTHER,))
+    situation = msgspec.structs.replace(WELL, beside=beside(OTHER, resources=elsewhere.resources))
     [reason] = refusals(ChaosSettings(), EXPERIMENT, elsewhere, situation)
     assert "1 experiments run already (b-1)" in reason
 
@@ -83,14 +91,15 @@ def test_bounds_are_inclusive():
 
 
 def test_another_run_may_not_work_on_the_same_resource_however_many_may_run():
-    [reason] = told(ChaosSettings(max_concurrent=2), live=(OTHER,))
+    [reason] = told(ChaosSettings(max_concurrent=2), beside=beside(OTHER))
     assert "works on null:db already: one fault a resource" in reason
 
 
 def test_a_group_bears_only_so_many_at_once():
     elsewhere = msgspec.structs.replace(PLAN, resources=("null:other",))
     there = msgspec.structs.replace(OTHER, groups=("eu/orders",))
-    situation = msgspec.structs.replace(WELL, live=(there,), groups=("eu/orders", "eu/pay"))
+    groups = ("eu/orders", "eu/pay")
+    situation = msgspec.structs.replace(WELL, beside=beside(there, resources=elsewhere.resources, groups=groups), groups=groups)
     [reason] = refusals(ChaosSettings(max_concurrent=2), EXPERIMENT, elsewhere, situation)
     assert "eu/orders bears 1 already (b-1)" in reason
     assert refusals(ChaosSettings(max_concurrent=2, max_concurrent_per_group=2), EXPERIMENT, elsewhere, situation) == []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from meshkit_fastprobe.chaos.measuring import Observer
 from meshkit_fastprobe.experiments import Selector
 from meshkit_fastprobe.model import Result, State
+from meshkit_fastprobe.probes.catalog import Groups
 
 NEVER = float("nan")
 
@@ -19,9 +18,8 @@ class World:
 
     def __init__(self, *groups):
         self.n = len(groups)
-        tags = [(group.partition("/")[0], group.partition("/")[2], "tcp", ()) for group in dict.fromkeys(groups)]
-        self.source = SimpleNamespace(catalog=SimpleNamespace(groups=SimpleNamespace(tags=tags)))
-        number = {group: at for at, group in enumerate(dict.fromkeys(groups))}
+        self.base_groups = Groups()
+        number = {group: self.base_groups.number((*group.split("/"), "tcp", ())) for group in groups}
         self.now, self.wall_s = 100.0, 1e9
         self.began = np.full(self.n, NEVER)
         self.columns = {

@@ -23,6 +23,8 @@ from meshkit_fastprobe.errors import ConfigError
         ({"targets": ("10.0.0.7:53",), "protocol": "icmp"}, "targets"),
         ({"protocol": "udp;"}, "protocol"),
         ({"direction": ""}, "direction"),
+        ({"proxy": "db", "protocol": "icmp"}, "proxy"),
+        ({"proxy": "db", "targets": ()}, "targets"),
     ],
 )
 def test_what_cannot_be_is_refused_at_its_key(keys: dict[str, Any], where: str) -> None:

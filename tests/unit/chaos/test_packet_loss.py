@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 
 from meshkit_fastprobe.chaos.faults.base import FaultError, FaultPlan
 from meshkit_fastprobe.chaos.faults.packet_loss import PacketLoss
+from meshkit_fastprobe.chaos.network import table
 from meshkit_fastprobe.chaos.network.endpoints import parse_endpoints
-from meshkit_fastprobe.chaos.network.netlink import attribute, attributes, pairs
+from meshkit_fastprobe.chaos.network.netlink import KernelRefusedError, attribute, attributes, pairs
 from meshkit_fastprobe.chaos.network.nft import has_elements, packets_touched, table_told
 from meshkit_fastprobe.chaos.network.protection import endpoints_among, refuse_protected
 from meshkit_fastprobe.errors import ConfigError
@@ -34,6 +37,10 @@ class Host:
             raise KeyError(key)
         return self._protected
 
+    @property
+    def offered(self) -> Collection[str]:
+        return () if self._protected is None else ("protected",)
+
 
 @pytest.mark.parametrize(
     ("keys", "where"),
@@ -48,7 +55,11 @@ class Host:
         ({"protocol": "tcp drop; #"}, "protocol"),
         ({"direction": "sideways"}, "direction"),
         ({"burst": 0}, "burst"),
-        ({"sockets": "orders"}, "sockets"),
+        ({"sockets": "orders", "direction": "out"}, "sockets"),
+        ({"sockets": "orders", "burst": 2}, "sockets"),
+        ({"sockets": "orders", "targets": (), "protocol": "udp"}, "sockets"),
+        ({"proxy": "dns", "protocol": "tcp"}, "proxy"),
+        ({"proxy": "dns", "targets": (), "protocol": "udp"}, "proxy"),
         ({"sockets": "orders", "targets": (), "burst": 2}, "sockets"),
     ],
 )
@@ -124,3 +135,25 @@ def test_an_address_among_the_protected_globs_is_kept_out_of_every_network_that_
         with pytest.raises(FaultError, match="by which this host is controlled"):
             refuse_protected(host, parse_endpoints("targets", [text]), broad=False)
     refuse_protected(host, parse_endpoints("targets", ["10.0.0.0/24:5432"]), broad=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(errno.EPERM, "no"), "CAP_NET_ADMIN in this network namespace"),
+        (KernelRefusedError(errno.EOPNOTSUPP, table.REHEARSED_TABLE), "no tables with an owner: it takes Linux 5.12"),
+        (KernelRefusedError(errno.ENOENT, table.REHEARSED_RULE), "lacks an expression .*modprobe nft_numgen"),
+        (OSError(errno.EPROTONOSUPPORT, "no"), "has no nf_tables"),
+    ],
+    ids=str,
+)
+async def test_what_a_kernel_lacks_is_told_with_what_would_help(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, words: str
+) -> None:
+    def refused(_action: object) -> None:
+        raise error
+
+    monkeypatch.setattr(table, "rehearse", refused)
+    told = (await PacketLoss.ways(Host()))[0]
+    assert (told.name, told.available) == ("nftables", False)
+    assert re.search(words, told.reason)

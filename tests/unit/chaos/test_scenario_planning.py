@@ -117,6 +117,13 @@ def test_a_scenario_made_by_code_is_held_to_the_same_bounds():
     )
 
 
+def test_branches_on_an_address_and_on_a_port_of_it_are_refused_and_on_two_ports_are_not():
+    two = scenario(step("a"), step("b"))
+    whole, dns, web = (known("", resources=touched({"targets": [one]})) for one in ("10.0.0.2", "10.0.0.2:53", "10.0.0.2:80"))
+    assert "both touch target:10.0.0.2, target:10.0.0.2:53" in refused(two, {"a": whole, "b": dns})
+    assert plan_scenario(two, {"a": dns, "b": web}).experiments == ("a", "b")
+
+
 def test_what_a_fault_touches_is_read_from_its_keys():
     assert touched({"proxy": "orders", "delay": "1s", "point": ""}) == {"proxy:orders"}
     assert touched({"targets": ["a", "b"]}) == {"target:a", "target:b"}

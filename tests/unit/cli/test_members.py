@@ -11,7 +11,7 @@ from meshkit_fastprobe.cli.completion import candidates
 
 WRITES = {"probes run", "probes pause", "probes resume", "toggles set", "chaos stop"}
 ONE_HOST = {"chaos prepare", "chaos approve", "chaos activate", "chaos receipt", "chaos scenario run", "chaos scenario lint"}
-THE_FLEET_ITSELF = {"fleet members", "fleet status"}
+THE_FLEET_ITSELF = {"fleet members", "fleet shards", "fleet status"}
 
 
 def options(verb):
@@ -27,7 +27,7 @@ def test_what_reads_and_what_ends_chaos_takes_the_whole_fleet_and_nothing_else_d
 
 
 def test_the_flag_and_the_verbs_are_completed():
-    assert [word for word, _ in candidates(["fleet", ""])] == ["members", "status"]
+    assert [word for word, _ in candidates(["fleet", ""])] == ["members", "shards", "status"]
     assert [word for word, _ in candidates(["chaos", "halt", "--fl"])] == ["--fleet"]
     assert [word for word, _ in candidates(["probes", "show", "--fleet", "--n"])] == []
 

@@ -34,6 +34,22 @@ def test_every_verb_says_what_it_does_and_every_option_of_it_too(verb):
     assert [option.name for option in command.params if not getattr(option, "help", None)] == []
 
 
+WRITING = [
+    *(f"probes {verb}" for verb in ("run", "pause", "resume")),
+    *(f"chaos {verb}" for verb in ("prepare", "approve", "activate", "stop", "halt", "resume", "scenario run")),
+    "toggles set",
+    "context use",
+]
+
+
+@pytest.mark.parametrize("verb", WRITING)
+def test_what_writes_can_be_asked_what_it_would_do(verb):
+    command = module.tree(verb.split()[0])
+    for word in verb.split():
+        command = command.commands[word]
+    assert "--dry-run" in {option for one in command.params for option in one.opts}
+
+
 @pytest.mark.parametrize("verb", module.VERBS)
 def test_who_can_be_asked_by_host_can_be_asked_by_context(verb):
     command = module.tree(verb.split()[0])

@@ -184,6 +184,36 @@ AUDIT = [
         "late": True,
     },
 ]
+FAULTS = [
+    {
+        "kind": "packet_loss",
+        "says": "Lose `ratio` of the packets from (`in`) or to (`out`) each target; `burst` of them in a row.",
+        "enabled": True,
+        "keys": ["targets", "protocol", "direction", "broad", "proxy", "ratio", "burst", "sockets"],
+        "needs": ["ratio"],
+        "ways": [
+            {"name": "nftables", "available": True, "reason": "the kernel took a rehearsal"},
+            {"name": "sockets", "available": False, "reason": "no group of sockets is registered"},
+        ],
+    },
+    {"kind": "of_an_older_host", "says": "Tells no ways.", "enabled": False, "keys": ["target"], "needs": []},
+]
+SHARDS = [
+    {
+        "cluster": "eu-1",
+        "namespace": "orders",
+        "probes": 12_000,
+        "hosts": [{"host": "cp-1", "probes": 12_000}, {"host": "cp-2", "probes": 12_000}, {"host": "cp-3", "probes": 11_998}],
+        "vantagePoints": {"min": 2, "max": 3},
+    },
+    {
+        "cluster": "",
+        "namespace": "a-namespace-of-a-very-long-name",
+        "probes": 1,
+        "hosts": [{"host": "a-host-of-a-very-long-name.example.org", "probes": 1}],
+        "vantagePoints": {"min": 1, "max": 1},
+    },
+]
 PICTURES = {
     "probes": lambda width: tables.probe_table(ITEMS, NOW, width=width),
     "many": lambda width: tables.probe_table(MANY, NOW, width=width, hosts=True),
@@ -191,12 +221,14 @@ PICTURES = {
     "groups": lambda width: tables.group_table(GROUPS, ("cluster", "namespace"), width=width),
     "hosts": lambda width: tables.host_table(HOSTS, width=width),
     "members": lambda width: tables.member_table(MEMBERS, width=width),
+    "shards": lambda width: tables.shard_table(SHARDS, width=width),
     "details": lambda width: tables.probe_details(ITEMS[1], NOW),
     "recent": lambda width: tables.recent_table(ITEMS[0], NOW),
     "experiments": lambda width: chaos_tables.experiment_table(EXPERIMENTS, NOW, width=width),
     "experiment": lambda width: Group(*chaos_tables.experiment_parts(EXPERIMENTS[0], NOW, width=width)),
     "plan": lambda _width: chaos_tables.plan_table(EXPERIMENTS[0]),
     "runs": lambda width: chaos_tables.run_table([RUN], NOW, width=width),
+    "faults": lambda width: chaos_tables.fault_table(FAULTS, NOW, width=width),
     "toggles": lambda width: control_tables.toggle_table(TOGGLES, NOW, width=width),
     "audit": lambda width: control_tables.audit_table(AUDIT, NOW, width=width),
     "wide": lambda width: tables.probe_table(ITEMS, NOW, width=width, wide=True),
@@ -205,7 +237,8 @@ PICTURES = {
 
 @pytest.mark.parametrize(
     ("name", "width"),
-    [(name, width) for name in PICTURES if name != "wide" for width in (40, 80, 140)] + [("wide", tables.WIDE)],
+    [(name, width) for name in PICTURES if name != "wide" for width in (40, 80, 140)]
+    + [("wide", tables.WIDE), ("faults", tables.WIDE)],
 )
 def test_what_people_see_is_what_was_looked_at(name, width):
     console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 import trio
 
-from meshkit_fastprobe.scheduling.turns import SORTED_AT_ONCE, argsort, finish, in_turns
+from meshkit_fastprobe.in_turns import in_turns, to_the_end
+from meshkit_fastprobe.scheduling.sorting import SORTED_AT_ONCE, argsort
+from meshkit_fastprobe.turns import finish
 
 rng = np.random.default_rng(11)
 
@@ -46,3 +50,26 @@ async def test_others_have_their_turns_meanwhile():
         await in_turns(argsort(rng.random(8 * SORTED_AT_ONCE)))
         nursery.cancel_scope.cancel()
     assert turns >= 6
+
+
+async def test_what_is_done_to_the_end_heeds_a_cancellation_afterwards():
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        assert len(await to_the_end(argsort(rng.random(8 * SORTED_AT_ONCE)))) == 8 * SORTED_AT_ONCE
+        await trio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+
+
+async def test_what_is_done_to_the_end_heeds_an_interrupt_afterwards():
+    done = []
+
+    def work():
+        for step in range(3):
+            signal.raise_signal(signal.SIGINT)
+            done.append(step)
+            yield
+
+    await to_the_end(work())
+    with pytest.raises(KeyboardInterrupt):
+        await trio.lowlevel.checkpoint()
+    assert done == [0, 1, 2]

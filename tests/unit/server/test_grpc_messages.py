@@ -33,6 +33,7 @@ MESSAGES = {
     envelope.ToggleItem: "Toggle",
     envelope.ReloadItem: "Reload",
     chaos_items.BackingItem: "Backing",
+    chaos_items.WayItem: "Way",
     chaos_items.FaultItem: "Fault",
     chaos_items.PlanItem: "Plan",
     chaos_items.MoveOfRun: "Move",

@@ -13,6 +13,7 @@ from meshkit_fastprobe.server.chaos_items import (
     PlanItem,
     ReceiptItem,
     RunItem,
+    WayItem,
 )
 from meshkit_fastprobe.server.envelope import AuditItem, GroupItem, ProbeItem, RecentItem, ReloadItem, ToggleItem
 from meshkit_fastprobe.server.filters import FILTERS
@@ -46,7 +47,7 @@ def test_every_problem_is_listed_with_its_status():
 
 
 def test_every_field_is_listed():
-    experiments = (ExperimentItem, RunItem, PlanItem, ConfirmationItem, FaultItem, ObjectItem, ReceiptItem, HaltItem)
+    experiments = (ExperimentItem, RunItem, PlanItem, ConfirmationItem, FaultItem, WayItem, ObjectItem, ReceiptItem, HaltItem)
     for item in (ProbeItem, RecentItem, GroupItem, HostItem, AuditItem, ToggleItem, ReloadItem, *experiments):
         for field in item.__struct_fields__:
             assert f"`{camel(field)}`" in REFERENCE, field

@@ -11,7 +11,7 @@ as a list, or a script on standard input that was built from checked parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
@@ -36,6 +36,14 @@ class Backing(msgspec.Struct, frozen=True):
     name: str
     usable: bool
     why: str
+
+
+class Way(msgspec.Struct, frozen=True):
+    """One way of making faults of a kind, before anybody says what to hurt: whether this host has it, or why not."""
+
+    name: str
+    available: bool
+    reason: str
 
 
 class FaultPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +89,10 @@ class FaultHost(Protocol):
     def service(self, key: str) -> object:
         """What faults were given to work with, by "proxy:NAME", "child:NAME" or "callable:NAME". KeyError: none such."""
 
+    @property
+    def offered(self) -> Collection[str]:
+        """Every key that `service` knows."""
+
 
 class Fault(Protocol):
     """A kind of fault. LASTS: False of one that is done once applied (a restart), which has nothing to undo."""
@@ -119,3 +131,23 @@ class Leased(Protocol):
 
     async def renew(self, host: FaultHost, plan: FaultPlan) -> None:
         """Another LEASE_S from now. FaultError when it is gone already."""
+
+
+@runtime_checkable
+class HasWays(Protocol):
+    """Of a kind that tells its ways without being told whom to hurt: what a catalogue shows of it."""
+
+    @classmethod
+    async def ways(cls, host: FaultHost) -> tuple[Way, ...]:
+        """Best first, by the names that backings have. Whoever reads asks: quick, nothing is changed, nothing asked of others.
+
+        A reason counts what was offered, and does not name it: not everybody who may read may see all of it.
+        """
+
+
+def best(backings: Sequence[Backing]) -> Backing:
+    """The first that is usable. FaultError names each way, and why it is not."""
+    for backing in backings:
+        if backing.usable:
+            return backing
+    raise FaultError("; ".join(f"{backing.name}: {backing.why}" for backing in backings))

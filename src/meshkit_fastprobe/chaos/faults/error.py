@@ -7,7 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from meshkit_fastprobe.chaos import points
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultHost, FaultPlan
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultHost, FaultPlan, HasWays, Way
 from meshkit_fastprobe.chaos.faults.registry import fault
 from meshkit_fastprobe.chaos.lots import check_share
 from meshkit_fastprobe.config.options import check_text
@@ -32,6 +32,10 @@ class InjectedError(msgspec.Struct, frozen=True, kw_only=True):
     async def preflight(self, host: FaultHost) -> tuple[Backing, ...]:
         return (points.preflight(host, self.point),)
 
+    @classmethod
+    async def ways(cls, host: FaultHost) -> tuple[Way, ...]:
+        return (points.way(host),)
+
     async def plan(self, host: FaultHost, mark: str) -> FaultPlan:
         return points.planned(host, self.kind, self.point, mark)
 
@@ -55,3 +59,4 @@ class InjectedError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _: type[Fault] = InjectedError
+_ways: type[HasWays] = InjectedError

@@ -1,4 +1,4 @@
-"""Calls and connections that take longer: at an injection point, or through a proxy."""
+"""Calls and connections that take longer: at an injection point, or through a proxy where the program passes none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from meshkit_fastprobe.chaos import passing, points
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultHost, FaultPlan
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultHost, FaultPlan, HasWays, Way, best
 from meshkit_fastprobe.chaos.faults.registry import fault
 from meshkit_fastprobe.chaos.lots import Delay, Distribution, check_share, delay_of
 from meshkit_fastprobe.chaos.proxies import Shape
@@ -15,7 +15,10 @@ from meshkit_fastprobe.chaos.proxies import Shape
 
 @fault()
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """Delay a `share` of the calls at an injection point, or of the connections through a proxy, by `delay` +- `jitter`."""
+    """Delay a `share` of the calls at an injection point, or of the connections through a proxy, by `delay` +- `jitter`.
+
+    With both named, the point is taken where the program here passes it, and the proxy elsewhere.
+    """
 
     kind: ClassVar[str] = "latency"
     lasts: ClassVar[bool] = True
@@ -37,22 +40,26 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         return delay_of("Latency", self.delay, self.jitter, self.distribution)
 
     async def preflight(self, host: FaultHost) -> tuple[Backing, ...]:
-        return (points.preflight(host, self.point) if self.point else passing.preflight(host, self.proxy),)
+        return (points.preflight(host, self.point), passing.preflight(host, self.proxy))
+
+    @classmethod
+    async def ways(cls, host: FaultHost) -> tuple[Way, ...]:
+        return (points.way(host), passing.way(host))
 
     async def plan(self, host: FaultHost, mark: str) -> FaultPlan:
-        if self.point:
+        if best(await self.preflight(host)).name == points.BACKEND:
             return points.planned(host, self.kind, self.point, mark)
         return passing.planned(host, self.kind, self.proxy, mark)
 
     async def apply(self, host: FaultHost, plan: FaultPlan) -> None:
         drawn = self._drawn()
-        if self.point:
+        if plan.backend == points.BACKEND:
             points.arm(host, points.AtPoint(plan, self.share, drawn.draw))
         else:
             await passing.put(host, plan, Shape(delay=drawn, share=self.share, direction=self.direction))
 
     async def verify(self, host: FaultHost, plan: FaultPlan) -> Effect:
-        return points.effect(host, plan) if self.point else passing.effect(host, plan)
+        return points.effect(host, plan) if plan.backend == points.BACKEND else passing.effect(host, plan)
 
     @classmethod
     async def revert(cls, host: FaultHost, plan: FaultPlan) -> None:
@@ -71,3 +78,4 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _: type[Fault] = Latency
+_ways: type[HasWays] = Latency

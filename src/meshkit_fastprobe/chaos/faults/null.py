@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultHost, FaultPlan
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultHost, FaultPlan, HasWays, Way
 from meshkit_fastprobe.chaos.faults.registry import fault
 
 
@@ -20,6 +20,10 @@ class Null(msgspec.Struct, frozen=True, kw_only=True):
 
     async def preflight(self, host: FaultHost) -> tuple[Backing, ...]:  # noqa: ARG002 - the same everywhere
         return (Backing("memory", usable=True, why="touches nothing"),)
+
+    @classmethod
+    async def ways(cls, host: FaultHost) -> tuple[Way, ...]:  # noqa: ARG003 - the same everywhere
+        return (Way("memory", available=True, reason="touches nothing"),)
 
     async def plan(self, host: FaultHost, mark: str) -> FaultPlan:  # noqa: ARG002 - the same everywhere
         return FaultPlan(
@@ -51,3 +55,4 @@ class Null(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _: type[Fault] = Null
+_ways: type[HasWays] = Null

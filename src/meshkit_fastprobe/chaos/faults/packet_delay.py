@@ -1,4 +1,4 @@
-"""Packets that arrive late: the kernel queues them, and a process of ours lets each go when its delay is over.
+"""Packets that arrive late: the kernel queues them, and a process of ours lets each go when its delay is over; or a proxy does.
 
 The rule lets packets pass while nobody reads the queue, its table is owned by a socket of this process, and it acts only while
 its lease runs: whoever of the two dies or hangs, traffic flows again.
@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
-from meshkit_fastprobe.chaos.faults.base import Backing, Fault, FaultError, FaultHost, FaultPlan, Leased
+from meshkit_fastprobe.chaos import passing
+from meshkit_fastprobe.chaos.faults.base import Backing, Fault, FaultError, FaultHost, FaultPlan, HasWays, Leased, Way, best
 from meshkit_fastprobe.chaos.faults.registry import fault
 from meshkit_fastprobe.chaos.helpers import Helper
-from meshkit_fastprobe.chaos.network import nft
-from meshkit_fastprobe.chaos.network.packets import PacketFault
+from meshkit_fastprobe.chaos.lots import Delay
+from meshkit_fastprobe.chaos.network import netem, nft
+from meshkit_fastprobe.chaos.network.packets import TOWARDS, PacketFault
+from meshkit_fastprobe.chaos.proxies import Shape
 from meshkit_fastprobe.chaos.threads import in_thread
 from meshkit_fastprobe.config.durations import parse_duration
 from meshkit_fastprobe.config.places import shown
@@ -31,7 +34,10 @@ PROGRAM: Final = Path(nft.__file__).with_name("delay_process.py")
 
 @fault()
 class PacketDelay(PacketFault, frozen=True, kw_only=True):
-    """Hold packets from (`in`) or to (`out`) each target back by delay, give or take jitter; they keep their order."""
+    """Hold packets from (`in`) or to (`out`) each target back by delay, give or take jitter; they keep their order.
+
+    proxy: one in front of a target, whose bytes or datagrams are held back where the kernel cannot be asked.
+    """
 
     kind: ClassVar[str] = "packet_delay"
     backend: ClassVar[str] = "nfqueue"
@@ -46,6 +52,10 @@ class PacketDelay(PacketFault, frozen=True, kw_only=True):
         if self.jitter_s > self.delay_s:
             raise ConfigError("PacketDelay.jitter", f"{shown(self.jitter)} is more than the delay", "no packet comes early")
         self.check_targets()
+        if self.proxy:
+            passing.check_place("PacketDelay", "", self.proxy)
+            if self.protocol == "icmp":
+                raise ConfigError("PacketDelay.proxy", "no ICMP passes a proxy", "leave proxy, or protocol, away")
 
     @property
     def delay_s(self) -> float:
@@ -55,24 +65,37 @@ class PacketDelay(PacketFault, frozen=True, kw_only=True):
     def jitter_s(self) -> float:
         return parse_duration("PacketDelay.jitter", self.jitter)
 
-    async def preflight(self, host: FaultHost) -> tuple[Backing, ...]:  # noqa: ARG002 - the kernel is asked
-        return ((await self._rehearsed())[0],)
+    async def preflight(self, host: FaultHost) -> tuple[Backing, ...]:
+        only = "" if self.protocol == "any" else self.protocol
+        through_proxy = self.through_proxy(host, only)
+        return ((await self._rehearsed())[0], through_proxy, await in_thread(netem.backing))
 
-    async def _rehearsed(self) -> tuple[Backing, bool]:
+    @classmethod
+    async def ways(cls, host: FaultHost) -> tuple[Way, ...]:
+        queue, _ = await cls._rehearsed()
+        in_kernel = Way(queue.name, available=queue.usable, reason=queue.why)
+        return (in_kernel, passing.way(host), await in_thread(netem.way))
+
+    @classmethod
+    async def _rehearsed(cls) -> tuple[Backing, bool]:
         """Whether it can be, and whether by nft's own word; some kernels have only the one of iptables."""
         for native in (True, False):
-            backing = await self.rehearsed(nft.queued(FIRST_QUEUE, native=native))
+            backing = await cls.rehearsed(nft.queued(FIRST_QUEUE, native=native))
             if backing.usable:
                 return backing, native
         return backing, False
 
     async def plan(self, host: FaultHost, mark: str) -> FaultPlan:
-        (backing,) = await self.preflight(host)
-        if not backing.usable:
-            raise FaultError(f"packets cannot be delayed here: {backing.why}")
-        return self.table_plan(host, mark)
+        if best(await self.preflight(host)).name == self.backend:
+            return self.table_plan(host, mark)
+        self.refuse_targets(host)
+        return passing.planned(host, self.kind, self.proxy, mark, among=self.endpoints())
 
-    async def apply(self, host: FaultHost, plan: FaultPlan) -> None:  # noqa: ARG002 - the kernel is asked
+    async def apply(self, host: FaultHost, plan: FaultPlan) -> None:
+        if plan.backend == passing.BACKEND:
+            delay = Delay(self.delay_s, self.jitter_s)
+            await passing.put(host, plan, Shape(delay=delay, direction=TOWARDS[self.direction]))
+            return
         backing, native = await self._rehearsed()
         if not backing.usable:
             raise FaultError(f"packets cannot be delayed here: {backing.why}")
@@ -103,3 +126,4 @@ class PacketDelay(PacketFault, frozen=True, kw_only=True):
 
 _: type[Fault] = PacketDelay
 _leased: type[Leased] = PacketDelay
+_ways: type[HasWays] = PacketDelay

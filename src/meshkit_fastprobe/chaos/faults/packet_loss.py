@@ -1,33 +1,47 @@
-"""Packets that are lost: by the kernel's packet filter, on sockets of the embedding program, or in a proxy for UDP."""
+"""Packets that are lost: by the kernel's packet filter, on sockets of the embedding program, or in a proxy for UDP.
+
+One experiment may name all three; the best that its host has is taken. They are about the same targets, for ever fewer:
+for everybody, for the embedding program, for who comes through the proxy.
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar, Final, cast
 
 from meshkit_fastprobe.chaos import passing
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultError, FaultHost, FaultPlan, Leased
+from meshkit_fastprobe.chaos.faults.base import (
+    Backing,
+    Effect,
+    Fault,
+    FaultError,
+    FaultHost,
+    FaultPlan,
+    HasWays,
+    Leased,
+    Way,
+    best,
+)
 from meshkit_fastprobe.chaos.faults.registry import fault
 from meshkit_fastprobe.chaos.lots import Loss
-from meshkit_fastprobe.chaos.network import table
-from meshkit_fastprobe.chaos.network.packets import PacketFault
+from meshkit_fastprobe.chaos.network import netem, table
+from meshkit_fastprobe.chaos.network.packets import TOWARDS, PacketFault
 from meshkit_fastprobe.chaos.network.socket_group import SocketGroup, SocketGroupError
-from meshkit_fastprobe.chaos.proxies import Direction, Shape
+from meshkit_fastprobe.chaos.proxies import Shape
+from meshkit_fastprobe.chaos.threads import in_thread
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
 
 MAX_BURST: Final = 10_000
 MIN_RATIO: Final = 1 / table.ODDS
 SOCKETS: Final = "sockets"
-_TOWARDS: Final[dict[str, Direction]] = {"in": "down", "out": "up", "both": "both"}
-"""Directions as a proxy has them."""
 
 
 @fault()
 class PacketLoss(PacketFault, frozen=True, kw_only=True):
     """Lose `ratio` of the packets from (`in`) or to (`out`) each target; `burst` of them in a row.
 
-    sockets: instead of targets, a SocketGroup of the embedder, on whose sockets what arrives is lost. proxy: instead of
-    targets, a proxy for UDP, whose datagrams are lost on their way out to the dependency, or in from it.
+    sockets: a SocketGroup of the embedder, on whose sockets what arrives is lost. proxy: one for UDP, whose datagrams are lost
+    on their way out to the dependency, or in from it. Of what is named, the best that this host can hurt is hurt.
     """
 
     kind: ClassVar[str] = "packet_loss"
@@ -36,7 +50,6 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
     ratio: float
     burst: int = 1
     sockets: str = ""
-    proxy: str = ""
 
     def __post_init__(self) -> None:
         self.check_packets()
@@ -46,45 +59,67 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
             raise ConfigError("PacketLoss.burst", f"{self.burst} is not in 1..{MAX_BURST}", "write how many are lost in a row")
         if self.proxy:
             passing.check_place("PacketLoss", "", self.proxy)
-            if self.targets or self.sockets or self.protocol != "any":
-                raise ConfigError("PacketLoss.proxy", "what passes a proxy is lost", "leave targets, sockets and protocol away")
-        elif not self.sockets:
+            if self.protocol not in (("any", "udp") if self.targets else ("any",)):
+                raise ConfigError("PacketLoss.proxy", "datagrams of UDP are lost in it", "leave protocol away")
+        if self.sockets:
+            narrowed = self.protocol != "any" and not self.targets
+            if self.burst != 1 or self.direction != "in" or narrowed:
+                raise ConfigError(
+                    "PacketLoss.sockets",
+                    "a group of sockets loses what it receives, by lot",
+                    "leave the other keys but ratio away",
+                )
+        if self.targets or not (self.sockets or self.proxy):
             self.check_targets()
-        elif self.targets or self.burst != 1 or self.direction != "in" or self.protocol != "any":
-            raise ConfigError(
-                "PacketLoss.sockets", "a group of sockets loses what it receives, by lot", "leave the other keys but ratio away"
-            )
 
     @property
     def loss(self) -> Loss:
         return Loss(self.ratio, self.burst)
 
     async def preflight(self, host: FaultHost) -> tuple[Backing, ...]:
-        if self.proxy:
-            return (passing.preflight(host, self.proxy, only="udp"),)
-        if not self.sockets:
-            return (await self.rehearsed(table.lose(self.loss)),)
-        group = _group(host, self.sockets)
-        why = (
-            f"no group sockets:{self.sockets} was registered by the embedder" if group is None else f"{len(group)} open sockets"
+        return (
+            await self.in_kernel(table.lose(self.loss)),
+            self._on_sockets(host),
+            self.through_proxy(host, only="udp"),
+            await in_thread(netem.backing),
         )
-        return (Backing(SOCKETS, usable=group is not None, why=why),)
+
+    def _on_sockets(self, host: FaultHost) -> Backing:
+        if not self.sockets:
+            return Backing(SOCKETS, usable=False, why="the experiment names no group of sockets")
+        group = _group(host, self.sockets)
+        if group is None:
+            return Backing(SOCKETS, usable=False, why=f"no group sockets:{self.sockets} was registered by the embedder")
+        if self.targets and (strangers := group.strangers(self.endpoints(), self.protocol)):
+            why = f"sockets of sockets:{self.sockets} that belong to none of the targets: {strangers}"
+            return Backing(SOCKETS, usable=False, why=why)
+        return Backing(SOCKETS, usable=True, why=f"{len(group)} open sockets")
+
+    @classmethod
+    async def ways(cls, host: FaultHost) -> tuple[Way, ...]:
+        groups = sum(1 for key in tuple(host.offered) if key.startswith(f"{SOCKETS}:"))
+        return (
+            await cls.way_in_kernel(table.lose(Loss(0.5))),
+            Way(SOCKETS, available=groups > 0, reason=f"groups: {groups}" if groups else "no group of sockets is registered"),
+            passing.way(host, only="udp"),
+            await in_thread(netem.way),
+        )
 
     async def plan(self, host: FaultHost, mark: str) -> FaultPlan:
-        (backing,) = await self.preflight(host)
-        if not backing.usable:
-            raise FaultError(f"packets cannot be lost here: {backing.why}")
-        if self.proxy:
-            return passing.planned(host, self.kind, self.proxy, mark, only="udp")
-        if not self.sockets:
+        backing = best(await self.preflight(host))
+        if backing.name == self.backend:
             return self.table_plan(host, mark)
-        named = (f"sockets:{self.sockets}",)
+        self.refuse_targets(host)
+        if backing.name == passing.BACKEND:
+            return passing.planned(host, self.kind, self.proxy, mark, only="udp", among=self.endpoints())
+        named = f"sockets:{self.sockets}"
+        hurt = tuple(map(str, self.endpoints()))
         return FaultPlan(
             kind=self.kind,
             backend=SOCKETS,
             mark=mark,
-            targets=named,
-            resources=named,
+            targets=(named, *hurt),
+            resources=(named, *(f"packets:{one}" for one in hurt)),
             handle={"group": self.sockets},
             manual="end this process",
             local=True,
@@ -92,7 +127,7 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
 
     async def apply(self, host: FaultHost, plan: FaultPlan) -> None:
         if plan.backend == passing.BACKEND:
-            await passing.put(host, plan, Shape(loss=self.loss, direction=_TOWARDS[self.direction]))
+            await passing.put(host, plan, Shape(loss=self.loss, direction=TOWARDS[self.direction]))
             return
         if plan.backend != SOCKETS:
             await self.put(plan, table.lose(self.loss))
@@ -103,8 +138,6 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
             raise FaultError(str(error)) from error
 
     async def verify(self, host: FaultHost, plan: FaultPlan) -> Effect:
-        if plan.backend == passing.BACKEND:
-            return passing.effect(host, plan)
         if plan.backend != SOCKETS:
             return await PacketFault.verify(self, host, plan)
         group = _registered(host, plan)
@@ -115,15 +148,8 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
             told=f"{len(group)} sockets, {lost} packets lost",
         )
 
-    async def renew(self, host: FaultHost, plan: FaultPlan) -> None:
-        if not plan.local:  # what is local lives and dies with this process
-            await PacketFault.renew(self, host, plan)
-
     @classmethod
     async def revert(cls, host: FaultHost, plan: FaultPlan) -> None:
-        if plan.backend == passing.BACKEND:
-            await passing.take_off(host, plan)
-            return
         if plan.backend != SOCKETS:
             await super().revert(host, plan)
             return
@@ -133,16 +159,10 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
 
     @classmethod
     async def is_gone(cls, host: FaultHost, plan: FaultPlan) -> bool:
-        if plan.backend == passing.BACKEND:
-            return passing.is_gone(host, plan)
         if plan.backend != SOCKETS:
             return await super().is_gone(host, plan)
         group = _group(host, plan.handle.get("group", ""))
         return group is None or group.armed != plan.mark
-
-    @classmethod
-    async def scan(cls, host: FaultHost) -> tuple[FaultPlan, ...]:
-        return (*passing.shaped(host, cls.kind), *await super().scan(host))
 
     @classmethod
     def says_it_is_mine(cls, comment: str) -> bool:
@@ -166,3 +186,4 @@ def _registered(host: FaultHost, plan: FaultPlan) -> SocketGroup:
 
 _: type[Fault] = PacketLoss
 _leased: type[Leased] = PacketLoss
+_ways: type[HasWays] = PacketLoss

@@ -11,10 +11,10 @@ import trio
 
 from meshkit_fastprobe.chaos import processes
 from meshkit_fastprobe.chaos.children import ManagedChild
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultError, FaultHost, FaultPlan, Leased
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultError, FaultHost, FaultPlan, HasWays, Leased, Way
 from meshkit_fastprobe.chaos.faults.registry import fault
 from meshkit_fastprobe.chaos.processes import MAX_PID, Identity
-from meshkit_fastprobe.chaos.restarting.process import identity_of, read_pidfile, refuse_ourselves
+from meshkit_fastprobe.chaos.restarting.process import identity_of, read_pidfile, refuse_ourselves, way_by_signals
 from meshkit_fastprobe.chaos.threads import in_thread
 from meshkit_fastprobe.chaos.watchdog import watchdog
 from meshkit_fastprobe.config.places import shown
@@ -52,6 +52,10 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
         except (FaultError, OSError) as error:
             return (Backing("sigstop", usable=False, why=str(error)),)
         return (Backing("sigstop", usable=True, why=f"{self.target} is process {identity.pid}"),)
+
+    @classmethod
+    async def ways(cls, host: FaultHost) -> tuple[Way, ...]:  # noqa: ARG003 - the kernel is asked
+        return (way_by_signals("sigstop"),)
 
     def _found(self, host: FaultHost) -> Identity:
         """FaultError: it is not there, runs us, or stands still already, so that continuing it would not be ours to do."""
@@ -147,3 +151,4 @@ def _child(host: FaultHost, name: str) -> ManagedChild:
 
 _: type[Fault] = Pause
 _leased: type[Leased] = Pause
+_ways: type[HasWays] = Pause

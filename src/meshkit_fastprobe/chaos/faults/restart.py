@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultError, FaultHost, FaultPlan
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, Fault, FaultError, FaultHost, FaultPlan, HasWays, Way
 from meshkit_fastprobe.chaos.faults.registry import fault
 from meshkit_fastprobe.chaos.processes import MAX_PID
 from meshkit_fastprobe.chaos.restart_budget import budget_of
@@ -89,6 +89,11 @@ class Restart(msgspec.Struct, frozen=True, kw_only=True):
     async def preflight(self, host: FaultHost) -> tuple[Backing, ...]:
         return (await self._restarter().usable(host),)
 
+    @classmethod
+    async def ways(cls, host: FaultHost) -> tuple[Way, ...]:
+        kinds = (ChildRestarter, CallableRestarter, ProcessRestarter, SystemdRestarter, kubernetes.PodRestarter)
+        return await in_thread(lambda: tuple(kind.way(host) for kind in kinds))
+
     async def plan(self, host: FaultHost, mark: str) -> FaultPlan:
         restarter = self._restarter()
         (backing,) = await self.preflight(host)
@@ -133,3 +138,4 @@ def _resources(target: str, was: dict[str, Any]) -> tuple[str, ...]:
 
 
 _: type[Fault] = Restart
+_ways: type[HasWays] = Restart

@@ -1,4 +1,4 @@
-"""What faults on packets have in common: the keys that say which packets, and the life of the table that does it.
+"""What faults on packets have in common: the keys that say which packets, and the life of the table, or proxy, that does it.
 
 The table of an experiment is owned by a socket of this process, so that the kernel removes it when we die, and acts only while
 its lease runs, so that it harms nobody when we hang.
@@ -15,11 +15,13 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from meshkit_fastprobe.chaos.faults.base import LEASE_S, MARK_PATTERN, Backing, Effect, FaultError, FaultHost, FaultPlan
+from meshkit_fastprobe.chaos import passing
+from meshkit_fastprobe.chaos.faults.base import LEASE_S, MARK_PATTERN, Backing, Effect, FaultError, FaultHost, FaultPlan, Way
 from meshkit_fastprobe.chaos.network import table as tables
 from meshkit_fastprobe.chaos.network.endpoints import Endpoint, parse_endpoints
 from meshkit_fastprobe.chaos.network.netlink import KernelRefusedError
 from meshkit_fastprobe.chaos.network.protection import refuse_protected
+from meshkit_fastprobe.chaos.proxies import Direction
 from meshkit_fastprobe.chaos.threads import in_thread
 from meshkit_fastprobe.config.places import shown
 from meshkit_fastprobe.errors import ConfigError
@@ -28,6 +30,8 @@ MAX_TARGETS: Final = 64
 """A packet is compared with one after the other."""
 LEASE_MS: Final = round(LEASE_S * 1000)
 DIRECTIONS: Final = ("in", "out", "both")
+TOWARDS: Final[dict[str, Direction]] = {"in": "down", "out": "up", "both": "both"}
+"""Directions as a proxy has them."""
 CANNOT_BE: Final = {errno.EPERM, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL}
 """Where this kernel or this user has no tables, there are none of ours."""
 
@@ -37,7 +41,8 @@ _table_name = re.compile(tables.PREFIX + MARK_PATTERN)
 class PacketFault(msgspec.Struct, frozen=True, kw_only=True):
     """Which packets: from (`in`) or to (`out`) each target, an address, a network, or a port of these.
 
-    broad: all of loopback, or everything, is meant. Kinds add what happens to the packets, and what it is called.
+    broad: all of loopback, or everything, is meant. proxy: one in front of a target, by name: what passes it is hurt where the
+    kernel cannot be asked. Kinds add what happens to the packets, and what it is called.
     """
 
     kind: ClassVar[str]
@@ -49,6 +54,7 @@ class PacketFault(msgspec.Struct, frozen=True, kw_only=True):
     protocol: Literal["any", "tcp", "udp", "icmp"] = "any"
     direction: Literal["in", "out", "both"] = "in"
     broad: bool = False
+    proxy: str = ""
 
     def check_packets(self) -> None:
         """Refuse what cannot be with ConfigError; make targets a tuple."""
@@ -70,17 +76,38 @@ class PacketFault(msgspec.Struct, frozen=True, kw_only=True):
     def endpoints(self) -> tuple[Endpoint, ...]:
         return parse_endpoints(f"{type(self).__name__}.targets", self.targets)
 
+    # -- the ways, best first ----------------------------------------------------------------------------------------------
+
+    async def in_kernel(self, action: Sequence[bytes]) -> Backing:
+        if not self.targets:
+            return Backing(self.backend, usable=False, why="the experiment names no targets")
+        return await self.rehearsed(action)
+
+    def through_proxy(self, host: FaultHost, only: str) -> Backing:
+        """only: the protocol it has to be for."""
+        return passing.preflight(host, self.proxy, only=only, among=self.endpoints())
+
+    def refuse_targets(self, host: FaultHost) -> tuple[int, ...]:
+        """The ports that are spared; FaultError for what nobody may hurt, by whatever way."""
+        return refuse_protected(host, self.endpoints(), broad=self.broad)
+
+    @classmethod
+    async def way_in_kernel(cls, action: Sequence[bytes]) -> Way:
+        told = await cls.rehearsed(action)
+        return Way(told.name, available=told.usable, reason=told.why)
+
     # -- the table -------------------------------------------------------------------------------------------------------
 
-    async def rehearsed(self, action: Sequence[bytes]) -> Backing:
+    @classmethod
+    async def rehearsed(cls, action: Sequence[bytes]) -> Backing:
         """Whether the kernel would take a table that does this."""
         refused = await in_thread(lambda: _why_not(action))
         seen = "" if shutil.which("nft") else "; nft is not installed to look at it (apt-get install nftables)"
-        return Backing(self.backend, usable=refused is None, why=refused or f"the kernel took a rehearsal{seen}")
+        return Backing(cls.backend, usable=refused is None, why=refused or f"the kernel took a rehearsal{seen}")
 
     def table_plan(self, host: FaultHost, mark: str) -> FaultPlan:
         targets = self.endpoints()
-        spared = refuse_protected(host, targets, broad=self.broad)
+        spared = self.refuse_targets(host)
         name = _checked(tables.PREFIX + mark)
         ours = os.getpid()
         return FaultPlan(
@@ -107,7 +134,9 @@ class PacketFault(msgspec.Struct, frozen=True, kw_only=True):
                 raise FaultError(f"there is a table {name} already; two experiments may not share an id") from None
             raise FaultError(f"the kernel refused table {name}: {error.strerror}") from error
 
-    async def verify(self, host: FaultHost, plan: FaultPlan) -> Effect:  # noqa: ARG002 - the kernel is asked
+    async def verify(self, host: FaultHost, plan: FaultPlan) -> Effect:
+        if plan.backend == passing.BACKEND:
+            return passing.effect(host, plan)
         name = table_of(plan)
         try:
             leased, touched = await in_thread(lambda: tables.in_force(name))
@@ -119,6 +148,8 @@ class PacketFault(msgspec.Struct, frozen=True, kw_only=True):
         return Effect(in_force=leased, touched=touched, told=told)
 
     async def renew(self, host: FaultHost, plan: FaultPlan) -> None:  # noqa: ARG002 - the kernel is asked
+        if plan.local:  # it lives and dies with this process
+            return
         name = table_of(plan)
         try:
             await in_thread(lambda: tables.renew(name, self.protocol, LEASE_MS))
@@ -130,7 +161,10 @@ class PacketFault(msgspec.Struct, frozen=True, kw_only=True):
             raise FaultError(f"the lease of {name} is not renewed: {error.strerror}") from error
 
     @classmethod
-    async def revert(cls, host: FaultHost, plan: FaultPlan) -> None:  # noqa: ARG003 - the kernel is asked
+    async def revert(cls, host: FaultHost, plan: FaultPlan) -> None:
+        if plan.backend == passing.BACKEND:
+            await passing.take_off(host, plan)
+            return
         name = table_of(plan)
         try:
             await in_thread(lambda: tables.release(name))
@@ -138,7 +172,9 @@ class PacketFault(msgspec.Struct, frozen=True, kw_only=True):
             raise FaultError(f"{name} could not be removed: {_why_kept(error, plan)}") from error
 
     @classmethod
-    async def is_gone(cls, host: FaultHost, plan: FaultPlan) -> bool:  # noqa: ARG003 - the kernel is asked
+    async def is_gone(cls, host: FaultHost, plan: FaultPlan) -> bool:
+        if plan.backend == passing.BACKEND:
+            return passing.is_gone(host, plan)
         name = table_of(plan)
         try:
             return name not in await in_thread(tables.tables)
@@ -146,7 +182,11 @@ class PacketFault(msgspec.Struct, frozen=True, kw_only=True):
             raise FaultError(f"the kernel does not tell whether {name} is there: {error.strerror}") from error
 
     @classmethod
-    async def scan(cls, host: FaultHost) -> tuple[FaultPlan, ...]:  # noqa: ARG003 - the kernel is asked
+    async def scan(cls, host: FaultHost) -> tuple[FaultPlan, ...]:
+        return (*passing.shaped(host, cls.kind), *await cls._tables())
+
+    @classmethod
+    async def _tables(cls) -> tuple[FaultPlan, ...]:
         try:
             found = await in_thread(tables.tables)
         except OSError as error:
@@ -211,7 +251,8 @@ def _why_kept(error: OSError, plan: FaultPlan) -> str:
 
 def _reason(error: OSError, at: int) -> str:
     if error.errno == errno.EPERM:
-        return "it takes CAP_NET_ADMIN: run as root, or with AmbientCapabilities=CAP_NET_ADMIN or --cap-add NET_ADMIN"
+        how = "run as root, or with AmbientCapabilities=CAP_NET_ADMIN or --cap-add NET_ADMIN"
+        return f"it takes CAP_NET_ADMIN in this network namespace: {how}"
     if at == tables.REHEARSED_TABLE:
         return "the kernel has no tables with an owner: it takes Linux 5.12"
     if at == tables.REHEARSED_RULE:

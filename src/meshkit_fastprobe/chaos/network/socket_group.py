@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import ipaddress
 import os
 import socket
 import struct
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, Protocol
 
+from meshkit_fastprobe.chaos.network.endpoints import Endpoint
 from meshkit_fastprobe.errors import FastprobeError
 
 SO_ATTACH_FILTER: Final = 26  # and, asked for, the filter that is there
 SO_DETACH_FILTER: Final = 27
 SO_MEMINFO: Final = 55
 MEMINFO_BYTES: Final = 36  # nine counters, the last of packets dropped
+_TYPES: Final = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 MAX_INSTRUCTIONS: Final = 4096  # BPF_MAXINSNS
 
 _instruction = struct.Struct("=HBBI")
@@ -125,6 +128,13 @@ class SocketGroup:
         with self._lock:
             return max(0, self._dropped() - self._dropped_before)
 
+    def strangers(self, targets: Collection[Endpoint], protocol: str) -> int:
+        """How many of those open are of another protocol (but "any"), or have a peer that is none of the targets.
+
+        One that has no peer, as of UDP that does not connect, may talk to whomever it likes, and is taken at its owner's word.
+        """
+        return sum(1 for sock in self._open() if not _fits(sock, targets, protocol))
+
     def _dropped(self) -> int:
         total = 0
         for sock in self._open():
@@ -134,6 +144,21 @@ class SocketGroup:
 
     def _open(self) -> Iterator[HasFileno]:
         return (sock for sock in list(self._sockets) if sock.fileno() >= 0)
+
+
+def _fits(sock: HasFileno, targets: Collection[Endpoint], protocol: str) -> bool:
+    try:
+        with _borrowed(sock) as borrowed:
+            if protocol != "any" and borrowed.type != _TYPES.get(protocol):
+                return False
+            peer = borrowed.getpeername()
+    except OSError:  # no peer, or closed meanwhile
+        return True
+    if borrowed.family not in {socket.AF_INET, socket.AF_INET6}:
+        return False
+    address = ipaddress.ip_address(peer[0].partition("%")[0])
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return any(target.touches(Endpoint(ipaddress.ip_network(plain), peer[1])) for target in targets)
 
 
 @contextlib.contextmanager

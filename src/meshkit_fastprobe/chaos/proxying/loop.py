@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final, Protocol
 
 from meshkit_fastprobe.errors import FastprobeError
@@ -30,7 +31,7 @@ now: Final = time.monotonic
 
 
 class UnsupportedError(FastprobeError):
-    """There is no epoll here, or no timer to wait for."""
+    """There is no epoll here."""
 
 
 class Handler(Protocol):
@@ -43,21 +44,25 @@ class Loop:
     """`run` it on one thread; `soon` may be called from any."""
 
     def __init__(self) -> None:
-        """UnsupportedError: not on this system."""
+        """UnsupportedError: not on this system. OSError: no descriptor is left; then none was taken either."""
         if not hasattr(select, "epoll"):
             raise UnsupportedError("proxies take Linux")
-        self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
         self._asked: dict[int, int] = {}
         self._moments: list[tuple[float, int, Callable[[], None]]] = []
         self._moment_number = 0
-        self._timer = _Timer()
         self._called: deque[Callable[[], object]] = deque()
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._ended = self._closed = False
         self._lock = threading.Lock()  # what is closed may be somebody else's number at once
-        self._epoll.register(self._bell, READ)
-        self._epoll.register(self._timer.descriptor, READ)
+        with ExitStack() as taken:
+            self._epoll = taken.enter_context(select.epoll())
+            self._timer = _Timer()
+            taken.callback(os.close, self._timer.descriptor)
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            taken.callback(os.close, self._bell)
+            self._epoll.register(self._bell, READ)
+            self._epoll.register(self._timer.descriptor, READ)
+            taken.pop_all()
         self._handlers[self._bell] = lambda _: self._rung()
         self._handlers[self._timer.descriptor] = lambda _: self._timer.read()
 
@@ -127,7 +132,8 @@ class _Timer:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.descriptor = self._libc.timerfd_create(_CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
         if self.descriptor < 0:
-            raise UnsupportedError(f"no timer: {os.strerror(ctypes.get_errno())}")
+            error = ctypes.get_errno()
+            raise OSError(error, f"no timer: {os.strerror(error)}")
         self._set: float | None = None
         self._when = (ctypes.c_long * 4)()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultHost
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultHost, Way
 
 
 class Restarter(Protocol):
@@ -13,6 +13,10 @@ class Restarter(Protocol):
     @property
     def manual(self) -> str:
         """What a person does when it does not come back."""
+
+    @staticmethod
+    def way(host: FaultHost) -> Way:
+        """Whether anything can be restarted in this way here. Called in a thread; asks nobody but this host."""
 
     async def usable(self, host: FaultHost) -> Backing: ...
 

@@ -9,7 +9,7 @@ from typing import cast
 import msgspec
 
 from meshkit_fastprobe.chaos.children import ChildError, ManagedChild
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, Way
 from meshkit_fastprobe.chaos.restarting.base import Restarter
 from meshkit_fastprobe.chaos.threads import in_thread
 
@@ -21,6 +21,11 @@ def _service(host: FaultHost, key: str) -> object | None:
         return None
 
 
+def _offered(host: FaultHost, name: str) -> Way:
+    offered = sum(1 for key in tuple(host.offered) if key.startswith(f"{name}:"))
+    return Way(name, available=offered > 0, reason=f"registered: {offered}" if offered else f"no {name}:NAME is registered")
+
+
 class ChildRestarter(msgspec.Struct, frozen=True):
     """A ManagedChild that the embedder registered as `child:NAME`."""
 
@@ -29,6 +34,10 @@ class ChildRestarter(msgspec.Struct, frozen=True):
     @property
     def manual(self) -> str:
         return f"restart the program that has the child {self.name}"
+
+    @staticmethod
+    def way(host: FaultHost) -> Way:
+        return _offered(host, "child")
 
     async def usable(self, host: FaultHost) -> Backing:
         found = _service(host, f"child:{self.name}")
@@ -70,6 +79,10 @@ class CallableRestarter(msgspec.Struct, frozen=True):
     @property
     def manual(self) -> str:
         return f"whatever callable:{self.name} does"
+
+    @staticmethod
+    def way(host: FaultHost) -> Way:
+        return _offered(host, "callable")
 
     async def usable(self, host: FaultHost) -> Backing:
         found = callable(_service(host, f"callable:{self.name}"))

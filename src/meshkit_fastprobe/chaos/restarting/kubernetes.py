@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import ssl
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, Way
 from meshkit_fastprobe.chaos.restarting.base import Restarter
 from meshkit_fastprobe.chaos.small_files import read_small_file
 from meshkit_fastprobe.errors import MissingExtraError
@@ -40,6 +41,14 @@ class PodRestarter(msgspec.Struct, frozen=True):
     @property
     def _path(self) -> str:
         return f"/api/v1/namespaces/{self.space}/pods/{self.pod}"
+
+    @staticmethod
+    def way(host: FaultHost) -> Way:  # noqa: ARG004 - the API is asked once it is known for which pod
+        if importlib.util.find_spec("httpx") is None:
+            return Way("kubernetes", available=False, reason=str(MissingExtraError("restarting pods", "kubernetes")))
+        mounted = (Path(MOUNTED) / "token").is_file()
+        why = "a token is mounted" if mounted else "no token is mounted; an experiment may name api, token_file and ca_file"
+        return Way("kubernetes", available=mounted, reason=why)
 
     async def usable(self, host: FaultHost) -> Backing:  # noqa: ARG002 - the API is asked
         asked = {"namespace": self.space, "verb": "delete", "resource": "pods", "name": self.pod}

@@ -7,12 +7,21 @@ from typing import Final
 import msgspec
 
 from meshkit_fastprobe.chaos import processes
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, Way
 from meshkit_fastprobe.chaos.processes import MAX_PID, Identity
 from meshkit_fastprobe.chaos.restarting.base import Restarter
 from meshkit_fastprobe.chaos.small_files import read_small_file
 
 MAX_PIDFILE_BYTES: Final = 64
+
+
+def way_by_signals(name: str) -> Way:
+    """Whether processes can be signalled here without hitting a successor, by this name."""
+    try:
+        processes.must_be_supported()
+    except ProcessLookupError as error:
+        return Way(name, available=False, reason=str(error.strerror))
+    return Way(name, available=True, reason="each process has a descriptor here")
 
 
 def refuse_ourselves(pid: int, what: str, *, allowed: bool) -> None:
@@ -45,6 +54,10 @@ class ProcessRestarter(msgspec.Struct, frozen=True):
     @property
     def manual(self) -> str:
         return f"start again what ran as {self._named}"
+
+    @staticmethod
+    def way(host: FaultHost) -> Way:  # noqa: ARG004 - the kernel is asked
+        return way_by_signals("process")
 
     async def usable(self, host: FaultHost) -> Backing:  # noqa: ARG002 - the kernel is asked
         try:

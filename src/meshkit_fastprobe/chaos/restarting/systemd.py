@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import trio
 
-from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost
+from meshkit_fastprobe.chaos.faults.base import Backing, Effect, FaultError, FaultHost, Way
 from meshkit_fastprobe.chaos.restarting.base import Restarter
 from meshkit_fastprobe.chaos.restarting.process import refuse_ourselves
 
@@ -32,6 +32,11 @@ class SystemdRestarter(msgspec.Struct, frozen=True):
     @property
     def manual(self) -> str:
         return f"systemctl restart {self.unit}"
+
+    @staticmethod
+    def way(host: FaultHost) -> Way:  # noqa: ARG004 - the machine is looked at
+        runs = shutil.which("systemctl", path=PROGRAMS) is not None and RUNS.is_dir()
+        return Way("systemd", available=runs, reason="systemd runs here" if runs else "systemd does not run here")
 
     async def usable(self, host: FaultHost) -> Backing:  # noqa: ARG002 - systemd is asked
         if shutil.which("systemctl", path=self.programs) is None or not self.runs.is_dir():

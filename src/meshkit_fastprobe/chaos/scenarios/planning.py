@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from meshkit_fastprobe.chaos.overlaps import shared
 from meshkit_fastprobe.config.durations import format_duration
 from meshkit_fastprobe.config.places import Place, Problems, Source, shown, suggestion
 from meshkit_fastprobe.config.scenario import check_scenario
@@ -18,7 +19,8 @@ from meshkit_fastprobe.experiments import ChaosSettings, Experiment, Selector, p
 from meshkit_fastprobe.scenarios import MEASURED, Objective, Scenario, Step
 
 PLACES: Final = ("point", "proxy", "target", "targets", "sockets")
-"""Keys of faults that say what is touched: two faults with the same words under one of them touch the same."""
+"""Keys of faults that say what is touched: two faults with the same words, or overlapping addresses, under one of them touch
+the same."""
 OVERHEAD_S: Final = 30.0
 """What starting and undoing one fault may take at worst: the deadlines of chaos/life.py."""
 
@@ -142,7 +144,7 @@ def shared_resources(
     for one, other in _at_once(scenario, before):
         assert one.experiment is not None
         assert other.experiment is not None
-        same = resources.get(one.experiment, frozenset()) & resources.get(other.experiment, frozenset())
+        same = shared(*(resources.get(name, frozenset()) for name in (one.experiment, other.experiment)))
         if same or one.experiment == other.experiment:
             yield one, other, same
 
@@ -267,7 +269,8 @@ def _check_rests(
             continue
         assert first.experiment is not None
         assert then.experiment is not None
-        same = first.experiment == then.experiment or known[first.experiment].resources & known[then.experiment].resources
+        touched_by = (known[name].resources for name in (first.experiment, then.experiment))
+        same = first.experiment == then.experiment or shared(*touched_by)
         rest_s = _least_between(scenario, known, before, first, then) + then.requires.patience_s
         if same and rest_s < bounds.cooldown_s:
             what = f"{then.name} may begin {format_duration(rest_s)} after {first.name} on the same thing"

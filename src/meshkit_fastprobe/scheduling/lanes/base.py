@@ -21,10 +21,12 @@ import trio
 
 from meshkit_fastprobe._native import layout
 from meshkit_fastprobe._native.batch import RecordBatch
-from meshkit_fastprobe.model import Lane, Outcome, Reason
+from meshkit_fastprobe._native.failures import Failures
+from meshkit_fastprobe.model import Lane, Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import AsyncTarget
 from meshkit_fastprobe.probes.catalog import Registration
 from meshkit_fastprobe.probes.seeing import Seen
+from meshkit_fastprobe.scheduling.explaining import known_failure
 from meshkit_fastprobe.scheduling.lanes.places import Places
 from meshkit_fastprobe.scheduling.outcomes import from_exception
 from meshkit_fastprobe.scheduling.sharing import Sharing
@@ -32,6 +34,10 @@ from meshkit_fastprobe.scheduling.sharing import Sharing
 DEADLINE_SLACK_NS: Final = 500_000
 """A deadline notice this early still counts: the wheel's ticks and trio's clock are read at different moments."""
 LOG_EVERY_S: Final = 60.0
+LATENCY_BOUND_S: Final = 1e6
+"""A latency that a probe gives is taken from nothing up to here; what is no time at all is measured instead."""
+
+MALFORMED: Final = Outcome.error("returned an Outcome with a field of the wrong type or size")
 
 log = logging.getLogger("meshkit_fastprobe.probes")
 
@@ -81,6 +87,7 @@ class PythonLane(ABC):
         engine: EngineCommands,
         clocks: Clocks,
         batch: RecordBatch,
+        failures: Failures,
         wake_ingest: Callable[[], None],
         sharing: Sharing,
         max_runs: int,
@@ -88,6 +95,7 @@ class PythonLane(ABC):
         self._engine = engine
         self._clocks = clocks
         self._batch = batch
+        self._failures = failures
         self._wake_ingest = wake_ingest
         self._max_runs = max_runs
         self._group_of = sharing.of_base
@@ -219,15 +227,22 @@ class PythonLane(ABC):
         if run.ended:
             return
         run.ended = True
+        try:
+            self._write(run, outcome)
+        except (TypeError, ValueError, OverflowError) as error:  # a field of it: the mistake of this probe, and no other's
+            self._log(run.registration, "returned an Outcome that no record can hold", error)
+            self._write(run, MALFORMED)
+
+    def _write(self, run: Run, outcome: Outcome) -> None:
         registration = run.registration
-        if outcome.latency_s is None:
-            latency_ns = self._clocks.latency_ns() - run.started_mono_ns
+        given_s = outcome.latency_s
+        if given_s is not None and 0.0 <= given_s < LATENCY_BOUND_S:
+            latency_ns = int(given_s * 1e9)
         else:
-            latency_ns = max(0, int(outcome.latency_s * 1e9))
+            latency_ns = self._clocks.latency_ns() - run.started_mono_ns
         registration.message = outcome.message
-        if registration.slot in self._explaining:
-            seen = getattr(run.target, "seen", None)
-            self._explaining[registration.slot] = outcome, copy(seen)  # another run may begin before this is read
+        if outcome.result is not Result.OK or registration.slot in self._explaining:
+            self._tell(run, outcome, latency_ns)
         self._append(
             registration,
             run.started_ns,
@@ -237,6 +252,19 @@ class PythonLane(ABC):
             outcome.result,
             outcome.reason,
         )
+
+    def _tell(self, run: Run, outcome: Outcome, latency_ns: int) -> None:
+        """What is known of a run beside its record. ValueError when its result or reason is none that there is."""
+        Result(outcome.result), Reason(outcome.reason)
+        registration = run.registration
+        seen = getattr(run.target, "seen", None)
+        if not isinstance(seen, Seen):  # a kind of somebody else's may mean something else by it
+            seen = None
+        if registration.slot in self._explaining:
+            self._explaining[registration.slot] = outcome, copy(seen)  # another run may begin before this is read
+        failure = known_failure(outcome, seen, run.started_ns, latency_ns)
+        if failure is not None:
+            self._failures.tell(registration.slot, registration.generation, failure)
 
     def _release(self, run: Run) -> None:
         """The callable has returned: its slot may run again."""
@@ -273,11 +301,15 @@ class PythonLane(ABC):
         self._batch.append(registration.slot, registration.generation, started_ns, latency_ns, lag_ns, detail, result, reason)
 
     def _outcome_of(self, registration: Registration, error: Exception) -> Outcome:
-        """Readers get the exception's type; its text goes to the log, once a minute for each probe."""
+        """Readers get the exception's type; its text goes to the log."""
+        self._log(registration, "raised", error)
+        return from_exception(error)
+
+    def _log(self, registration: Registration, what: str, error: Exception) -> None:
+        """Once a minute for each probe."""
         now_s = self._clocks.latency_ns() / 1e9
         if now_s - self._last_log_s.get(registration.name, -LOG_EVERY_S) >= LOG_EVERY_S:
             if len(self._last_log_s) > 1024:
                 self._last_log_s.clear()
             self._last_log_s[registration.name] = now_s
-            log.info("probe %s raised", registration.name, exc_info=error)
-        return from_exception(error)
+            log.info("probe %s %s", registration.name, what, exc_info=error)

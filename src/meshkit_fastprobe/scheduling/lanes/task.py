@@ -13,6 +13,7 @@ from typing import cast
 import trio
 
 from meshkit_fastprobe._native.batch import RecordBatch
+from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe.model import Lane, Outcome, Reason
 from meshkit_fastprobe.probes.base import AsyncProbe, AsyncTarget
 from meshkit_fastprobe.probes.catalog import Registration
@@ -38,11 +39,12 @@ class TaskLane(PythonLane):
         engine: EngineCommands,
         clocks: Clocks,
         batch: RecordBatch,
+        failures: Failures,
         wake_ingest: Callable[[], None],
         sharing: Sharing,
         max_runs: int,
     ) -> None:
-        super().__init__(engine, clocks, batch, wake_ingest, sharing, max_runs)
+        super().__init__(engine, clocks, batch, failures, wake_ingest, sharing, max_runs)
         self._targets: dict[int, AsyncTarget] = {}  # by slot: native kinds, where there is no native lane
         self.stray_datagrams = 0
         self._left = trio.Event()  # runs were left in the queue for the first workers to come back to

@@ -12,6 +12,7 @@ from typing import cast
 import trio
 
 from meshkit_fastprobe._native.batch import RecordBatch
+from meshkit_fastprobe._native.failures import Failures
 from meshkit_fastprobe.model import Lane, Outcome, Reason
 from meshkit_fastprobe.probes.base import SyncProbe
 from meshkit_fastprobe.scheduling.lanes.base import Clocks, EngineCommands, PythonLane, Run
@@ -27,11 +28,12 @@ class ThreadLane(PythonLane):
         engine: EngineCommands,
         clocks: Clocks,
         batch: RecordBatch,
+        failures: Failures,
         wake_ingest: Callable[[], None],
         sharing: Sharing,
         max_runs: int,
     ) -> None:
-        super().__init__(engine, clocks, batch, wake_ingest, sharing, max_runs)
+        super().__init__(engine, clocks, batch, failures, wake_ingest, sharing, max_runs)
         self._limiter = trio.CapacityLimiter(max_runs)
 
     async def _work(self) -> None:

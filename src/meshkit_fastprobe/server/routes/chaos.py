@@ -16,7 +16,7 @@ from meshkit_fastprobe.chaos.receipts import sign
 from meshkit_fastprobe.chaos.reconciling import marked
 from meshkit_fastprobe.chaos.refused import ChaosRefusedError, Refusal
 from meshkit_fastprobe.chaos.run import Run
-from meshkit_fastprobe.chaos.states import FINAL, HARMFUL
+from meshkit_fastprobe.chaos.states import FINAL, HARMFUL, Phase
 from meshkit_fastprobe.config.chaos import check_experiment, read_experiment
 from meshkit_fastprobe.config.places import Place, Problems, Source
 from meshkit_fastprobe.errors import AuditError, ConfigError
@@ -30,6 +30,7 @@ from meshkit_fastprobe.server.chaos_items import (
     HaltItem,
     ObjectItem,
     ReceiptItem,
+    WayItem,
     experiment_item,
     resource_of,
     resource_of_run,
@@ -63,12 +64,22 @@ class Why(Body, forbid_unknown_fields=True):
     ticket: str = ""
 
 
+class Preparing(Why, forbid_unknown_fields=True):
+    """The body of what prepares. dryRun: only say what would be confirmed, or why it is refused."""
+
+    dry_run: bool = False
+
+
 class Confirmed(Body, forbid_unknown_fields=True):
-    """The body of an activation: the token that `:prepare` gave."""
+    """The body of an activation: the token that `:prepare` gave.
+
+    dryRun: only say what would be injected, or why it is refused; then an empty token stands for preparing it first.
+    """
 
     token: str
     reason: str = ""
     ticket: str = ""
+    dry_run: bool = False
 
 
 class Approved(Body, forbid_unknown_fields=True):
@@ -103,6 +114,7 @@ class NewExperiment(Body):
 async def list_faults(context: Context, request: Request) -> Reply:
     request.refuse_query()
     chaos, toggles = _chaos(context), context.toggles
+    ways = await chaos.survey.ways(chaos.faults, chaos.bench)
     items = []
     for name in chaos.faults:
         kind = chaos.faults[name]
@@ -115,6 +127,7 @@ async def list_faults(context: Context, request: Request) -> Reply:
                 enabled=on and f"chaos.{name}.enabled" in toggles.declared,
                 keys=[field.encode_name for field in fields],
                 needs=[field.encode_name for field in fields if field.required],
+                ways=[WayItem(name=way.name, available=way.available, reason=way.reason) for way in ways[name]],
             )
         )
     return envelope_reply(request, _envelope(context, items=items))
@@ -212,11 +225,12 @@ async def add_experiment(context: Context, request: Request) -> Reply:
 
 async def prepare(context: Context, request: Request) -> Reply:
     request.refuse_query()
-    chaos, why = _chaos(context), await _why(request)
+    chaos, why = _chaos(context), await read_json(request.scope, Preparing, optional=True)
+    _check_texts(why.reason, why.ticket)
     experiment = chaos.experiments[request.name]
-    if "*" in _texts(parameters_of(experiment.fault)):
-        resource = resource_of(context.host, experiment)
-        context.authorization.over_fault(request.principal, Permission.CHAOS_ANY_TARGET, experiment.id, resource)
+    _may_prepare(context, request, experiment)
+    if why.dry_run:
+        return await _rehearsed(context, request, experiment)
     with _told():
         prepared = await chaos.prepare(
             request.name,
@@ -243,9 +257,14 @@ async def activate(context: Context, request: Request) -> Reply:
     request.refuse_query()
     body = await read_json(request.scope, Confirmed)
     _check_texts(body.reason, body.ticket)
-    chaos, principal = _chaos(context), request.principal
+    chaos, principal, peers = _chaos(context), request.principal, context.peers
     experiment = chaos.experiments[request.name]
     may, resource = context.authorization.may, resource_of(context.host, experiment)
+    if body.dry_run:
+        if not body.token:
+            context.authorization.over_fault(principal, Permission.CHAOS_PREPARE, experiment.id, resource)
+            _may_prepare(context, request, experiment)
+        return await _rehearsed(context, request, experiment, token=body.token, to_activate=True)
     with _told():
         run = await chaos.activate(
             request.name,
@@ -255,6 +274,7 @@ async def activate(context: Context, request: Request) -> Reply:
             reason=body.reason,
             ticket=body.ticket,
             still_allowed=lambda: may(principal, Permission.CHAOS_ACTIVATE, resource),
+            fleet=None if peers is None else lambda: peers.in_force(request.scope, context.host.endpoints.local_token),
         )
     if run.injected_at is None and run.phase in FINAL:
         raise Problem(problems.CHAOS_UNAVAILABLE, f"nothing was injected: {run.why}", "GET the run to see its steps")
@@ -263,10 +283,11 @@ async def activate(context: Context, request: Request) -> Reply:
 
 async def stop(context: Context, request: Request) -> Reply:
     request.refuse_query()
-    why = await _why(request)
+    chaos, why = _chaos(context), await _why(request)
+    experiment = chaos.experiments[request.name]  # now: one that is configured no more is forgotten when it ends
     with _told():
-        await _chaos(context).stop(request.name, subject=request.principal.subject, reason=why.reason)
-    return _one(context, request, _chaos(context).experiments[request.name])
+        await chaos.stop(request.name, subject=request.principal.subject, reason=why.reason)
+    return _one(context, request, experiment)
 
 
 async def halt(context: Context, request: Request) -> Reply:
@@ -308,6 +329,27 @@ def _chaos(context: Context) -> Conductor:
     if chaos is None:
         raise Problem(problems.NO_CHAOS, "this host has no [chaos] in its configuration", "add [chaos], then start it again")
     return chaos
+
+
+def _may_prepare(context: Context, request: Request, experiment: Experiment) -> None:
+    """What `:prepare` asks for beside its permission."""
+    if "*" in _texts(parameters_of(experiment.fault)):
+        resource = resource_of(context.host, experiment)
+        context.authorization.over_fault(request.principal, Permission.CHAOS_ANY_TARGET, experiment.id, resource)
+
+
+async def _rehearsed(
+    context: Context, request: Request, experiment: Experiment, *, token: str = "", to_activate: bool = False
+) -> Reply:
+    """A dry run: refused where the verb would be, and nothing is kept of it."""
+    chaos, principal = _chaos(context), request.principal
+    with _told():
+        standing = context.authorization.standing(principal)
+        run = await chaos.rehearse(
+            experiment.id, subject=principal.subject, standing=standing, token=token, to_activate=to_activate
+        )
+    backings = await as_fault(experiment).preflight(chaos.bench)
+    return envelope_reply(request, _envelope(context, item=experiment_item(context.host, experiment, run, backings=backings)))
 
 
 async def _why(request: Request) -> Why:
@@ -360,7 +402,8 @@ def _one(
 
 
 def _object(plan: FaultPlan, run: Run | None, state: str = "") -> ObjectItem:
-    state = state or ("orphan" if run is None else "held")
+    if not state:
+        state = "orphan" if run is None else "stuck" if run.phase is Phase.REVERT_FAILED else "held"
     return ObjectItem(
         mark=plan.mark, fault=plan.kind, resources=list(plan.resources), state=state, run=None if run is None else run.id
     )

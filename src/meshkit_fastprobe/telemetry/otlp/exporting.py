@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from functools import partial
 from importlib.metadata import version
@@ -18,8 +18,9 @@ from typing import Final
 
 import trio
 
+from meshkit_fastprobe.in_turns import in_turns
 from meshkit_fastprobe.model import OtlpSettings
-from meshkit_fastprobe.telemetry.otlp.collecting import GroupTotals, Reading, collect
+from meshkit_fastprobe.telemetry.otlp.collecting import GroupTotals, collect
 from meshkit_fastprobe.telemetry.otlp.messages import logs_request, metrics_request
 from meshkit_fastprobe.telemetry.otlp.sending import Sender, SendError
 from meshkit_fastprobe.telemetry.source import Source
@@ -112,7 +113,7 @@ class Exporter:
     async def _send_metrics(self) -> None:
         if not self._settings.metrics:
             return
-        reading = await _read(collect(self._source, self._totals, per_probe=self._settings.per_probe))
+        reading = await in_turns(collect(self._source, self._totals, per_probe=self._settings.per_probe))
         if reading.probes_left_out and not self._told_left_out:
             self._told_left_out = True
             log.warning("%d probes are not exported one by one; their groups hold them", reading.probes_left_out)
@@ -146,13 +147,3 @@ class Exporter:
             self._silent = False
             log.info("exported again to %s", self._settings.endpoint)
         return Sent.TAKEN
-
-
-async def _read(turns: Generator[None, None, Reading]) -> Reading:
-    while True:
-        try:
-            next(turns)
-        except StopIteration as stop:
-            reading: Reading = stop.value
-            return reading
-        await trio.lowlevel.checkpoint()

@@ -1,6 +1,6 @@
 // Questions and answers in a dialog of the browser's own: it keeps the focus, and Escape leaves it.
 
-import { h, put } from "./dom.js";
+import { h, put, standing } from "./dom.js";
 
 /**
  * Ask once. content: what is about to happen. act: async, called on yes; what it throws is shown, and the question stays.
@@ -14,6 +14,7 @@ export function ask({ title, content = [], yes, harm = false, act, ready = () =>
     const form = h("form", { method: "dialog" }, h("h2", { id: "ask-title" }, title), content, failure);
     form.append(h("div", { class: "buttons" }, no, go));
     const dialog = h("dialog", { "aria-labelledby": "ask-title" }, form);
+    const back = standing(document.body);
     let result = null;
     const check = () => {
       go.disabled = !ready();
@@ -29,10 +30,12 @@ export function ask({ title, content = [], yes, harm = false, act, ready = () =>
       } catch (error) {
         put(failure, problem(error));
         check();
+        if (!dialog.contains(document.activeElement)) go.focus(); // a button that was switched off has lost it
       }
     });
     dialog.addEventListener("close", () => {
       dialog.remove();
+      back?.(); // what was asked from may have been written anew meanwhile
       done(result);
     });
     document.body.append(dialog);

@@ -4,7 +4,7 @@ import { ask, field, problem } from "./ask.js";
 import { confirm, planOf } from "./confirm.js";
 import { h, put, table } from "./dom.js";
 import { link } from "./route.js";
-import { age, latency, moment, share } from "./words.js";
+import { age, lasting, latency, moment, share } from "./words.js";
 
 /** Phases in which something is, or is about to be, hurt. */
 export const LIVE = new Set(["armed", "injecting", "active", "reverting", "recovering", "revert_failed"]);
@@ -40,7 +40,7 @@ export function banner(api, store) {
           h("a", { href: link("chaos") }, `${one.id} (${one.fault})`),
           ` ${one.phase} `,
           countdown(one),
-          h("button", { onclick: () => stop(api, store, one.id) }, "Stop it"),
+          h("button", { "aria-label": `Stop it: ${one.id}`, onclick: () => stop(api, store, one.id) }, "Stop it"),
         ),
       ),
     );
@@ -73,7 +73,8 @@ export function open({ api, store }) {
   const faults = h("section", { class: "panel" });
   const history = h("section", { class: "panel" });
   const resume = h("button", { onclick: () => resumeAll(api) }, "Resume after a halt …");
-  const element = h("div", {}, h("h1", {}, "Chaos"), experiments, faults, history, h("div", { class: "buttons start" }, resume));
+  // What can be pressed stands over what is fetched: nothing that comes late moves it away from under a finger or a focus.
+  const element = h("div", {}, h("h1", {}, "Chaos"), experiments, h("div", { class: "buttons start" }, resume), faults, history);
 
   async function load() {
     await loadChaos(api, store);
@@ -131,15 +132,15 @@ function experimentCard(api, store, one, load) {
     }
     load();
   };
-  const prepare = h("button", { class: "main", onclick: () => act(() => confirm(api, store, path)) }, "Prepare …");
-  const approve = h("button", { onclick: () => act(() => approvePlan(api, path, one)) }, "Approve …");
-  const end = h("button", { class: "harm", onclick: () => stop(api, store, one.id).then(load) }, "Stop");
+  const prepare = h("button", { class: "main", "aria-label": `Prepare ${one.id}`, onclick: () => act(() => confirm(api, store, path)) }, "Prepare …");
+  const approve = h("button", { "aria-label": `Approve ${one.id}`, onclick: () => act(() => approvePlan(api, path, one)) }, "Approve …");
+  const end = h("button", { class: "harm", "aria-label": `Stop ${one.id}`, onclick: () => stop(api, store, one.id).then(load) }, "Stop");
   return h(
     "article",
     { class: `experiment ${live ? "running" : ""}` },
     h("h3", {}, one.id, h("span", { class: `phase ${one.phase}` }, one.phase.replaceAll("_", " ")), live ? countdown(one) : null),
     one.says ? h("p", {}, one.says) : null,
-    h("p", { class: "quiet" }, `${one.fault} for ${latency(one.durationSeconds)}`, where(one), one.twoPerson ? ", by two persons" : ""),
+    h("p", { class: "quiet" }, `${one.fault} for ${lasting(one.durationSeconds)}`, where(one), one.twoPerson ? ", by two persons" : ""),
     h("code", {}, Object.entries(one.parameters).map(([key, value]) => `${key} = ${JSON.stringify(value)}`).join(", ")),
     one.run?.why ? h("p", {}, one.run.why) : null,
     live || one.run?.effect ? effect(one.run) : null,
@@ -185,15 +186,21 @@ function showFaults(element, { value, reason }) {
     h("code", {}, one.kind),
     one.enabled ? "● on" : "○ off",
     one.says,
+    (one.ways ?? []).map(way),
     one.keys.map((key) => [h("code", {}, one.needs.includes(key) ? `${key} *` : key), " "]),
   ]);
   put(
     element,
     h("h2", {}, "Catalogue"),
     reason ? h("p", { class: "failure" }, problem(reason)) : null,
-    h("div", { class: "wide" }, table(["fault", "switch", "what it does", "keys"], rows)),
+    h("div", { class: "wide" }, table(["fault", "switch", "what it does", "ways here", "keys"], rows)),
     h("p", { class: "quiet" }, "* has to be given. Switched on and off under ", h("a", { href: link("toggles") }, "Toggles"), "."),
   );
+}
+
+function way({ name, available, reason }) {
+  const told = `${available ? "●" : "○"} ${name}: ${reason}`;
+  return h("div", {}, available ? told : h("small", {}, told));
 }
 
 function showHistory(element, { value, reason }) {

@@ -2,7 +2,7 @@
 
 import { ask, field } from "./ask.js";
 import { h, put } from "./dom.js";
-import { latency, share } from "./words.js";
+import { lasting, share } from "./words.js";
 
 /** Prepare, show, ask, activate. Refused when the host will not. */
 export async function confirm(api, store, path) {
@@ -20,7 +20,7 @@ export async function confirm(api, store, path) {
   const timer = setInterval(tick, 1000);
   try {
     return await ask({
-      title: `Inject ${item.fault} for ${latency(item.durationSeconds)}?`,
+      title: `Inject ${item.fault} for ${lasting(item.durationSeconds)}?`,
       content: [
         planOf(item),
         item.twoPerson ? h("p", {}, "Somebody else has to approve this plan first.") : null,
@@ -42,14 +42,17 @@ export async function confirm(api, store, path) {
 export function planOf({ run, backings = [] }) {
   const { plan } = run;
   const remaining = Object.entries(run.remaining ?? {}).map(([group, ratio]) => `${group}: ${share(ratio)}`);
+  const ways = (wanted) => backings.filter(wanted).map((one) => `${one.name}: ${one.why}`).join("; ");
+  const isChosen = (one) => one.name === plan.backend;
   const facts = [
     ["targets", plan.targets.join(", ")],
     ["resources", plan.resources.join(", ")],
-    ["by means of", plan.backend],
+    ["by means of", ways(isChosen) || plan.backend],
+    ["which could also be", ways((one) => one.usable && !isChosen(one))],
+    ["and cannot be", ways((one) => !one.usable)],
     ["stays up at worst", remaining.join(", ")],
     ["steady state now", run.steadyBefore === undefined ? "" : share(run.steadyBefore)],
     ["undone by hand with", plan.manual],
-    ["ways that are not usable", backings.filter((one) => !one.usable).map((one) => `${one.name}: ${one.why}`).join("; ")],
     ["plan", plan.id],
   ];
   const told = facts.filter(([, value]) => value).map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]);

@@ -41,10 +41,49 @@ export function table(names, rows) {
   );
 }
 
-/** Put these in the place of all that is there. */
+/** Put these in the place of all that is there. Who stood on one of them by keyboard stands on the same one, or on the next, after it. */
 export function put(element, ...children) {
+  const back = standing(element);
   element.replaceChildren(...flat(children));
+  back?.();
   return element;
+}
+
+const STOPS = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+
+/** How to give the focus back within this element, whatever is written anew there; null when it is elsewhere. */
+export function standing(element) {
+  const active = document.activeElement;
+  if (active === element || !element.contains(active)) return null;
+  const places = []; // it is in, from the closest on, and as which of their stops
+  for (let place = active; place !== element; ) {
+    place = place.parentElement;
+    places.push([place, Math.max(0, stopsOf(place).indexOf(active))]);
+  }
+  const name = nameOf(active);
+  return () => {
+    if (active.isConnected && document.activeElement === active) return;
+    const same = active.isConnected ? active : stopsOf(element).find((one) => nameOf(one) === name);
+    (same ?? next(places))?.focus({ preventScroll: true });
+  };
+}
+
+/** What stands where the one was that is gone: within the closest place that is still there and has something to stand on. */
+function next(places) {
+  for (const [place, at] of places) {
+    const stops = place.isConnected ? stopsOf(place) : [];
+    if (stops.length) return stops[Math.min(at, stops.length - 1)];
+  }
+  return null;
+}
+
+function stopsOf(element) {
+  return [...element.querySelectorAll(STOPS)].filter((one) => one.checkVisibility() && !one.disabled);
+}
+
+/** What tells one stop from another: where it leads, or what it is called. */
+function nameOf(element) {
+  return element.getAttribute("href") || element.getAttribute("aria-label") || element.name || element.textContent;
 }
 
 /** Write a text only when it is another: unchanged ones cost no layout. */

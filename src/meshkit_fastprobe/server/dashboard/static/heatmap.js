@@ -2,6 +2,7 @@
 
 import { colour, h, put, say, sized } from "./dom.js";
 import { link } from "./route.js";
+import { drawTrend } from "./trends.js";
 import { MARKS, STATES, count, quantile, share } from "./words.js";
 
 const MAX_HEIGHT = 120;
@@ -25,6 +26,7 @@ export class HeatMap {
   constructor() {
     this.cards = new Map();
     this.shape = "";
+    this.trendOf = null;
     this.element = h("div", { class: "heat" });
     this.legend = h("p", { class: "legend" });
     this.resized = new ResizeObserver(() => this.draw());
@@ -44,6 +46,12 @@ export class HeatMap {
     this.draw();
   }
 
+  /** of: tags to what trends.js tells of them; kept for cards that are yet to come. */
+  showTrends(of) {
+    this.trendOf = of;
+    for (const card of this.cards.values()) card.showTrend(of(card.tags));
+  }
+
   build(groups) {
     const clusters = [...new Set(groups.map((group) => group.tags.cluster))];
     const namespaces = [...new Set(groups.map((group) => group.tags.namespace))];
@@ -60,6 +68,7 @@ export class HeatMap {
       return h("section", { "aria-label": `cluster ${cluster || "without a name"}` }, h("h3", {}, cluster || "(no cluster)"), list);
     };
     put(this.element, clusters.map(line), this.legend);
+    if (this.trendOf) this.showTrends(this.trendOf);
   }
 
   draw() {
@@ -79,13 +88,17 @@ export class HeatMap {
 
 class Card {
   constructor(tags) {
+    this.tags = tags;
     this.group = null;
+    this.trend = null;
     this.drawn = "";
     this.name = h("strong", {}, tags.namespace || "(no namespace)");
     this.up = h("span", { class: "up" });
     this.counts = h("span", { class: "counts" });
     this.numbers = h("small");
-    this.marks = h("canvas", { "aria-hidden": "true" });
+    this.marks = h("canvas", { class: "marks", "aria-hidden": "true" });
+    this.line = h("canvas", { "aria-hidden": "true" });
+    this.past = h("small", { class: "past" }, "…");
     this.element = h(
       "a",
       { class: "card", href: link("probes", "", tags) },
@@ -93,7 +106,16 @@ class Card {
       h("span", { class: "marks" }, this.marks),
       this.counts,
       this.numbers,
+      h("span", { class: "trend" }, this.line, this.past),
     );
+  }
+
+  showTrend(trend) {
+    this.trend = trend;
+    say(this.past, trend.words);
+    this.drawn = "";
+    const width = this.line.parentElement.clientWidth;
+    if (width) drawTrend(this.line, trend, width);
   }
 
   show(group) {
@@ -125,6 +147,7 @@ class Card {
     const key = JSON.stringify([per, size, width, states, colours.panel, window.devicePixelRatio]);
     if (key === this.drawn) return;
     this.drawn = key;
+    if (this.trend) drawTrend(this.line, this.trend, width);
     const numbers = STATES.map((state) => [state, Math.ceil((states[state] ?? 0) / per)]);
     const total = numbers.reduce((sum, [, number]) => sum + number, 0);
     const context = sized(this.marks, width, Math.max(size, Math.ceil(total / across) * size) * (probes ? 1 : 0));

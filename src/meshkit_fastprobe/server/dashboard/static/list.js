@@ -114,9 +114,10 @@ class VirtualTable {
     this.space = h("div", { class: "space", role: "rowgroup" });
     this.element = h("div", {
       class: "table",
-      role: "table",
+      role: "grid", // of which one row is active: arrows belong to it
       tabindex: "0",
       "aria-label": "probes",
+      "aria-description": "arrow keys move, Enter opens",
       onscroll: () => this.soon(),
       onkeydown: (event) => this.key(event),
     });
@@ -198,19 +199,19 @@ class VirtualTable {
 
 class Line {
   constructor() {
-    this.state = h("span", { role: "cell" });
+    this.state = h("span", { role: "gridcell" });
     this.name = h("a", { tabindex: "-1" });
-    this.place = h("span", { role: "cell", class: "place" });
-    this.kind = h("span", { role: "cell", class: "kind" });
-    this.since = h("span", { role: "cell", class: "since" });
-    this.why = h("span", { role: "cell", class: "why" });
-    this.p99 = h("span", { role: "cell", class: "number p99" });
-    this.ratio = h("span", { role: "cell", class: "number ratio" });
+    this.place = h("span", { role: "gridcell", class: "place" });
+    this.kind = h("span", { role: "gridcell", class: "kind" });
+    this.since = h("span", { role: "gridcell", class: "since" });
+    this.why = h("span", { role: "gridcell", class: "why" });
+    this.p99 = h("span", { role: "gridcell", class: "number p99" });
+    this.ratio = h("span", { role: "gridcell", class: "number ratio" });
     this.element = h(
       "div",
       { role: "row", class: "line" },
       this.state,
-      h("span", { role: "cell", class: "name" }, this.name),
+      h("span", { role: "gridcell", class: "name" }, this.name),
       this.place,
       this.kind,
       this.since,

@@ -59,9 +59,11 @@ function show(api, signedOut) {
   function go() {
     const route = read();
     const name = route.view in VIEWS ? route.view : "overview";
+    const within = frame.main.contains(document.activeElement);
     view?.close?.();
     view = VIEWS[name]({ api, store, stream, route });
-    put(frame.main, view.element);
+    frame.main.replaceChildren(view.element);
+    if (within) frame.main.focus({ preventScroll: true }); // where it was is gone: the next Tab begins where reading begins
     for (const [key, anchor] of Object.entries(frame.links)) {
       if (key === name || (key === "probes" && name === "probe")) anchor.setAttribute("aria-current", "page");
       else anchor.removeAttribute("aria-current");

@@ -3,12 +3,13 @@
 import { h, put, say } from "./dom.js";
 import { HeatMap, key } from "./heatmap.js";
 import { link } from "./route.js";
+import { trends } from "./trends.js";
 import { MARKS, STATES, count, moment, plural } from "./words.js";
 
 const WORST = 8;
 const NEWS = 12;
 
-export function open({ store }) {
+export function open({ api, store }) {
   const heat = new HeatMap();
   const tiles = Object.fromEntries(STATES.map((state) => [state, tile(state)]));
   const broken = h("section", { class: "panel" });
@@ -23,8 +24,8 @@ export function open({ store }) {
 
   function update(topics) {
     if (topics.has("rows") || topics.has("groups")) {
-      const totals = store.totals();
-      for (const state of STATES) say(tiles[state].number, count(totals[state]));
+      const totals = store.groups || store.rowsAt ? store.totals() : null; // before anything is known, none is not the number
+      if (totals) for (const state of STATES) say(tiles[state].number, count(totals[state]));
       if (store.groups) heat.update(store.groups.map((group) => ({ ...group, ...current(group) })));
       showBroken();
     }
@@ -87,7 +88,12 @@ export function open({ store }) {
   }
 
   update(new Set(["rows", "groups", "feed"]));
-  return { element, update, close: () => heat.close() };
+  const leaveTrends = trends(api, () => store.groups?.length ?? 0, key, (of) => heat.showTrends(of));
+  const close = () => {
+    heat.close();
+    leaveTrends();
+  };
+  return { element, update, close };
 }
 
 function tile(state) {

@@ -129,6 +129,7 @@ export function open({ api, store, route }) {
       put(answer, h("p", { class: "failure", role: "alert" }, problem(error)));
     }
     run.disabled = false;
+    if (document.activeElement === document.body) run.focus({ preventScroll: true }); // switched off, it had lost it
   }
 
   async function switchPause() {

@@ -38,6 +38,7 @@ export function signIn(api, why = null) {
           api.keep(null);
           put(failure, problem(error));
           go.disabled = false;
+          token.focus();
           token.select();
         }
       }

@@ -8,6 +8,8 @@ const FIRST_PAGE = 500;
 const NEXT_PAGE = 5_000;
 const GROUPS_EVERY_MS = 5_000;
 const PROBES_EVERY_MS = 60_000;
+const STREAM_WAIT_MS = 1_000; // without it, what there is is shown all the same
+const INGEST_MS = 5_000; // a page may be made a moment after a run, and before its result was counted
 const PAINT_EVERY_MS = 200; // a thousand events a second are still five repaints
 
 export class Store {
@@ -20,6 +22,8 @@ export class Store {
     this.rowsAt = null;
     this.whole = false; // every probe of the host that we may see is in rows
     this.feed = []; // newest last
+    this.early = new Map(); // by name: moves of probes that are in no page yet
+    this.hears = false; // the stream stands: what is asked from now on lacks nothing that it does not tell
     this.missed = 0;
     this.runs = new Map(); // of experiments that live, by id
     this.head = null; // of the audit
@@ -52,12 +56,14 @@ export class Store {
       setInterval(() => document.hidden || this.loadGroups(), GROUPS_EVERY_MS),
       setInterval(() => document.hidden || this.loadRows(), PROBES_EVERY_MS),
     ];
-    return Promise.all([this.loadGroups(), this.loadRows()]);
+    this.loadGroups();
+    this.unheard = setTimeout(() => this.loadRows(), STREAM_WAIT_MS);
   }
 
   stop() {
     this.timers?.forEach(clearInterval);
     clearTimeout(this.painting);
+    clearTimeout(this.unheard);
     this.listeners.clear();
   }
 
@@ -91,7 +97,7 @@ export class Store {
         const more = token === null ? "" : `&page_token=${encodeURIComponent(token)}`;
         const answer = await this.api.get(`/probes?page_size=${size}${more}`);
         const at = Date.parse(answer.generatedAt);
-        for (const item of answer.items) rows.set(item.name, this.newer(this.rows.get(item.name), compact(item), at));
+        for (const item of answer.items) rows.set(item.name, this.newer(compact(item), at));
         token = answer.nextPageToken ?? null;
         size = NEXT_PAGE;
         if (!this.rowsAt) this.show(rows, at, false); // the first time, what there is so far
@@ -107,8 +113,14 @@ export class Store {
     this.touch("rows");
   }
 
-  newer(before, row, at) {
-    if (before?.movedAt > at) Object.assign(row, { state: before.state, since: before.since, movedAt: before.movedAt });
+  newer(row, at) {
+    const told = this.rows.get(row.name) ?? this.early.get(row.name);
+    this.early.delete(row.name);
+    if (told?.movedAt > at - INGEST_MS && told.state !== row.state) {
+      const { state, since, movedAt, reason, message, flapping } = told;
+      Object.assign(row, { state, since, movedAt, reason, message, flapping });
+      row.text = textOf(row);
+    }
     return row;
   }
 
@@ -124,6 +136,7 @@ export class Store {
     switch (type) {
       case "hello":
         this.host = data.host;
+        if (!this.hears) this.hear();
         break;
       case "gap":
         this.missed += data.missed ?? 0;
@@ -145,16 +158,28 @@ export class Store {
     }
   }
 
+  /** For the first time: a page that was asked for before may lack what happened in between. */
+  hear() {
+    this.hears = true;
+    clearTimeout(this.unheard);
+    if (this.loading) this.loading.then(() => this.loadRows());
+    else this.loadRows();
+  }
+
   move(change) {
     this.feed.push(change);
     if (this.feed.length > FEED * 1.2) this.feed.splice(0, this.feed.length - FEED);
+    const at = Date.parse(change.at);
+    const { reason = "", message = "", flapping = false } = change;
+    const moved = { state: change.after, since: at, movedAt: at, reason, message, flapping };
     const row = this.rows.get(change.name);
     if (row !== undefined) {
-      const at = Date.parse(change.at);
-      const { reason = "", message = "", flapping = false } = change;
-      Object.assign(row, { state: change.after, since: at, movedAt: at, reason, message, flapping });
+      Object.assign(row, moved);
       row.text = textOf(row);
       this.version++;
+    } else {
+      this.early.set(change.name, moved);
+      if (this.early.size > FEED) this.early.delete(this.early.keys().next().value);
     }
     this.touch("rows");
     this.touch("feed");

@@ -29,6 +29,11 @@ export function age(milliseconds) {
   return `${Math.floor(whole / 86400)}d${two(Math.floor((whole % 86400) / 3600))}h`;
 }
 
+/** How long something is to last: whole seconds as an age, 250 ms and 1.50 s as they are. */
+export function lasting(seconds) {
+  return Number.isInteger(seconds) ? age(seconds * 1000) : latency(seconds);
+}
+
 const number = new Intl.NumberFormat("en");
 
 export function count(value) {

@@ -1,48 +1,18 @@
-"""Work on a million things, a little at each turn of the event loop.
-
-Such work is a generator: at each yield somebody else may have a turn. What it comes to is its return value.
-"""
+"""Sorting a million numbers, a part of them at each turn."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final
 
 import numpy as np
-import trio
 from numpy.typing import NDArray
 
-T = TypeVar("T")
+from meshkit_fastprobe.turns import Turns
 
-Turns: TypeAlias = Generator[None, None, T]
-
-AT_ONCE: Final = 2048
-"""Things looked at in Python between two turns: some milliseconds at most."""
 SORTED_AT_ONCE: Final = 32_768
 """Numbers sorted between two turns, in NumPy."""
 _SAMPLES: Final = 64
 """Numbers looked at for each bound between two parts."""
-
-
-def finish(turns: Turns[T]) -> T:
-    """Do it all at once."""
-    while True:
-        try:
-            next(turns)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
-
-
-async def in_turns(turns: Turns[T]) -> T:
-    """Do it while others have their turns."""
-    while True:
-        try:
-            next(turns)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
-        await trio.lowlevel.checkpoint()
 
 
 def argsort(values: NDArray[Any]) -> Turns[NDArray[np.intp]]:
