@@ -47,15 +47,20 @@ def cores() -> tuple[set[int], set[int]]:
 
 
 class TargetServer:
-    """native/target_server.c in a process of its own; `saw` holds its counters after the block."""
+    """native/target_server.c in a process of its own on these cores, at `port` or any that is free.
 
-    def __init__(self) -> None:
+    `saw` holds its counters after the block.
+    """
+
+    def __init__(self, on: set[int], port: int = 0) -> None:
+        self._on = on
+        self._wanted_port = port
         self.saw: dict[str, int] = {}
 
     def __enter__(self) -> int:
-        with pinned(cores()[1]):
+        with pinned(self._on):
             self._process = subprocess.Popen(
-                [str(path("target_server"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                [str(path("target_server")), str(self._wanted_port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())["port"]

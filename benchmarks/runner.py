@@ -61,11 +61,13 @@ def run(name: str, scenario: Scenario, *, repeats: int | None = None, say: Calla
 
 
 def _contend(contender: str, workload: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
-    server = programs.TargetServer() if scenario.needs_target else None
+    own, other = programs.cores()
+    server = programs.TargetServer(other) if scenario.needs_target else None
+    workload = {**workload, "other_cores": sorted(other)}
     with server if server is not None else nullcontext() as port:
         if port is not None:
             workload = {**workload, "port": port}
-        with programs.pinned(programs.cores()[0]):
+        with programs.pinned(own):
             process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.contend", contender],
                 cwd=ROOT,

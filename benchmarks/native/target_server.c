@@ -1,9 +1,9 @@
 /* target_server - what the network scenarios probe: accepts every connection on any 127/8 address, answers every HTTP request
  * 200, and over UDP, on the port of the same number, every question of DNS with one address.
  *
- * Prints {"port": N} once it listens; serves until stdin ends; then prints what it saw, so that a contender's count of checks
- * can be held against the number of connections that really came. Listens on 0.0.0.0 bound to the loopback device: reachable as
- * any 127.x.y.z and from no other host. */
+ * usage: target_server [PORT]; without one, or 0, any that is free. Prints {"port": N} once it listens; serves until stdin
+ * ends; then prints what it saw, so that a contender's count of checks can be held against the number of connections that
+ * really came. Listens on 0.0.0.0 bound to the loopback device: reachable as any 127.x.y.z and from no other host. */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -32,9 +32,11 @@ static uint64_t accepted, requests, closed, resets, questions;
 
 static int listen_on_loopback(uint16_t *port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_ANY)};
     socklen_t length = sizeof address;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) || bind(fd, (struct sockaddr *)&address, length) ||
+    int one = 1;
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
+        setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) || bind(fd, (struct sockaddr *)&address, length) ||
         listen(fd, BACKLOG) || getsockname(fd, (struct sockaddr *)&address, &length)) {
         perror("target_server: listen on lo");
         exit(1);
@@ -141,13 +143,13 @@ static void answer_all(int fd) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max < MAX_FDS ? limit.rlim_max : MAX_FDS;
     setrlimit(RLIMIT_NOFILE, &limit);
 
-    uint16_t port;
+    uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 0;
     int listener = listen_on_loopback(&port), datagrams = bind_datagrams(port), epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, ready[256];
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);

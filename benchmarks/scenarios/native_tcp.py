@@ -1,9 +1,10 @@
 """A TCP check, connect to verdict."""
 
 from benchmarks.scenario import Metric, Reach, Scenario
-from benchmarks.shared.floor_client import LEAVES_OUT, WITHIN
+from benchmarks.shared.floor_client import LEAVES_OUT
+from benchmarks.shared.prototype import ABOUT, WITHIN
 
-COMMON = {"timeout_s": 1.0, "warmup_s": 3.0, "seconds": 6.0}
+COMMON = {"timeout_s": 1.0, "warmup_s": 2.0, "seconds": 4.0}
 
 PYTHON = ("trio_socket_tcp", "uvloop_tcp")
 
@@ -23,9 +24,16 @@ def _full(pace: str) -> Reach:
     return Reach(f"TCP full against HAProxy's half, {pace}", pace, "cpu_us_per_check", 1.0, against="haproxy_tcp")
 
 
-def _floor(pace: str, of: str, against: str) -> Reach:
-    mode = "half" if of.endswith("half") else "full"
-    return Reach(f"TCP {mode} against its floor, {pace}", pace, "cpu_us_per_check", WITHIN, of=of, against=against)
+def _prototype(pace: str, mode: str) -> Reach:
+    end = "_half" if mode == "half" else ""
+    return Reach(
+        f"TCP {mode} against the C prototype, {pace}",
+        pace,
+        "cpu_us_per_check",
+        WITHIN,
+        of=f"fastprobe_tcp{end}",
+        against=f"prototype_tcp{end}",
+    )
 
 
 SCENARIO = Scenario(
@@ -33,8 +41,10 @@ SCENARIO = Scenario(
     ours="fastprobe_tcp",
     contenders=(
         "fastprobe_tcp",
+        "prototype_tcp",
         "floor_tcp",
         "fastprobe_tcp_half",
+        "prototype_tcp_half",
         "haproxy_tcp",
         "floor_tcp_half",
         "trio_socket_tcp",
@@ -42,7 +52,7 @@ SCENARIO = Scenario(
         "blackbox_tcp",
     ),
     also_ours=("fastprobe_tcp_half",),
-    floors=("floor_tcp", "floor_tcp_half"),
+    floors=("floor_tcp", "floor_tcp_half", "prototype_tcp", "prototype_tcp_half"),
     workloads={
         "10,000/s": {"targets": 10_000, "interval_s": 1.0, **COMMON},
         "8,000/s": {"targets": 8_000, "interval_s": 1.0, **COMMON},
@@ -62,14 +72,15 @@ SCENARIO = Scenario(
         _half("8,000/s", 0.75),
         _full("4,000/s"),
         _full("8,000/s"),
-        _floor("4,000/s", "fastprobe_tcp", "floor_tcp"),
-        _floor("10,000/s", "fastprobe_tcp", "floor_tcp"),
-        _floor("4,000/s", "fastprobe_tcp_half", "floor_tcp_half"),
-        _floor("10,000/s", "fastprobe_tcp_half", "floor_tcp_half"),
+        _prototype("4,000/s", "full"),
+        _prototype("10,000/s", "full"),
+        _prototype("4,000/s", "half"),
+        _prototype("10,000/s", "half"),
     ),
     without={"10,000/s": ("blackbox_tcp",), "8,000/s": PYTHON, "4,000/s": PYTHON, "500/s": ("blackbox_tcp",)},
     needs_target=True,
     notes=LEAVES_OUT
+    + ABOUT
     + """\
 10,000/s is what 100,000 probes at 10 s ask for, the load that this project is for; who cannot keep it does what one core
 allows, and CPU is per check done. Peers connect and close; we also keep counters, rise and fall, a histogram and the

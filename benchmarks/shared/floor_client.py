@@ -11,8 +11,6 @@ from benchmarks.shared.checks import figures
 ECHO_ID = 4_242
 """Of ICMP requests, where others have a port."""
 
-WITHIN = 1.25
-"""How much more than its floor a check of ours may cost."""
 LEAVES_OUT = """\
 `floor_*` is a plain loop in C of our own that makes the same system calls for the same checks, 10 ms apart, and nothing
 else: no deadlines, no schedule of each probe, no latencies, no records, states or histograms, and no Python process beside.

@@ -10,6 +10,7 @@ import trio
 
 import meshkit_fastprobe as fp
 from benchmarks.shared.checks import addresses
+from benchmarks.shared.diagnostics import made
 from benchmarks.shared.host_loop import Count, beside
 
 
@@ -19,7 +20,7 @@ def run_in_host(workload: dict[str, Any], engine: str) -> dict[str, Any]:
         diag = fp.Diagnostics(fp.Settings(host="bench", engine=engine, first_run_window_s=workload["warmup_s"] / 2))
         diag.add_many(_probes(workload), interval=workload["interval_s"], timeout=workload["interval_s"])
         async with diag:
-            yield lambda: diag.snapshot().totals.runs
+            yield lambda: made(diag)
 
     return trio.run(beside, workload, checks)
 
