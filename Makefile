@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+CORES := $(shell nproc 2>/dev/null || echo 1)
 C_SOURCES := $(shell find native/src native/include src/meshkit_fastprobe/_native -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-c bench lint docs screenshots format wheel build clean
+.PHONY: help run test test-c bench lint lint-python lint-c docs screenshots format wheel build clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -15,11 +16,11 @@ $(VENV)/.installed: pyproject.toml setup.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing meshkit-fastprobe and its tools into $(VENV) (once) ..." >&2
 	@$(BIN)/python -m pip install --quiet --upgrade pip setuptools 'Cython>=3.1,<4' >&2
-	@$(BIN)/python -m pip install --quiet --group test --no-build-isolation -e '.[all]' >&2
+	@FP_EXTENSIONS=later $(BIN)/python -m pip install --quiet --group test --no-build-isolation -e '.[all]' >&2
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(C_SOURCES)
-	@$(BIN)/python setup.py --quiet build_ext --inplace --parallel $(shell nproc 2>/dev/null || echo 1) >&2
+	@$(BIN)/python setup.py --quiet build_ext --inplace --parallel $(CORES) >&2
 	@touch $@
 
 $(VENV)/.lint-tools: $(VENV)/.installed
@@ -43,12 +44,14 @@ test: build test-c  ## every test
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-c:  ## the C core alone, under ASan and UBSan, rings and engine under TSan
-	@$(MAKE) --no-print-directory -C native check
+	@$(MAKE) --no-print-directory --jobs=$(CORES) --output-sync -C native check
 
 bench: build $(VENV)/.bench-tools  ## benchmarks beside the peers that are installed (ARGS="scenario ...")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-lint: build $(VENV)/.lint-tools  ## formatting, lint, types, import layers, stub drift
+lint: lint-python lint-c  ## formatting, lint, types, import layers, stub drift
+
+lint-python: build $(VENV)/.lint-tools
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
@@ -57,6 +60,8 @@ lint: build $(VENV)/.lint-tools  ## formatting, lint, types, import layers, stub
 	@$(BIN)/lint-imports
 	@PATH="$(abspath $(BIN)):$$PATH" cython-lint src
 	@$(BIN)/python -m mypy.stubtest --concise --ignore-missing-stub --allowlist tests/typing/stubtest-allowlist.txt $$(cd src && ls meshkit_fastprobe/_native/*.pyx | sed 's/\.pyx$$//; s/\//./g')
+
+lint-c: $(VENV)/.lint-tools
 	@$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'native/*.c' 'native/*.h' 'benchmarks/*.c' 'benchmarks/*.h')
 	@$(MAKE) --no-print-directory -C native lint CLANG_TIDY=$(abspath $(BIN))/clang-tidy
 

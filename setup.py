@@ -28,7 +28,9 @@ C_SOURCES = sorted(
     str(path) for path in Path("native/src").rglob("*.c") if path.name not in (EPOLL_ONLY if NO_EPOLL else POSIX_ONLY)
 )
 C_HEADERS = sorted(str(path) for path in [*Path("native/include").rglob("*.h"), *Path("native/src").rglob("*.h")])
-MODULES = sorted(Path("src/meshkit_fastprobe/_native").glob("*.pyx"))
+# FP_EXTENSIONS=later leaves the compiling of an editable install to `build_ext --inplace --parallel`, which may take all cores.
+LATER = os.environ.get("FP_EXTENSIONS") == "later"
+MODULES = [] if LATER else sorted(Path("src/meshkit_fastprobe/_native").glob("*.pyx"))
 
 
 class BuildExtWithLibrary(build_ext):
@@ -62,12 +64,14 @@ extensions = [
 
 setup(
     cmdclass={"build_ext": BuildExtWithLibrary, "build_clib": BuildPicClib},
-    libraries=[
-        ("fastprobe", {"sources": C_SOURCES, "include_dirs": ["native/include", "native/src"], "obj_deps": {"": C_HEADERS}})
-    ],
+    libraries=[]
+    if LATER
+    else [("fastprobe", {"sources": C_SOURCES, "include_dirs": ["native/include", "native/src"], "obj_deps": {"": C_HEADERS}})],
     ext_modules=cythonize(
         extensions,
         build_dir="build/cython",
+        quiet=True,
+        nthreads=(os.cpu_count() or 1) if sys.platform == "linux" else 0,  # elsewhere a child would run this file again
         include_path=["src"],
         compiler_directives={
             "language_level": 3,

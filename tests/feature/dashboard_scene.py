@@ -32,7 +32,7 @@ def served(
     probes: int = 30,
     more: str = EXPERIMENT,
     ca: Path | None = None,
-    interval: str = "10s",
+    interval: str = "2s",
     target: str | None = None,
 ) -> Any:
     """A host with probes of the target, which is the host itself when none is given, and of a port where nobody is."""

@@ -19,7 +19,7 @@ import pytest
 from meshkit_fastprobe.chaos.faults.base import LEASE_S
 from meshkit_fastprobe.chaos.states import FINAL
 
-pytestmark = [pytest.mark.feature, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.feature, pytest.mark.once, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SCENES = Path(__file__).parent / "crash_scenes.py"
 

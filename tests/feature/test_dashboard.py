@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from .conftest import BROWSER_PATIENCE_MS, PATIENCE_S, Host, until
 from .dashboard_scene import served, sign_in
 
-pytestmark = [pytest.mark.feature, pytest.mark.slow]
+pytestmark = [pytest.mark.feature, pytest.mark.once, pytest.mark.slow]
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def test_a_host_that_is_gone_is_told_with_the_age_of_what_is_shown(host: Host, t
 def test_ten_thousand_probes_are_listed_and_scrolled(host: Host, tmp_path: Path, page: Page) -> None:
     """Of a target of their own: nine hundred connections a second are no load that the host has to serve as well."""
     with accepting() as target:
-        served(host, tmp_path, probes=10_000, target=address_of(target))
+        served(host, tmp_path, probes=10_000, interval="10s", target=address_of(target))
         sign_in(page, host)
         page.click("nav >> text=Probes")
         expect(page.locator("main")).to_contain_text("10,000")

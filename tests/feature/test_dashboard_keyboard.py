@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from .conftest import Host
 from .dashboard_scene import VIEWS, open_view, served, settled, sign_in, whole
 
-pytestmark = [pytest.mark.feature, pytest.mark.slow]
+pytestmark = [pytest.mark.feature, pytest.mark.once, pytest.mark.slow]
 
 MAX_STOPS = 300
 """Of one view; more would be a circle that does not close."""
@@ -88,7 +88,7 @@ def ready(page: Page) -> None:
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_tab_comes_to_everything_visibly_and_round_again(host: Host, tmp_path: Path, page: Page, width: int) -> None:
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     ready(page)
     page.set_viewport_size({"width": width, "height": 800})
     sign_in(page, host)
@@ -105,7 +105,7 @@ def test_tab_comes_to_everything_visibly_and_round_again(host: Host, tmp_path: P
 
 
 def test_who_signs_in_and_looks_for_a_probe_needs_no_mouse(host: Host, tmp_path: Path, page: Page) -> None:
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     ready(page)
     page.goto(f"http://{host.listen}/")
     expect(page.locator("input[name=token]")).to_be_focused()
@@ -135,7 +135,7 @@ def test_who_signs_in_and_looks_for_a_probe_needs_no_mouse(host: Host, tmp_path:
 
 
 def test_the_focus_stays_while_what_it_is_on_is_written_anew(host: Host, tmp_path: Path, page: Page) -> None:
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     ready(page)
     sign_in(page, host)
     settled(page)
@@ -147,7 +147,7 @@ def test_the_focus_stays_while_what_it_is_on_is_written_anew(host: Host, tmp_pat
 
 
 def test_an_experiment_is_prepared_confirmed_and_halted_by_keyboard(host: Host, tmp_path: Path, page: Page) -> None:
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     ready(page)
     for name in ("chaos.enabled", "chaos.null.enabled"):
         assert host.ask("toggles", "set", name, "on").returncode == 0
@@ -186,7 +186,7 @@ def test_an_experiment_is_prepared_confirmed_and_halted_by_keyboard(host: Host, 
 
 
 def test_a_toggle_is_switched_and_keeps_its_place(host: Host, tmp_path: Path, page: Page) -> None:
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     ready(page)
     sign_in(page, host)
     open_view(page, host, "toggles")
@@ -204,7 +204,7 @@ def test_who_confirms_stands_on_the_way_out_also_when_the_news_come_before_the_a
     host: Host, tmp_path: Path, page: Page
 ) -> None:
     """On a busy host the stream tells of the fault, and its card is written anew, while the question still stands."""
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     ready(page)
     for name in ("chaos.enabled", "chaos.null.enabled"):
         assert host.ask("toggles", "set", name, "on").returncode == 0

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from .conftest import Host
 from .dashboard_scene import EXPERIMENT, VIEWS, open_view, served, settled, sign_in
 
-pytestmark = [pytest.mark.feature, pytest.mark.slow]
+pytestmark = [pytest.mark.feature, pytest.mark.once, pytest.mark.slow]
 
 STATES = ("healthy", "degraded", "unhealthy", "unknown", "paused")
 MARKS = "●▲✖○❚"
@@ -118,7 +118,7 @@ def in_force(page: Page, host: Host) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_stands_out_from_what_is_behind_it(host: Host, tmp_path: Path, page: Page, scheme: Any) -> None:
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.goto(f"http://{host.listen}/")
     assert page.evaluate(FAINT)[1] == []
@@ -142,7 +142,7 @@ def test_every_text_stands_out_from_what_is_behind_it(host: Host, tmp_path: Path
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_states_differ_whatever_colours_are_seen(host: Host, tmp_path: Path, page: Page, browser: Browser, scheme: Any) -> None:
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     page.emulate_media(color_scheme=scheme)
     page.goto(f"http://{host.listen}/")
     page.evaluate(
@@ -172,7 +172,7 @@ def test_states_differ_whatever_colours_are_seen(host: Host, tmp_path: Path, pag
 
 
 def test_the_marks_of_the_heat_map_differ_in_shape(host: Host, tmp_path: Path, page: Page) -> None:
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     sign_in(page, host)
     expect(page.locator("main")).to_contain_text("Groups")
     shapes = page.evaluate(
@@ -198,7 +198,7 @@ def test_the_marks_of_the_heat_map_differ_in_shape(host: Host, tmp_path: Path, p
 
 
 def test_every_state_is_told_by_a_mark_or_a_word(host: Host, tmp_path: Path, page: Page) -> None:
-    served(host, tmp_path, interval="2s")
+    served(host, tmp_path)
     sign_in(page, host)
     settled(page)
     for view in VIEWS:
@@ -212,7 +212,7 @@ def test_every_state_is_told_by_a_mark_or_a_word(host: Host, tmp_path: Path, pag
 def test_nothing_is_wider_than_a_telephone(host: Host, tmp_path: Path, page: Page, scheme: Any) -> None:
     where = f'name = "{"a-name-of-many-words-" * 5}"\nnamespace = "{"quite-a-namespace-" * 3}"\n'
     long = f'[[probe]]\n{where}kind = "tcp"\ntarget = "127.0.0.1:9"\ninterval = "2s"\ntimeout = "1s"\n'
-    served(host, tmp_path, probes=29, interval="2s", more=EXPERIMENT + long)
+    served(host, tmp_path, probes=29, more=EXPERIMENT + long)
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": TELEPHONE["width"], "height": TELEPHONE["height"]})
     page.goto(f"http://{host.listen}/")

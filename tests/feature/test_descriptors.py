@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.feature
+pytestmark = [pytest.mark.feature, pytest.mark.once]
 
 PROGRAM = """
 import json, logging, resource, sys, trio

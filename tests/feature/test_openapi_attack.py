@@ -13,7 +13,7 @@ from meshkit_fastprobe.server.routes import ROUTES
 
 from .conftest import Host, until
 
-pytestmark = [pytest.mark.feature, pytest.mark.slow]
+pytestmark = [pytest.mark.feature, pytest.mark.once, pytest.mark.slow]
 
 BOUND_S = 20
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"

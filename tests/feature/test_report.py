@@ -17,7 +17,7 @@ from tests.ports import free_port
 
 from .conftest import Host, until
 
-pytestmark = pytest.mark.feature
+pytestmark = [pytest.mark.feature, pytest.mark.once]
 TAGS = ("eu-1", "orders", "tcp")
 FAILING = range(600, 630)
 

@@ -20,7 +20,7 @@ from tests.ports import free_port
 
 from .conftest import FASTPROBE, Host
 
-pytestmark = [pytest.mark.feature, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.feature, pytest.mark.once, pytest.mark.slow, pytest.mark.timeout(300)]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE_S = 100.0

@@ -13,7 +13,7 @@ from meshkit_fastprobe.history.sampler import HISTOGRAMS, Sampler
 from meshkit_fastprobe.history.store import Store
 from tests.unit.aggregation.conftest import World
 
-pytestmark = pytest.mark.hyperscale
+pytestmark = [pytest.mark.hyperscale, pytest.mark.once, pytest.mark.once]
 PROBES = 100_000
 SLICE_S = 0.005
 

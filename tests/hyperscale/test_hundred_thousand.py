@@ -16,7 +16,7 @@ from meshkit_fastprobe.scheduling.pacing import NEVER, runs_due
 
 from .conftest import LONG, addresses, tell
 
-pytestmark = [pytest.mark.hyperscale, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
+pytestmark = [pytest.mark.hyperscale, pytest.mark.once, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
 
 PROBES = 100_000
 INTERVAL_S = 10.0

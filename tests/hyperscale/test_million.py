@@ -16,7 +16,7 @@ from meshkit_fastprobe._native.histogram import upper_bounds_s
 
 from .conftest import LONG, Held, addresses, tell
 
-pytestmark = [pytest.mark.hyperscale, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
+pytestmark = [pytest.mark.hyperscale, pytest.mark.once, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
 
 PROBES = 1_000_000
 INTERVAL_S = 100.0

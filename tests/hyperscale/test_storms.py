@@ -20,7 +20,7 @@ from meshkit_fastprobe.scheduling.pacing import NEVER, runs_due
 
 from .conftest import LONG, Held, addresses, tell
 
-pytestmark = [pytest.mark.hyperscale, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
+pytestmark = [pytest.mark.hyperscale, pytest.mark.once, pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 300)]
 
 STEADY: Final = 10_000
 CONFIGURED: Final = 10_000

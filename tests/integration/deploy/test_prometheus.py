@@ -24,6 +24,7 @@ PATIENCE_S = 120
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.service,
+    pytest.mark.once,
     pytest.mark.skipif(not shutil.which("prometheus"), reason="no prometheus here: apt-get install prometheus"),
 ]
 

@@ -11,6 +11,7 @@ DEPLOY = Path(__file__).parents[3] / "deploy" / "prometheus"
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.service,
+    pytest.mark.once,
     pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool here: apt-get install prometheus"),
 ]
 
