@@ -141,6 +141,10 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
         if plan.backend != SOCKETS:
             return await PacketFault.verify(self, host, plan)
         group = _registered(host, plan)
+        try:
+            group.let_go()
+        except SocketGroupError as error:
+            raise FaultError(str(error)) from error
         lost = group.dropped()
         return Effect(
             in_force=group.armed == plan.mark and len(group) > 0,
@@ -154,15 +158,19 @@ class PacketLoss(PacketFault, frozen=True, kw_only=True):
             await super().revert(host, plan)
             return
         group = _group(host, plan.handle.get("group", ""))
-        if group is not None:
+        if group is None:
+            return
+        try:
             group.disarm(plan.mark)
+        except SocketGroupError as error:
+            raise FaultError(str(error)) from error
 
     @classmethod
     async def is_gone(cls, host: FaultHost, plan: FaultPlan) -> bool:
         if plan.backend != SOCKETS:
             return await super().is_gone(host, plan)
         group = _group(host, plan.handle.get("group", ""))
-        return group is None or group.armed != plan.mark
+        return group is None or group.armed != plan.mark  # which it forgets only once the kernel has taken the last filter
 
     @classmethod
     def says_it_is_mine(cls, comment: str) -> bool:

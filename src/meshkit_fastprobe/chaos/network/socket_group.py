@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import errno
 import ipaddress
 import os
 import socket
 import struct
+import sys
 import threading
 import weakref
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from typing import Final, Protocol
 
 from meshkit_fastprobe.chaos.network.endpoints import Endpoint
@@ -22,6 +23,7 @@ SO_MEMINFO: Final = 55
 MEMINFO_BYTES: Final = 36  # nine counters, the last of packets dropped
 _TYPES: Final = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 MAX_INSTRUCTIONS: Final = 4096  # BPF_MAXINSNS
+_UNHURT: Final = frozenset({errno.ENOENT, errno.EBADF, errno.ENOTSOCK})  # it has no filter, or is no more
 
 _instruction = struct.Struct("=HBBI")
 _LOAD, _JUMP_IF_AT_LEAST, _RETURN = 0x20, 0x35, 0x06
@@ -35,7 +37,7 @@ class HasFileno(Protocol):
 
 
 class SocketGroupError(FastprobeError):
-    """A group could not be armed; none of its sockets is."""
+    """A group could not be armed, or sockets of it could not be rid of their filter."""
 
 
 def program(ratio: float) -> bytes:
@@ -56,6 +58,10 @@ def program(ratio: float) -> bytes:
 class SocketGroup:
     """Sockets that one experiment may hurt together. It keeps none alive; those that join while it is armed are hurt at once.
 
+    A filter is of the socket, and outlives the object that was added: TLS takes the descriptor out of what it wraps, dup() has
+    another. So each socket that is hurt is held by a descriptor of our own until its filter is gone. That keeps the connection
+    open, too: call let_go() every second or so.
+
     >>> group = SocketGroup("orders")
     >>> group.add(sock)
     """
@@ -63,68 +69,75 @@ class SocketGroup:
     def __init__(self, name: str) -> None:
         self.name = name
         self._sockets: weakref.WeakSet[HasFileno] = weakref.WeakSet()
-        self._program: bytes | None = None
+        self._hurt: dict[weakref.ref[HasFileno], socket.socket] = {}  # no more than were added; the value is our own
+        self._program: bytes | None = None  # for those that join
         self._mark = ""
         self._dropped_before = 0
         self._lock = threading.Lock()  # sockets are opened in any thread
 
     def __len__(self) -> int:
-        return sum(1 for _ in self._open())
+        with self._lock:
+            return len(self._open())
 
     @property
     def armed(self) -> str:
-        """The mark it is armed with; empty: it is not."""
-        return self._mark if self._program is not None else ""
+        """The mark it is armed with; empty: the kernel has taken the filter of each socket that was hurt."""
+        return self._mark
 
     def add(self, sock: HasFileno) -> None:
         """SocketGroupError, and OSError of the kernel: only while armed, and then it is not in the group."""
         with self._lock:
-            if self._program is not None:
-                with _borrowed(sock) as borrowed:
-                    _check(borrowed)
-                    _attach(borrowed, self._program)
+            if self._program is not None and weakref.ref(sock) not in self._hurt:
+                # What it wraps may have been hurt until now, and pass for a filter of its own. If that stays, let_go() tells.
+                self._calm(self._given_up())
+                self._attach(sock, self._program)
             self._sockets.add(sock)
 
     def discard(self, sock: HasFileno) -> None:
-        """Out of the group, and unhurt."""
+        """Out of the group, and unhurt; SocketGroupError when its filter cannot be taken, and disarm() has to try again."""
         with self._lock:
             self._sockets.discard(sock)
-            if self._program is not None:
-                _detach(sock)
+            self._must_calm({weakref.ref(sock)} & self._hurt.keys())
 
     def arm(self, ratio: float, mark: str) -> int:
         """How many sockets are hurt now: all of them, or SocketGroupError and none."""
         with self._lock:
-            if self._program is not None:
+            if self._mark:
                 raise SocketGroupError(f"the sockets of {self.name!r} are hurt already")
             code = program(ratio)
-            done: list[HasFileno] = []
+            self._mark = mark
             try:
                 for sock in self._open():
-                    with _borrowed(sock) as borrowed:
-                        _check(borrowed)
-                        _attach(borrowed, code)
-                    done.append(sock)
+                    self._attach(sock, code)
             except BaseException as error:
-                for sock in done:
-                    _detach(sock)
+                self._calm(list(self._hurt))
+                if not self._hurt:
+                    self._mark = ""
                 if isinstance(error, OSError):
                     raise SocketGroupError(f"a socket of {self.name!r} takes no filter: {error.strerror}") from error
                 raise
             self._dropped_before = self._dropped()
-            self._program, self._mark = code, mark
-            return len(done)
+            self._program = code
+            return len(self._hurt)
+
+    def let_go(self) -> None:
+        """Of the sockets that their owners have closed, or handed to another object: unhurt. SocketGroupError as disarm()."""
+        with self._lock:
+            self._must_calm(self._given_up())
 
     def disarm(self, mark: str) -> None:
-        """Calm when nothing is armed, or somebody else armed it."""
+        """Calm when nothing is armed, or somebody else armed it.
+
+        SocketGroupError when a filter could not be taken: it stays armed for these, and none that joins is hurt any more.
+        """
         with self._lock:
-            if self._program is not None and self._mark == mark:
-                for sock in self._open():
-                    _detach(sock)
+            if mark and self._mark == mark:
                 self._program = None
+                self._must_calm(list(self._hurt))
+                self._mark = ""
 
     def dropped(self) -> int:
-        """Packets that the sockets which are open have dropped since arm(); those dropped for want of room among them."""
+        """Packets that the sockets which are hurt have dropped since arm(); those dropped for want of room among them."""
         with self._lock:
             return max(0, self._dropped() - self._dropped_before)
 
@@ -133,22 +146,53 @@ class SocketGroup:
 
         One that has no peer, as of UDP that does not connect, may talk to whomever it likes, and is taken at its owner's word.
         """
-        return sum(1 for sock in self._open() if not _fits(sock, targets, protocol))
+        with self._lock:
+            sockets = self._open()
+        return sum(1 for sock in sockets if not _fits(sock, targets, protocol))
+
+    # -- with the lock held ------------------------------------------------------------------------------------------------
+
+    def _open(self) -> list[HasFileno]:
+        return [sock for sock in self._sockets if sock.fileno() >= 0]
+
+    def _attach(self, sock: HasFileno, code: bytes) -> None:
+        copy = _copy(sock)
+        try:
+            _check(copy)
+            _attach(copy, code)
+        except BaseException:
+            copy.close()
+            raise
+        self._hurt[weakref.ref(sock)] = copy
+
+    def _given_up(self) -> list[weakref.ref[HasFileno]]:
+        """Whose object is gone, or has no descriptor any more."""
+        return [ref for ref in self._hurt if (sock := ref()) is None or sock.fileno() < 0]
+
+    def _calm(self, refs: Iterable[weakref.ref[HasFileno]]) -> OSError | None:
+        """Take their filters, and let go of them; why not, when some would not: these are held on to."""
+        failed = None
+        for ref in refs:
+            try:
+                _detach(self._hurt[ref])
+            except OSError as error:
+                failed = error
+            else:
+                self._hurt.pop(ref).close()
+        return failed
+
+    def _must_calm(self, refs: Iterable[weakref.ref[HasFileno]]) -> None:
+        failed = self._calm(refs)
+        if failed is not None:
+            raise SocketGroupError(f"a socket of {self.name!r} does not let go of its filter: {failed.strerror}") from failed
 
     def _dropped(self) -> int:
-        total = 0
-        for sock in self._open():
-            with contextlib.suppress(OSError), _borrowed(sock) as borrowed:
-                total += struct.unpack_from("=I", borrowed.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO_BYTES), 32)[0]
-        return total
-
-    def _open(self) -> Iterator[HasFileno]:
-        return (sock for sock in list(self._sockets) if sock.fileno() >= 0)
+        return sum(map(_dropped, self._hurt.values()))
 
 
 def _fits(sock: HasFileno, targets: Collection[Endpoint], protocol: str) -> bool:
     try:
-        with _borrowed(sock) as borrowed:
+        with _copy(sock) as borrowed:
             if protocol != "any" and borrowed.type != _TYPES.get(protocol):
                 return False
             peer = borrowed.getpeername()
@@ -161,11 +205,14 @@ def _fits(sock: HasFileno, targets: Collection[Endpoint], protocol: str) -> bool
     return any(target.touches(Endpoint(ipaddress.ip_network(plain), peer[1])) for target in targets)
 
 
-@contextlib.contextmanager
-def _borrowed(sock: HasFileno) -> Iterator[socket.socket]:
-    """The same socket by another descriptor: its owner may close theirs meanwhile."""
-    with socket.socket(fileno=os.dup(sock.fileno())) as borrowed:
-        yield borrowed
+def _copy(sock: HasFileno) -> socket.socket:
+    """The same socket by another descriptor, which no child inherits: its owner may close theirs meanwhile."""
+    number = os.dup(sock.fileno())
+    try:
+        return socket.socket(fileno=number)
+    except BaseException:  # it is no socket
+        os.close(number)
+        raise
 
 
 def _attach(sock: socket.socket, code: bytes) -> None:
@@ -175,10 +222,21 @@ def _attach(sock: socket.socket, code: bytes) -> None:
     )
 
 
-def _detach(sock: HasFileno) -> None:
-    """A socket that is closed, or has no filter, is as it should be."""
-    with contextlib.suppress(OSError), _borrowed(sock) as borrowed:
-        borrowed.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+def _detach(sock: socket.socket) -> None:
+    """OSError when the filter stays, as under SO_LOCK_FILTER. Takes no descriptor: a process may have none left."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+    except OSError as error:
+        if error.errno not in _UNHURT:
+            raise
+
+
+def _dropped(sock: socket.socket) -> int:
+    try:
+        counts = sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO_BYTES)
+    except OSError:  # before Linux 4.12
+        return 0
+    return int.from_bytes(counts[-4:], sys.byteorder)
 
 
 def _check(sock: socket.socket) -> None:
