@@ -21,6 +21,7 @@ from meshkit_fastprobe.chaos.faults.base import FaultPlan
 from meshkit_fastprobe.chaos.faults.registry import FaultRegistry
 from meshkit_fastprobe.chaos.fleet_budget import AskFleet, beyond_budget, told_by_fleet
 from meshkit_fastprobe.chaos.guardrails import Situation, refusals, why_end
+from meshkit_fastprobe.chaos.halting import Halt
 from meshkit_fastprobe.chaos.in_force import InForce
 from meshkit_fastprobe.chaos.journal import Journal, JournalError
 from meshkit_fastprobe.chaos.judging import as_fault, planned_fault, situation
@@ -68,7 +69,7 @@ class Conductor:
         self.survey = Survey()
         self.journal = Journal(bench.state_dir)
         self.tally = Tally()
-        self.halted: str | None = None
+        self._halt = Halt()
         self.broken: str | None = "not started"
         self.snapshot = snapshot
         self._glance = glance
@@ -110,7 +111,7 @@ class Conductor:
         unfinished = self._stuck.start_anew()
         try:
             unfinished |= {run.id: run for run in await self.journal.open()}
-            self.halted = await self.journal.fact("halted")
+            await self._halt.recall(self.journal)
             self.broken = None
         except JournalError as error:
             self.broken = str(error)
@@ -134,7 +135,7 @@ class Conductor:
         if run.phase is Phase.REVERT_FAILED:
             self.known.left_behind(run)
         if run.phase in FINAL:
-            self.known.over(run)
+            self.known.over(run, self._in_force)
         if run.phase in {Phase.ORPHAN_REVERTED, Phase.REVERT_FAILED}:
             self._record.note(run, HOST, f"chaos.{run.phase}")
         self._tell(run)
@@ -150,6 +151,11 @@ class Conductor:
                 log.error("%s", error)
 
     # -- reading -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def halted(self) -> str | None:
+        """By whom, and why; None when experiments may start."""
+        return self._halt.why
 
     @property
     def experiments(self) -> dict[str, Experiment]:
@@ -179,9 +185,13 @@ class Conductor:
         self.faults = cast("FaultRegistry", faults)
 
     def configure(self, settings: ChaosSettings) -> None:
-        """Another configuration: its experiments and limits hold from now on; what runs ends as it began."""
+        """Another configuration: its experiments and limits hold from now on; what runs ends as it began.
+
+        A confirmation of what its experiment was before is worth nothing: it is cancelled.
+        """
         self.known.configure(settings, self._in_force)
         self.settings = settings
+        self._lives.take_back_changed()
 
     # -- starting ------------------------------------------------------------------------------------------------------------
 
@@ -205,8 +215,10 @@ class Conductor:
             self._record.note(life.run, subject, "chaos.prepare", result=REFUSED)
             raise guarded(experiment_id, why_not)
         await self._record.append(run, subject, "chaos.prepare", reason=reason, ticket=ticket, detail=f"plan {plan.id}")
-        # Meanwhile an earlier run may have started, which must not be lost sight of, or another may have been prepared.
+        # Meanwhile an earlier run may have started, which must not be lost sight of, or another may have been prepared,
+        # or the experiment may be another.
         self._lives.must_not_be_live(experiment_id)
+        self.known.must_be_as(experiment)
         lasts_s = min(MAX_CONFIRM_S, self.settings.confirm_s * (5 if plan.two_person else 1))
         self._lives.await_confirmation(life, lasts_s)
         try:
@@ -323,30 +335,29 @@ class Conductor:
 
     async def halt(self, *, subject: str, reason: str = "") -> list[Run]:
         """Stop everything, and let nothing start until `resume`: also over restarts. Returns each run as it is then."""
-        self.halted = f"by {subject}" + (f": {reason}" if reason else "")
+        why = f"by {subject}" + (f": {reason}" if reason else "")
+        self._halt.begin(self.journal, why)
         concerned = [*(life.run for life in self._lives if life.run.phase in WAITING), *self.live]
         if self._around is not None:
             self._record.note(None, subject, "chaos.halt", reason=reason)
         for life in self._lives:
-            life.end(Phase.ABORTED, f"{HALTED} {self.halted}", subject)
+            life.end(Phase.ABORTED, f"{HALTED} {why}", subject)
         with trio.move_on_after(HALT_PATIENCE_S):
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._halt.keep, self.journal)
                 for run in concerned:
-                    nursery.start_soon(self._end, run, f"{HALTED} {self.halted}", subject)
-        try:
-            await self.journal.keep("halted", self.halted)
-        except JournalError as error:
-            log.error("the halt is in force, but would not outlive a restart: %s", error)
+                    nursery.start_soon(self._end, run, f"{HALTED} {why}", subject)
         return [self._lives.as_it_is(run) for run in concerned]
 
     async def resume(self, *, subject: str, reason: str) -> None:
-        """Let experiments start again."""
+        """Let experiments start again. ChaosRefusedError, and all stays halted, when somebody halts anew meanwhile."""
+        halted = self.halted
         await self._record.append(None, subject, "chaos.resume", reason=reason)
         try:
-            await self.journal.keep("halted", None)
-        except JournalError as error:
-            raise ChaosRefusedError(Refusal.UNAVAILABLE, str(error)) from None
-        self.halted = None
+            await self._halt.release(self.journal, halted)
+        except ChaosRefusedError as error:
+            self._record.note(None, subject, "chaos.resume", reason=reason, detail=error.what, result=REFUSED)
+            raise
 
     async def _end(self, run: Run, why: str, subject: str) -> None:
         if run.id in self._stuck:
@@ -386,7 +397,7 @@ class Conductor:
         self._stuck.took(run)
         if run.phase in FINAL:
             self._allowed.pop(run.id, None)
-            self.known.over(run)
+            self.known.over(run, self._in_force)
         if run.phase in FINAL and run.injected_at is not None:
             self._resting.took(run, trio.current_time())
         level = logging.WARNING if run.phase in HARMFUL else logging.INFO
@@ -427,8 +438,8 @@ class Conductor:
         return [*beyond_budget(budget, self._host, len(self._in_force), told), *why_not]
 
     async def _plan(self, experiment: Experiment) -> Plan:
-        two_person = experiment.two_person or self.settings.two_person
         planned = await planned_fault(experiment, self.bench)
+        two_person = experiment.two_person or self.settings.two_person  # as of when it is planned, not of before
         return plan_of(experiment, planned, host=self._host, cluster=self._cluster, two_person=two_person)
 
     async def _drafted(

@@ -97,10 +97,14 @@ class Journal:
         self._unwritten[run.id] = run
 
     async def keep(self, name: str, fact: object | None) -> None:
-        """A fact that outlives the process; None forgets it."""
-        self._facts[name] = None if fact is None else msgspec.json.encode(fact)
+        """A fact that outlives the process; None forgets it. JournalError, and then it is still tried, as `mean` does."""
+        self.mean(name, fact)
         with trio.CancelScope(shield=True):
             await self._write()
+
+    def mean(self, name: str, fact: object | None) -> None:
+        """The same for what must not wait, or is to be instead of what the disk refused."""
+        self._facts[name] = None if fact is None else msgspec.json.encode(fact)
 
     async def catch_up(self) -> None:
         """Write what is behind. JournalError when the disk still refuses."""
@@ -109,7 +113,8 @@ class Journal:
 
     async def fact(self, name: str) -> Any:
         rows = await self._ask("SELECT body FROM fact WHERE name = ?", (name,))
-        return msgspec.json.decode(rows[0][0]) if rows else None
+        body = self._facts.get(name, rows[0][0] if rows else None)
+        return None if body is None else msgspec.json.decode(body)
 
     async def past(self, limit: int, before: int | None = None, experiment: str | None = None) -> list[Run]:
         """Runs, newest first."""

@@ -53,9 +53,15 @@ class KnownExperiments:
             self.by_id[run.experiment] = _remembered(run)
             self._leaving.add(run.experiment)
 
-    def over(self, run: Run) -> None:
-        """It has ended: what was known only for its sake is forgotten."""
-        if run.experiment in self._leaving:
+    def must_be_as(self, experiment: Experiment) -> None:
+        """ChaosRefusedError when it is gone or another by now: nobody says yes to what it was."""
+        if self.find(experiment.id) != experiment:
+            hint = f"prepare it: fastprobe chaos prepare {experiment.id}"
+            raise ChaosRefusedError(Refusal.WRONG_PHASE, f"{experiment.id} was configured anew", hint)
+
+    def over(self, run: Run, in_force: Iterable[Run]) -> None:
+        """It has ended: what was known only for its sake, and not for others in force, is forgotten."""
+        if run.experiment in self._leaving and all(other.experiment != run.experiment for other in in_force):
             self._leaving.remove(run.experiment)
             del self.by_id[run.experiment]
 

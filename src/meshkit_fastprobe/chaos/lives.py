@@ -59,6 +59,7 @@ class Lives:
             raise ChaosRefusedError(
                 Refusal.WRONG_PHASE, f"{experiment_id} {stands}", f"prepare it: fastprobe chaos prepare {experiment_id}"
             )
+        self._known.must_be_as(life.experiment)
         return life
 
     def must_not_be_live(self, experiment_id: str) -> None:
@@ -77,6 +78,13 @@ class Lives:
             before.move(Phase.CANCELLED, f"prepared again as {life.run.id}")
         self._newest[life.experiment.id] = life
         self._expires[life.experiment.id] = trio.current_time() + lasts_s
+
+    def take_back_changed(self) -> None:
+        """Whatever waits, and would be done as its experiment is no more: it was judged, and allowed, by what that was."""
+        for life in self._newest.values():
+            now = self._known.by_id.get(life.experiment.id)
+            if life.run.phase in WAITING and now is not None and now != life.experiment:
+                life.move(Phase.CANCELLED, "it was configured anew: prepare it again")
 
     def let_lapse(self) -> None:
         """Whatever was not confirmed in time."""

@@ -95,6 +95,21 @@ async def test_what_an_earlier_process_left_stuck_is_stopped_though_its_experime
     assert [(entry.actor, entry.scope) for entry in around.entries if entry.action == "chaos.stop"] == [("user:bob", "a-1")] * 2
 
 
+async def test_what_is_stuck_stays_known_whoever_is_refused_to_start_it(mock_clock, broken, tmp_path):
+    a = odd(duration_s=600.0)
+    async with conducting(a, journal=kept(tmp_path)) as (conductor, _):
+        await activated(conductor)
+        await conductor.stop("a", subject="user:anna")
+    async with conducting(a, journal=kept(tmp_path)) as (conductor, _):
+        assert reloaded(conductor) == {"a"}
+        with pytest.raises(ChaosRefusedError, match="could not be undone; undo it first"):
+            await conductor.prepare("a", subject="user:anna")
+        assert set(conductor.experiments) == {"a"}
+        broken.clear()
+        assert (await conductor.stop("a", subject="user:bob")).phase is Phase.ORPHAN_REVERTED
+        assert set(conductor.experiments) == set()
+
+
 async def test_who_configures_it_again_gets_what_is_configured(mock_clock, broken, tmp_path):
     async with conducting(odd(duration_s=600.0), journal=kept(tmp_path)) as (conductor, _):
         await activated(conductor)
