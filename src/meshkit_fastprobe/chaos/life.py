@@ -93,12 +93,13 @@ class Life:
         await self._means.journal.record(self.run)
 
     def end(self, verdict: Phase, why: str, by: str | None = None) -> None:
-        """Undo the fault now. The first to say so decides what it was."""
-        if not self._ending.is_set():
-            self._verdict, self._why = verdict, why
-            if by is not None:
-                self.run = msgspec.structs.replace(self.run, stopped_by=by)
-            self._ending.set()
+        """Undo the fault now. The first to say so decides what it was; when it is being undone already, nobody does."""
+        if self.run.phase in FINAL or self._ending.is_set():
+            return
+        self._verdict, self._why = verdict, why
+        if by is not None:
+            self.run = msgspec.structs.replace(self.run, stopped_by=by)
+        self._ending.set()
 
     def called_off(self) -> bool:
         """Whether somebody has ended it before anything was injected: then it is cancelled."""
@@ -145,6 +146,8 @@ class Life:
     async def _inject_and_hold(self) -> None:
         if self._watches:  # what ran before is no sample
             self._observer.look(self._means.snapshot(), trio.current_time())
+        if self._ending.is_set():  # while that it is about to be injected was written
+            return
         effect = await self._applied()
         if effect is None:  # ended while it was being applied
             return
@@ -153,7 +156,8 @@ class Life:
             return
         now = time.time()
         duration_s = self.experiment.duration_s if self._fault.lasts else 0.0
-        await self.move_durably(Phase.ACTIVE, effect.told, effect=effect, injected_at=now, ends_at=now + duration_s)
+        # A restart undoes INJECTING as well, which the disk has: one that hangs by now must not hold what it is to undo.
+        self.move(Phase.ACTIVE, effect.told, effect=effect, injected_at=now, ends_at=now + duration_s)
         self.settled.set()
         with trio.move_on_after(duration_s):
             async with trio.open_nursery() as nursery:
@@ -172,6 +176,8 @@ class Life:
             nursery.start_soon(self._cancel_on_end, nursery.cancel_scope)
             with trio.fail_after(APPLY_S):
                 self._observer.injected = trio.current_time()
+                # Whoever ends it from here on may have let it do harm; once it is in force, the time of that is told instead.
+                self.run = msgspec.structs.replace(self.run, injected_at=time.time())
                 await self._fault.apply(host, plan)
                 self._observer.injected = trio.current_time()
                 effect = await self._fault.verify(host, plan)
@@ -218,6 +224,7 @@ class Life:
 
     async def _heal(self) -> None:
         """Undo it, and see that it is undone. Never raises; REVERT_FAILED is what it comes to when it is not."""
+        self._ending.set()
         self.move(Phase.REVERTING, self._why, effect=await self._last_effect())
         failed = await self._revert()
         self._observer.reverted = trio.current_time()
@@ -246,7 +253,7 @@ class Life:
         return failed
 
     async def _last_effect(self) -> Effect | None:
-        if self.run.effect is None:
+        if self.run.injected_at is None:
             return None
         with trio.move_on_after(0.05):  # undoing it does not wait for what it has to tell
             try:

@@ -29,6 +29,7 @@ async def reconciled(run: Run, faults: FaultRegistry, host: FaultHost) -> Run:
         return _ended(run, Phase.CANCELLED, "the host was started anew before anything was injected")
     if run.phase not in HARMFUL:
         return _ended(run, Phase.ORPHAN_REVERTED, "the host was started anew after the fault was undone")
+    run = _injected(run)
     failed = await undone(run.plan.fault, faults, host)
     if failed is None:
         return _ended(run, Phase.ORPHAN_REVERTED, "its process died; undone at the next start", reverted=True)
@@ -76,6 +77,14 @@ async def marked(kind: str, faults: FaultRegistry, host: FaultHost) -> tuple[Fau
     except Exception as error:  # noqa: BLE001 - a fault of anybody may raise anything; the other kinds are still looked at
         log.error("cannot look for faults of kind %s: %s", kind, error)
         return ()
+
+
+def _injected(run: Run) -> Run:
+    """The disk may know only that it was about to be: then it counts from there, harmless or not."""
+    if run.injected_at is not None:
+        return run
+    began = next((move.at for move in run.moves if move.phase is Phase.INJECTING), None)
+    return msgspec.structs.replace(run, injected_at=began)
 
 
 def _by_hand(run: Run, failed: str) -> str:

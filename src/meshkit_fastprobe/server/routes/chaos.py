@@ -276,8 +276,9 @@ async def activate(context: Context, request: Request) -> Reply:
             still_allowed=lambda: may(principal, Permission.CHAOS_ACTIVATE, resource),
             fleet=None if peers is None else lambda: peers.in_force(request.scope, context.host.endpoints.local_token),
         )
-    if run.injected_at is None and run.phase in FINAL:
-        raise Problem(problems.CHAOS_UNAVAILABLE, f"nothing was injected: {run.why}", "GET the run to see its steps")
+    if run.phase in {*FINAL, Phase.RECOVERING} and all(move.phase is not Phase.ACTIVE for move in run.moves):
+        told = "nothing was injected" if run.injected_at is None else "it was undone before it was known to be in force"
+        raise Problem(problems.CHAOS_UNAVAILABLE, f"{told}: {run.why}", "GET the run to see its steps")
     return _one(context, request, experiment)
 
 
