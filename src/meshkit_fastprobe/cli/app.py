@@ -179,6 +179,11 @@ def run(arguments: list[str]) -> int:
         result = tree(first if known else None)(arguments, prog_name="fastprobe", standalone_mode=False)
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the last place to tell it in our words
         return _ended(error)
+    except SystemExit as error:
+        # typer makes an exit of this, too: with 1, which says that something is unhealthy.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return _ended(error.__context__)
     if result == INTERRUPTED:  # typer makes an exit of Ctrl-C
         return _say("interrupted", "", INTERRUPTED)
     return result if isinstance(result, int) else Exit.WELL
@@ -215,8 +220,9 @@ def _holds_interrupt(error: BaseException) -> bool:
 
 
 def _drop_output() -> None:
-    """What is still in the buffer would fail once more on the way out."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from meshkit_fastprobe.cli import pipes
+
+    pipes.drop(sys.stdout)
 
 
 def _unexpected(error: BaseException) -> int:

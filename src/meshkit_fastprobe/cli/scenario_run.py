@@ -20,7 +20,7 @@ from meshkit_fastprobe.chaos.scenarios.conducting import Conduct, EndKind
 from meshkit_fastprobe.chaos.scenarios.planning import ScenarioPlan
 from meshkit_fastprobe.chaos.scenarios.report import Report, report_of
 from meshkit_fastprobe.chaos.scenarios.step import StepLife
-from meshkit_fastprobe.cli import scenario_tables, tables
+from meshkit_fastprobe.cli import pipes, scenario_tables, tables
 from meshkit_fastprobe.cli.scenario_hands import HttpHands
 
 REDRAW_S: Final = 0.25
@@ -28,8 +28,19 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NAMES: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "the terminal that went away"}
 
 
+@contextlib.contextmanager
+def _as_long_as_it_can_be_read(console: Console) -> Iterator[None]:
+    """Output that cannot be written is no reason to leave a fault where it is, or lose the report; it is not tried again."""
+    try:
+        yield
+    except (OSError, ValueError):
+        console.quiet = True
+        with contextlib.suppress(OSError, ValueError):  # it is closed
+            pipes.drop(console.file)
+
+
 class _Telling:
-    """Says what happens. Output that cannot be written is no reason to leave a fault where it is."""
+    """Says what happens."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -42,13 +53,13 @@ class _Telling:
             self.say(scenario_tables.line_of(self.conduct, life))
 
     def say(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with _as_long_as_it_can_be_read(self.console):
             self.console.print(text, markup=False, soft_wrap=True)
 
     def draw(self) -> None:
         assert self.conduct is not None
         if self.live is not None:
-            with contextlib.suppress(OSError, ValueError):
+            with _as_long_as_it_can_be_read(self.console):
                 self.live.update(scenario_tables.progress(self.conduct, trio.current_time()), refresh=True)
 
 
@@ -77,7 +88,7 @@ async def conducted(
                 await conduct.run()
                 nursery.cancel_scope.cancel()
         report = report_of(conduct, host=hands.host, version=__version__, reason=reason, ticket=ticket)
-        with contextlib.suppress(OSError, ValueError):
+        with _as_long_as_it_can_be_read(console):
             for part in scenario_tables.summary(conduct):
                 console.print(part)
         keep(report)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from meshkit_fastprobe.cli import words
+from meshkit_fastprobe.cli import pipes, words
 
 Item = dict[str, Any]
 
@@ -24,13 +25,24 @@ WIDE = 200
 GAP = 2
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Left alone it exits with 1, which says that something is unhealthy, and passes whoever minds output that fails."""
+        self.quiet = True
+        pipes.drop(self.file)
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+
+
 def console(*, stderr: bool = False, wide: bool = False) -> Console:
-    """A console that fits the terminal, or COLUMNS; where neither says how wide it is, 160."""
-    made = Console(stderr=stderr, highlight=False)
+    """A console that fits the terminal, or COLUMNS; where neither says how wide it is, 160.
+
+    It raises BrokenPipeError once when its reader has gone, and says nothing more.
+    """
+    made = _Console(stderr=stderr, highlight=False)
     width = made.size.width if made.is_terminal or os.environ.get("COLUMNS", "").strip("0") else 160
     if made.is_terminal and not wide:
         return made  # it follows the terminal when that is resized
-    return Console(stderr=stderr, highlight=False, width=max(width, WIDE) if wide else width)
+    return _Console(stderr=stderr, highlight=False, width=max(width, WIDE) if wide else width)
 
 
 def state_text(state: str) -> Text:
