@@ -6,10 +6,11 @@ import pytest
 import trio
 import trio.testing
 
+from meshkit_fastprobe.chaos.halting import Halt
 from meshkit_fastprobe.chaos.journal import Journal, JournalError
 from meshkit_fastprobe.chaos.refused import ChaosRefusedError
 
-from .test_conducting import HARM, Odd, activated, at_once, conducting, odd
+from .test_conducting import HARM, Odd, activated, conducting, odd
 
 
 class Disk(Journal):
@@ -136,12 +137,17 @@ async def test_what_was_halted_before_the_start_stays_halted():
         nursery.cancel_scope.cancel()
 
 
-def test_a_journal_tells_a_fact_that_is_not_written_yet():
-    async def main():
-        journal = Journal(None, at_once)
-        await journal.open()
-        await journal.keep("halted", "by user:bob")
-        journal.mean("halted", None)
-        assert await journal.fact("halted") is None
+async def test_a_halt_is_meant_before_anybody_waits_for_it():
+    journal, halt = Disk(), Halt()
+    await journal.open()
+    halt.begin(journal, "by user:bob")
+    await journal.catch_up()
+    assert on_disk(journal) == [(b'"by user:bob"',)]
 
-    trio.run(main)
+
+async def test_a_journal_tells_a_fact_that_is_not_written_yet():
+    journal = Disk()
+    await journal.open()
+    await journal.keep("halted", "by user:bob")
+    journal.mean("halted", None)
+    assert await journal.fact("halted") is None
