@@ -90,13 +90,7 @@ static void free_targets(fp_engine *engine) {
 void fp_engine_free(fp_engine *engine) {
     if (!engine) return;
     fp_engine_stop(engine);
-    if (whole(engine)) {
-        fp_engine_abandon_runs(engine);
-        fp_connections_close(engine);
-        fp_echoes_close(engine);
-        fp_questions_close(engine);
-        free_targets(engine);
-    }
+    if (whole(engine)) free_targets(engine);
     fp_bell_free(&engine->notify);
     fp_bell_free(&engine->wake);
     fp_release(engine->slots, engine->slots_bytes);
@@ -228,11 +222,13 @@ int fp_engine_start(fp_engine *engine) {
 }
 
 int fp_engine_stop(fp_engine *engine) {
-    if (!engine->started) return 0;
-    atomic_store(&engine->stopping, true);
-    fp_bell_ring(&engine->wake);
-    pthread_join(engine->thread, NULL);
-    engine->started = false;
+    if (!whole(engine)) return 0;
+    if (engine->started) {
+        atomic_store(&engine->stopping, true);
+        fp_bell_ring(&engine->wake);
+        pthread_join(engine->thread, NULL);
+        engine->started = false;
+    }
     engine->n_events = 0; /* fetched and not handled: they tell of sockets that are about to be closed */
     fp_engine_abandon_runs(engine);
     fp_connections_close(engine);

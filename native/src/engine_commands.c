@@ -30,14 +30,28 @@ static void abandon(fp_engine *engine, uint32_t slot) {
     fp_engine_settle(engine, slot);
 }
 
+static void skip_and_abandon(fp_engine *engine, uint32_t slot) {
+    fp_engine_skip(engine, slot, engine->slots[slot].due_ns, FP_REASON_SHUTTING_DOWN, 1);
+    abandon(engine, slot);
+}
+
+/* A run in line has no connection yet: it is found by its slot. */
+static bool in_native_line(const fp_engine *engine, uint32_t slot) {
+    const fp_slot *s = &engine->slots[slot];
+    return s->generation && s->state == FP_SLOT_WAITING && s->lane == FP_LANE_NATIVE;
+}
+
 void fp_engine_abandon_runs(fp_engine *engine) {
     for (uint32_t i = 0; i < engine->config.connections; i++) {
         const fp_connection *connection = &engine->connections[i];
         if (connection->phase == FP_CONNECTION_RESTING)
             fp_engine_close_resting(engine, connection->slot);
         else if (connection->phase != FP_CONNECTION_FREE)
-            abandon(engine, connection->slot);
+            skip_and_abandon(engine, connection->slot);
     }
+    if (!atomic_load_explicit(&engine->counters.waiting, memory_order_relaxed)) return;
+    for (uint32_t slot = 0; slot < engine->slots_used; slot++)
+        if (in_native_line(engine, slot)) skip_and_abandon(engine, slot);
 }
 
 static void remove_slot(fp_engine *engine, uint32_t slot) {
@@ -58,7 +72,8 @@ static void schedule(fp_engine *engine, uint32_t slot, const fp_command *command
     if (command->due_ns == FP_NEVER) {
         fp_wheel_cancel(engine->wheel, fp_schedule_timer(slot));
         s->owed = s->deferred = s->hastened = false;
-        if (s->state != FP_SLOT_RUNNING) abandon(engine, slot);
+        const bool awaited = s->state == FP_SLOT_WAITING && s->asked; /* who asked for a run of it gets one */
+        if (s->state != FP_SLOT_RUNNING && !awaited) abandon(engine, slot);
     } else {
         fp_engine_arm(engine, fp_schedule_timer(slot), command->due_ns, command->interval_ns);
         if (s->state == FP_SLOT_IDLE && s->connection != FP_NONE) fp_engine_settle(engine, slot);

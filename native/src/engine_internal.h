@@ -258,7 +258,7 @@ void fp_engine_arm(fp_engine *engine, uint32_t timer, fp_ns due_ns, fp_ns interv
 /* engine_commands.c */
 bool fp_engine_take_commands(fp_engine *engine);                /* true when more may wait */
 void fp_engine_close_resting(fp_engine *engine, uint32_t slot); /* calm when nothing rests there */
-void fp_engine_abandon_runs(fp_engine *engine);                 /* all native ones: every connection is back in the pool */
+void fp_engine_abandon_runs(fp_engine *engine);                 /* all native ones, as skipped: the pool is whole again */
 void fp_engine_begin_besides(fp_engine *engine, uint32_t slot); /* a run now, of an idle slot, besides its schedule */
 
 /* engine_passive.c */

@@ -631,6 +631,52 @@ static void routine_waits_no_longer_than_the_interval(void) {
     close(server);
 }
 
+/* Who paused it meant the schedule, not the run that somebody waits for. */
+static void a_run_in_line_that_was_asked_for_outlives_a_pause(void) {
+    struct sockaddr_in address;
+    int server = listener(&address, 64);
+    fp_engine *engine = engine_at(0, 1, true);
+    post(engine, add(0, FP_LANE_NATIVE, 10 * MS, S, 900 * MS, tcp_target(&address)));
+    post(engine, add(1, FP_LANE_NATIVE, 10 * S, 10 * S, 900 * MS, tcp_target(&address)));
+    post(engine, add(2, FP_LANE_NATIVE, 10 * MS, 10 * S, 900 * MS, tcp_target(&address)));
+    fp_engine_step(engine, 10 * MS); /* one of them connects, the other is in line */
+    post(engine, about(FP_CMD_RUN, 1));
+    fp_engine_step(engine, 10 * MS);
+    post(engine, about(FP_CMD_SCHEDULE, 1)); /* due FP_NEVER */
+    step_until_finished(engine, 11 * MS, 3);
+    CHECK_SOUND(fp_engine_check(engine));
+    n_records = fp_engine_drain(engine, records, 4096);
+    CHECK_EQ(count(FP_OK, FP_REASON_NONE), 3);
+    fp_engine_free(engine);
+    close(server);
+}
+
+static void what_a_stop_ends_is_skipped(void) {
+    struct sockaddr_in address;
+    int server = listener(&address, 0), filling[8];
+    for (int i = 0; i < 8; i++) {
+        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(filling[i], (struct sockaddr *)&address, sizeof address);
+    }
+    usleep(50000);
+    fp_engine *engine = engine_at(0, 1, true);
+    post(engine, add(0, FP_LANE_NATIVE, 10 * MS, 60 * S, 3 * S, tcp_target(&address))); /* holds the one connection */
+    post(engine, add(1, FP_LANE_NATIVE, 20 * MS, 60 * S, 3 * S, tcp_target(&address))); /* in line for it */
+    post(engine, add(2, FP_LANE_NATIVE, 30 * S, 60 * S, 3 * S, tcp_target(&address)));  /* not due */
+    step(engine, 30 * MS);
+    CHECK_EQ(n_records, 0);
+    CHECK_EQ(fp_engine_stop(engine), 0);
+    CHECK_SOUND(fp_engine_check(engine));
+    n_records = fp_engine_drain(engine, records, 4096);
+    CHECK_EQ(n_records, 2);
+    CHECK_EQ(count(FP_EVENT_SKIPPED, FP_REASON_SHUTTING_DOWN), 2);
+    CHECK_EQ(fp_engine_stop(engine), 0);
+    CHECK_EQ(fp_engine_drain(engine, records, 4096), 0);
+    fp_engine_free(engine);
+    for (int i = 0; i < 8; i++) close(filling[i]);
+    close(server);
+}
+
 /* They would tell of sockets that the stop has closed. */
 static void a_stopped_engine_remembers_no_event(void) {
     fp_engine *engine = engine_at(0, 1, true);
@@ -671,6 +717,8 @@ int main(void) {
     RUN(routine_waits_twenty_periods_and_what_is_news_or_asked_for_one);
     RUN(a_run_that_was_under_way_when_it_was_asked_for_is_no_routine);
     RUN(routine_waits_no_longer_than_the_interval);
+    RUN(a_run_in_line_that_was_asked_for_outlives_a_pause);
+    RUN(what_a_stop_ends_is_skipped);
     RUN(a_stopped_engine_remembers_no_event);
     return 0;
 }

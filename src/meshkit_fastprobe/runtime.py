@@ -359,7 +359,7 @@ class Diagnostics:
     async def run_once(self, name: str) -> ProbeView:
         """Run a probe now, besides its schedule, and wait for what it comes to; joins a run that is in flight.
 
-        NotRunningError outside `async with`; SkippedError when our own limits kept it from running.
+        NotRunningError outside `async with`; SkippedError when our own limits, the end of this or a removal kept it from running.
         """
         registration = self.catalog[name]
         if self._running is None:
@@ -372,7 +372,7 @@ class Diagnostics:
     async def explain(self, name: str) -> Explanation:
         """Run a probe now, besides its schedule, and tell all that can be told of that run. It counts like any other.
 
-        NotRunningError outside `async with`; SkippedError when our own limits kept it from running.
+        NotRunningError outside `async with`; SkippedError when our own limits, the end of this or a removal kept it from running.
         """
         registration = self.catalog[name]
         if self._running is None:
@@ -430,12 +430,14 @@ class Diagnostics:
         self._waiting = []
 
     def _stop(self, running: Session) -> None:
-        running.stop()
-        self._running = None
-        self._past.update(running.counters())
-        running.engine.close()  # now: a session is a knot of callbacks, which only the collector would undo
-        self._changes.close()
-        flush_transitions()
+        try:
+            running.stop()
+        finally:
+            self._running = None
+            self._past.update(running.counters())
+            running.engine.close()  # now: a session is a knot of callbacks, which only the collector would undo
+            self._changes.close()
+            flush_transitions()
 
     def _assemble(self) -> Session:
         settings = self.settings

@@ -122,7 +122,9 @@ void fp_engine_free(fp_engine *engine); /* stops first if running; frees targets
 void fp_engine_budget(fp_engine *engine, uint32_t group, const fp_budget *budget);
 
 int fp_engine_start(fp_engine *engine); /* -EALREADY, -EAGAIN */
-int fp_engine_stop(fp_engine *engine);  /* joins the thread; runs in flight are abandoned; calm when not running */
+/* Joins the thread, if there is one. Native runs in flight or in line are SKIPPED(shutting_down), and every socket is closed;
+ * schedules stay. Calm when stopped already. */
+int fp_engine_stop(fp_engine *engine);
 
 /* One bounded piece of work at now_ns: commands, expiries, starts, ready sockets (poll without waiting). Returns the time of
  * the next deed, 0 when there is more to do at once, FP_NEVER when only a command or a socket can bring work. Only while not

@@ -145,6 +145,7 @@ class Placement:
         self._queue: deque[_Batch] = deque()
         self._queued = trio.Event()
         self._asked_for: set[int] = set()  # of those: run_once wants them as soon as they are placed
+        self._firsts: dict[int, tuple[int, int]] = {}  # of those whose name is looked up: the extra first run, and since when
 
     def place(self, registrations: list[Registration]) -> int:
         """Schedule probes that were just registered, all together so that their phases are even; the moment they count from.
@@ -195,9 +196,11 @@ class Placement:
             host, port = (endpoint, 0) if isinstance(endpoint, str) else endpoint
             self._add(registration, self._target(registration, probe, host, port), first_ns, due_ns)
         else:
-            self._await_name(registration, Name(endpoint[0], _ip_of(probe)))
+            self._await_name(registration, Name(endpoint[0], _ip_of(probe)), first_ns)
 
-    def _await_name(self, registration: Registration, name: Name) -> None:
+    def _await_name(self, registration: Registration, name: Name, first_ns: int) -> None:
+        if first_ns != NEVER:
+            self._firsts[registration.slot] = first_ns, self._clock.schedule_ns()
         self._by_name[name][registration.slot] = registration
         self._resolver.use(name)
         if self._resolver.answer(name) is not None:
@@ -206,6 +209,7 @@ class Placement:
     def remove(self, registration: Registration) -> None:
         slot = registration.slot
         self._asked_for.discard(slot)
+        self._firsts.pop(slot, None)
         if self._placed[slot]:
             self._placed[slot] = False
             self._engine.remove(slot, registration.generation)
@@ -271,9 +275,18 @@ class Placement:
             port = cast("tuple[str, int]", _endpoint_of(registration.lane, probe))[1]
             target = self._target(registration, probe, answer, port)
         if not self._placed[registration.slot]:
-            self._add(registration, target, NEVER, self._next_due(registration, self._interval_ns(registration)))
+            due_ns = self._next_due(registration, self._interval_ns(registration))
+            self._add(registration, target, self._first_ns(registration, due_ns), due_ns)
         elif target is not None:
             self._engine.retarget(registration.slot, registration.generation, target)
+
+    def _first_ns(self, registration: Registration, due_ns: int) -> int:
+        """The extra first run, as much later as its name took to look up, so that they stay as spread as they were."""
+        first_ns, since_ns = self._firsts.pop(registration.slot, (NEVER, 0))
+        if first_ns == NEVER:
+            return NEVER
+        first_ns += self._clock.schedule_ns() - since_ns
+        return first_ns if first_ns < due_ns else NEVER
 
     def _target(self, registration: Registration, probe: Probe, host: str, port: int) -> Target | None:
         """What the engine is to ask; None when the task lane asks."""

@@ -92,8 +92,9 @@ class Pump:
             self._wanted = trio.Event()
             self.flush()
 
-    def drain(self) -> None:
-        """Take what the engine has, in a bounded go: for what is left the engine raises its eventfd again."""
+    def drain(self) -> bool:
+        """Take what the engine has, in a bounded go; whether more may be left, for which it raises its eventfd again."""
+        n = 0
         for _ in range(DRAINS_IN_ONE_GO):
             n = self._engine.drain(self._records)
             if n:
@@ -106,6 +107,7 @@ class Pump:
             if n < DRAIN_RECORDS:
                 break
         self.flush()
+        return n == DRAIN_RECORDS
 
     def flush(self) -> None:
         """Ingest the batch and post gathered commands."""

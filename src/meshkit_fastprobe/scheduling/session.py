@@ -59,7 +59,8 @@ class Session:
         self._clocks = clocks
         self._catalog = catalog
         self._windows = windows
-        self._waiters: dict[int, list[_Waiter]] = {}
+        self._waiters: dict[int, list[_Waiter]] = {}  # by slot; all of the probe that holds it now
+        self._stopped = False
         self._traces: dict[int, dict[str, Any]] = {}  # of runs that are to be explained, until their record comes
         self.pump = Pump(
             engine,
@@ -115,12 +116,16 @@ class Session:
         nursery.start_soon(self._keep_windows)
 
     def stop(self) -> None:
-        """Join the engine thread and take what it left."""
+        """Join the engine thread and take what it left; who waits for a run hears that there will be none."""
+        self._stopped = True
         for lane in self._lanes.values():
             lane.close()  # the engine may have left due notices behind
         self.engine.stop()
         self.pump.flush()
-        self.pump.drain()
+        while self.pump.drain():
+            pass
+        for slot in list(self._waiters):
+            self._dismiss(slot)
 
     def place(self, registrations: list[Registration]) -> int:
         """The moment from which their schedules count: a little ahead, so that none is late from the start."""
@@ -133,8 +138,7 @@ class Session:
             lane = self._lanes.get(registration.lane)
             if lane is not None:
                 lane.forget(registration)
-            for waiter in self._waiters.pop(registration.slot, []):
-                waiter.end(Reason.SHUTTING_DOWN)
+            self._dismiss(registration.slot)
         self._flush_commands()
 
     def reschedule(self, registrations: Iterable[Registration]) -> None:
@@ -185,12 +189,20 @@ class Session:
         return of_trace(registration, waiter.trace, waiter.record, at, lookup)
 
     async def _run(self, registration: Registration, *, explain: bool) -> _Waiter:
-        waiter = _Waiter()
+        waiter = _Waiter(registration.generation)
+        if self._stopped or self._catalog.at(registration.slot) is not registration:  # since it was asked for
+            waiter.end(Reason.SHUTTING_DOWN)
+            return waiter
         self._waiters.setdefault(registration.slot, []).append(waiter)
         self._placement.run_now(registration, explain=explain)
         self._flush_commands()
         await waiter.done.wait()
         return waiter
+
+    def _dismiss(self, slot: int) -> None:
+        """No run will come of it any more."""
+        for waiter in self._waiters.pop(slot, []):
+            waiter.end(Reason.SHUTTING_DOWN)
 
     def _flush_commands(self) -> None:
         if self.engine.flush():
@@ -231,8 +243,12 @@ class Session:
             if result == layout.EVENT_SKIPPED and reason in {Reason.OVERLAP, Reason.LATE, Reason.DEFERRED}:
                 continue  # the run in flight, or that which was asked for, will tell
             told: Record = record.item()
+            waiters = self._waiters.get(told[0])
+            if not waiters or waiters[0].generation != told[1]:
+                continue  # heard already; or of a probe that held the slot before
+            del self._waiters[told[0]]
             trace = self._traces.pop(told[0], None)
-            for waiter in self._waiters.pop(told[0], []):
+            for waiter in waiters:
                 waiter.record = told
                 waiter.trace = trace if trace is not None and trace["started_ns"] == told[2] else None
                 waiter.end(reason if result == layout.EVENT_SKIPPED else None)
@@ -252,9 +268,10 @@ class Session:
 class _Waiter:
     """Somebody waits for the next result of one probe."""
 
-    __slots__ = ("done", "record", "skipped", "trace")
+    __slots__ = ("done", "generation", "record", "skipped", "trace")
 
-    def __init__(self) -> None:
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
         self.done = trio.Event()
         self.skipped: Reason | None = None
         self.record: Record | None = None

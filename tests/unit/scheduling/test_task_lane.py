@@ -198,3 +198,21 @@ async def test_an_outcome_that_no_record_can_hold_is_an_error_of_its_probe_alone
     [record] = batch.array[: batch.size]
     assert record["result"] == Result.ERROR
     assert registration.message == "returned an Outcome with a field of the wrong type or size"
+
+
+@pytest.mark.parametrize("lane_type", [TaskLane, ThreadLane])
+async def test_however_many_wait_when_the_runtime_stops_each_is_skipped(lane_type):
+    """Thousands are left behind when the embedder has held the event loop: one is skipped after the other, not within it."""
+    runs = 5000
+    batch = RecordBatch(runs)
+    lane = lane_type(Engine(), HostClocks(), batch, Failures(8, 8), lambda: None, alone(), max_runs=4)
+    async with trio.open_nursery() as nursery:
+        lane.open(nursery)
+        nursery.cancel_scope.cancel()
+    lane.close()
+    for slot in range(runs):
+        lane.due(Registration(f"probe-{slot}", from_callable(lambda: None), ProbeOptions(), lane_type.lane, slot, 1, 0), 1)
+    lane.dispatch()
+    told = batch.array[: batch.size]
+    assert sorted(told["slot"].tolist()) == list(range(runs))
+    assert set(told["reason"].tolist()) == {Reason.SHUTTING_DOWN}

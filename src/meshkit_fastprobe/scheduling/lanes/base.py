@@ -287,8 +287,8 @@ class PythonLane(ABC):
         for one in served:
             one.placed = True
             self._queue.append(one)
-        if served and (self._idle or self._workers < self._max_runs):
-            self._summon(len(served))
+        if served and self._nursery is not None and (self._idle or self._workers < self._max_runs):
+            self._summon(len(served))  # once closed, who skips one run skips the next: not from within
 
     def _skip(self, run: Run, reason: Reason) -> None:
         if not run.ended:
