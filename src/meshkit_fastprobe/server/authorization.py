@@ -92,7 +92,7 @@ class Authorization:
     def sight(self, principal: Principal) -> Hashable:
         """Equal for principals who are shown the same probes now."""
         policy = self._gate.policy
-        return (principal, id(policy)) if policy.axes(principal, Permission.PROBES_READ) else None
+        return (principal, policy) if policy.axes(principal, Permission.PROBES_READ) else None
 
     async def visible(self, principal: Principal, snapshot: Snapshot) -> NDArray[np.bool_] | None:
         """Which rows of a snapshot may be read; None for all. Decided by base group where names make no difference."""

@@ -212,12 +212,13 @@ class Events:
         """False when nothing has happened for so long that the reader should hear that we live."""
         woken = trio.Event()
         self._waiting.append(woken)
-        with trio.move_on_after(HEARTBEAT_S):
-            await woken.wait()
-            return True
-        if woken in self._waiting:
-            self._waiting.remove(woken)
-        return False
+        try:
+            with trio.move_on_after(HEARTBEAT_S):
+                await woken.wait()
+            return woken.is_set()
+        finally:  # also of a reader that has left: nothing may happen on this host for a long time
+            if not woken.is_set():
+                self._waiting.remove(woken)
 
     @staticmethod
     def _wake(waiting: Iterable[trio.Event]) -> None:

@@ -114,6 +114,17 @@ async def test_silence_is_broken_by_a_heartbeat(mock_clock):
     await stream.aclose()
 
 
+async def test_readers_who_leave_while_nothing_happens_leave_nothing_behind():
+    events = Events()
+    for _ in range(3):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read, events, 1)
+            await trio.testing.wait_all_tasks_blocked()
+            assert events.readers == 1
+            nursery.cancel_scope.cancel()
+    assert (events.readers, events._waiting) == (0, [])
+
+
 async def test_a_view_shows_only_its_own_and_the_position_moves_on_over_the_rest():
     events = Events()
     for number in range(6):

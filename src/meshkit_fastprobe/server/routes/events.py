@@ -82,7 +82,7 @@ class _Views:
         policy = self._gate.policy
         if policy is not self._policy:
             self._policy = policy
-            self._view = View((id(policy), self._principal, self._wanted), self._shows(policy))
+            self._view = View((policy, self._principal, self._wanted), self._shows(policy))
         return self._view
 
     def _shows(self, policy: Policy) -> Callable[[Event], bool]:
