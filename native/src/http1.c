@@ -107,6 +107,19 @@ static bool is_text(char c) {
     return ((unsigned char)c >= ' ' && c != 0x7f) || c == '\t';
 }
 
+/* The first byte that is no text. Eight at a time for as long as a word holds no byte under a space and no DEL, which a borrow
+ * tells: the test for a byte less than n of "Bit Twiddling Hacks" by Sean Eron Anderson. Tabs are under a space, and text. */
+static const char *end_of_text(const char *at, const char *end) {
+    const uint64_t ones = UINT64_MAX / 255, tops = ones << 7;
+    for (uint64_t word; end - at >= (ptrdiff_t)sizeof word; at += sizeof word) {
+        memcpy(&word, at, sizeof word);
+        const uint64_t del = word ^ ones * 0x7f;
+        if ((((word - ones * ' ') & ~word) | ((del - ones) & ~del)) & tops) break;
+    }
+    while (at < end && is_text(*at)) at++;
+    return at;
+}
+
 /* A token's character in lower case, 0 for what cannot stand in one. */
 static const char token[256] = {
     ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*', ['+'] = '+', ['-'] = '-',
@@ -135,6 +148,13 @@ static bool takes_lf(cursor *in) {
     return *in->at++ == '\n';
 }
 
+/* The same where it is here already, as it mostly is: the phase that would wait for it is passed by. */
+static bool lf_is_here(cursor *in) {
+    const bool here = in->at < in->end && *in->at == '\n';
+    in->at += here;
+    return here;
+}
+
 static int status_line_done(fp_http1 *parser) {
     parser->phase = FIELD;
     if (!is_interim(parser)) return FP_HTTP1_STATUS;
@@ -142,9 +162,29 @@ static int status_line_done(fp_http1 *parser) {
     return ++parser->interim > FP_HTTP1_INTERIM ? too_large(parser) : GO;
 }
 
+static int reason(fp_http1 *parser, cursor *in) {
+    in->at = end_of_text(in->at, in->end);
+    if (in->at == in->end) return FP_HTTP1_MORE;
+    const char c = *in->at++;
+    if (c == '\r') return lf_is_here(in) ? status_line_done(parser) : go(parser, STATUS_LF);
+    return c == '\n' ? status_line_done(parser) : bad(parser);
+}
+
+/* A line that is here up to its status, and sound that far, in one look: nearly every one. */
+static void usual_status_line(fp_http1 *parser, cursor *in) {
+    const char *at = in->at;
+    if (parser->name_len > 0 || in->end - at < 12 || memcmp(at, "HTTP/1.", 7) != 0) return;
+    if (!is_digit(at[7]) || at[8] != ' ' || at[9] == '0' || !is_digit(at[9]) || !is_digit(at[10]) || !is_digit(at[11])) return;
+    if (at[7] != '0') set(parser, MINOR_1);
+    parser->status = (uint16_t)((at[9] - '0') * 100 + (at[10] - '0') * 10 + (at[11] - '0'));
+    parser->name_len = 12;
+    in->at += 12;
+}
+
 /* "HTTP/1.m nnn", byte by byte, then a space or the end of the line. */
 static int status_line(fp_http1 *parser, cursor *in) {
     static const char start[] = "HTTP/1.m ";
+    usual_status_line(parser, in);
     while (in->at < in->end) {
         const char c = *in->at++;
         const unsigned position = parser->name_len++;
@@ -157,20 +197,13 @@ static int status_line(fp_http1 *parser, cursor *in) {
             if (!is_digit(c) || (position == 9 && c == '0')) return bad(parser);
             parser->status = (uint16_t)(parser->status * 10 + (c - '0'));
         } else {
-            if (c == ' ') return go(parser, REASON);
+            parser->phase = REASON;
+            if (c == ' ') return reason(parser, in);
             if (c == '\r') return go(parser, STATUS_LF);
             return c == '\n' ? status_line_done(parser) : bad(parser);
         }
     }
     return FP_HTTP1_MORE;
-}
-
-static int reason(fp_http1 *parser, cursor *in) {
-    while (in->at < in->end && is_text(*in->at)) in->at++;
-    if (in->at == in->end) return FP_HTTP1_MORE;
-    const char c = *in->at++;
-    if (c == '\r') return go(parser, STATUS_LF);
-    return c == '\n' ? status_line_done(parser) : bad(parser);
 }
 
 /* ---- what a finished header says about the framing ---- */
@@ -289,39 +322,6 @@ static int headers_done(fp_http1 *parser) {
     return go(parser, LEADING);
 }
 
-static int field(fp_http1 *parser, cursor *in) {
-    const char c = *in->at;
-    if (has(parser, WAITING)) {
-        if (!is_space(c)) return hand_out_header(parser); /* c is looked at again */
-        clear(parser, WAITING);
-        return go(parser, FIELD_VALUE); /* a folded line: its leading space joins the value */
-    }
-    if (c == '\r' || c == '\n') {
-        in->at++;
-        return c == '\r' ? go(parser, END_LF) : headers_done(parser);
-    }
-    parser->name_len = 0;
-    parser->value_len = 0;
-    parser->name_cut = false;
-    parser->value_cut = false;
-    return token[(unsigned char)c] ? go(parser, FIELD_NAME) : bad(parser);
-}
-
-static int field_name(fp_http1 *parser, cursor *in) {
-    for (; in->at < in->end; in->at++) {
-        const char c = token[(unsigned char)*in->at];
-        if (!c) {
-            if (*in->at++ != ':') return bad(parser);
-            return go(parser, FIELD_VALUE);
-        }
-        if (parser->name_len < FP_HTTP1_NAME)
-            parser->name[parser->name_len++] = c;
-        else
-            parser->name_cut = true;
-    }
-    return FP_HTTP1_MORE;
-}
-
 static void keep_value(fp_http1 *parser, const char *text, size_t len) {
     while (parser->value_len == 0 && len > 0 && is_space(*text)) text++, len--;
     const size_t room = FP_HTTP1_VALUE - parser->value_len, kept = len < room ? len : room;
@@ -337,12 +337,47 @@ static int field_done(fp_http1 *parser) {
 
 static int field_value(fp_http1 *parser, cursor *in) {
     const char *start = in->at;
-    while (in->at < in->end && is_text(*in->at)) in->at++;
+    in->at = end_of_text(start, in->end);
     keep_value(parser, start, (size_t)(in->at - start));
     if (in->at == in->end) return FP_HTTP1_MORE;
     const char c = *in->at++;
-    if (c == '\r') return go(parser, FIELD_LF);
+    if (c == '\r') return lf_is_here(in) ? field_done(parser) : go(parser, FIELD_LF);
     return c == '\n' ? field_done(parser) : bad(parser);
+}
+
+static int field_name(fp_http1 *parser, cursor *in) {
+    const char *at = in->at, *const end = in->end;
+    const ptrdiff_t room = (ptrdiff_t)FP_HTTP1_NAME - parser->name_len;
+    const char *const full = end - at > room ? at + room : end;
+    char *name = parser->name + parser->name_len;
+    for (char c; at < full && (c = token[(unsigned char)*at]); at++) *name++ = c;
+    parser->name_len = (uint8_t)(name - parser->name);
+    for (; at < end && token[(unsigned char)*at]; at++) parser->name_cut = true;
+    in->at = at;
+    if (at == end) return FP_HTTP1_MORE;
+    if (*in->at++ != ':') return bad(parser);
+    parser->phase = FIELD_VALUE;
+    return field_value(parser, in);
+}
+
+static int field(fp_http1 *parser, cursor *in) {
+    const char c = *in->at;
+    if (has(parser, WAITING)) {
+        if (!is_space(c)) return hand_out_header(parser); /* c is looked at again */
+        clear(parser, WAITING);
+        return go(parser, FIELD_VALUE); /* a folded line: its leading space joins the value */
+    }
+    if (c == '\r' || c == '\n') {
+        in->at++;
+        return c == '\n' || lf_is_here(in) ? headers_done(parser) : go(parser, END_LF);
+    }
+    parser->name_len = 0;
+    parser->value_len = 0;
+    parser->name_cut = false;
+    parser->value_cut = false;
+    if (!token[(unsigned char)c]) return bad(parser);
+    parser->phase = FIELD_NAME;
+    return field_name(parser, in);
 }
 
 /* ---- the body ---- */
