@@ -359,7 +359,7 @@ class Diagnostics:
     async def run_once(self, name: str) -> ProbeView:
         """Run a probe now, besides its schedule, and wait for what it comes to; joins a run that is in flight.
 
-        NotRunningError outside `async with`; SkippedError when our own limits, the end of this or a removal kept it from running.
+        NotRunningError outside `async with`; SkippedError when our own limits, a stop or a removal kept it from running.
         """
         registration = self.catalog[name]
         if self._running is None:
@@ -372,7 +372,7 @@ class Diagnostics:
     async def explain(self, name: str) -> Explanation:
         """Run a probe now, besides its schedule, and tell all that can be told of that run. It counts like any other.
 
-        NotRunningError outside `async with`; SkippedError when our own limits, the end of this or a removal kept it from running.
+        NotRunningError outside `async with`; SkippedError when our own limits, a stop or a removal kept it from running.
         """
         registration = self.catalog[name]
         if self._running is None:
