@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -294,6 +295,16 @@ def test_a_file_that_cannot_be_names_line_key_and_fix(running, tmp_path):
     assert told.returncode == 2
     assert f'{path}:5: step[0].experiment: the host has no experiment "slow-order"' in told.stderr
     assert "did you mean slow-orders?" in told.stderr
+
+
+def test_a_plan_that_nobody_reads_is_not_carried_out(running, tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [*FASTPROBE, "chaos", "scenario", "run", str(long_day(tmp_path)), "--yes", "--host", f"http://{running.listen}"]
+    told = subprocess.run(command, env=running.environment, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (told.returncode, "nothing was done" in told.stderr) == (2, True)
+    assert not ALIVE & set(phases(running).values())
 
 
 def test_a_host_that_dies_in_the_middle_is_told_and_one_that_is_not_there_too(running, tmp_path):

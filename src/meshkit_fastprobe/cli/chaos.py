@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import typer
 
+from meshkit_fastprobe.cli import pipes
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
 from meshkit_fastprobe.cli.reading import Fleet, Hosts, Output, TokenFile, Watch, _client, _code, _items, _params
@@ -135,7 +136,8 @@ def activate(
     if not token:
         item = _prepared(client, name, reason, ticket)
         if output not in {Form.json, Form.yaml}:
-            _show_plan(item)
+            with pipes.needed("the plan"):
+                _show_plan(item)
         if not yes:
             _ask(item["_host"] if "_host" in item else _host_of(client))
         body["token"] = item["confirmation"]["token"]

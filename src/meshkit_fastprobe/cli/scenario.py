@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from meshkit_fastprobe.cli import pipes
 from meshkit_fastprobe.cli.chaos import Reason, Ticket, _ask, _one
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
@@ -61,7 +62,8 @@ def run(
     looked = trio.run(look, scenario, place, hands)
     quiet = output in {Form.json, Form.yaml}
     if not quiet or dry_run:
-        _show_plan(looked.plan, looked.items, output)
+        with pipes.needed("the plan"):
+            _show_plan(looked.plan, looked.items, output)
     if dry_run:
         return Exit.WELL
     if not yes:
@@ -73,7 +75,8 @@ def run(
         if quiet:
             import msgspec
 
-            write_document(output, msgspec.to_builtins(told))
+            with pipes.welcome():
+                write_document(output, msgspec.to_builtins(told))
 
     return _code(trio.run(conducted, looked.plan, hands, looked.shown, quiet, reason, ticket, keep))
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from meshkit_fastprobe.cli import tables
+from meshkit_fastprobe.cli import pipes, tables
+from meshkit_fastprobe.cli.exits import CliError
 from tests.unit.cli.conftest import nobody_reads
 
 
@@ -48,3 +49,16 @@ def test_a_command_whose_reader_has_gone_ends_well_and_says_nothing(words: tuple
     command = [sys.executable, "-m", "meshkit_fastprobe", *words]
     ended = subprocess.run(command, check=False, stdout=unread, stderr=subprocess.PIPE, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_what_must_be_read_is_an_error_when_nobody_reads_and_what_is_told_afterwards_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with nobody_reads() as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        with pytest.raises(CliError, match="nobody reads the plan, so nothing was done"), pipes.needed("the plan"):
+            tables.console().print("a plan")
+    with nobody_reads() as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        with pipes.welcome():
+            print("a report", flush=True)
