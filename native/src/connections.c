@@ -165,17 +165,35 @@ static int connect_fresh(fp_engine *engine, fp_connection *connection) {
     return error;
 }
 
-int fp_connection_open(fp_engine *engine, fp_connection *connection) {
-    bool fresh = connection->fd < 0;
-    connection->phase = FP_CONNECTION_FREE;
-    int error = fresh ? fresh_socket(engine, connection) : 0;
-    if (error) return error;
+static void begin_connect(fp_engine *engine, fp_connection *connection) {
     connection->phase = FP_CONNECTION_CONNECTING;
     if (connection->target->half != connection->ack_withheld) withhold_last_ack(connection, connection->target->half);
     if (!connection->over_tcp) connection->began_ns = fp_engine_latency_clock(engine);
-    if (fresh) return connect_fresh(engine, connection);
+}
+
+static int connect_again(fp_engine *engine, fp_connection *connection) {
+    begin_connect(engine, connection);
     fp_count(&engine->counters.connections_reused, 1);
     return connect(connection->fd, fp_target_address(connection->target), connection->target->address_len) ? -errno : 0;
+}
+
+/* The interface or source address that a socket was bound to may be gone, or be another one by the same name: only a fresh one
+ * tells. */
+static bool may_be_bound_to_the_past(const fp_connection *connection, int error) {
+    return error && error != -EINPROGRESS && connection->route;
+}
+
+int fp_connection_open(fp_engine *engine, fp_connection *connection) {
+    if (connection->fd >= 0) {
+        const int error = connect_again(engine, connection);
+        if (!may_be_bound_to_the_past(connection, error)) return error;
+        fp_connection_drop_socket(connection);
+    }
+    connection->phase = FP_CONNECTION_FREE;
+    const int error = fresh_socket(engine, connection);
+    if (error) return error;
+    begin_connect(engine, connection);
+    return connect_fresh(engine, connection);
 }
 
 void fp_connection_drop_socket(fp_connection *connection) {
@@ -194,12 +212,17 @@ bool fp_target_leaves_a_trace(const fp_target *target) {
     return IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr) || IN6_IS_ADDR_V4MAPPED(&address->sin6_addr);
 }
 
+/* A disconnect takes a datagram socket's interface away (__udp_disconnect of Linux). */
+static bool would_lose_its_interface(const fp_connection *connection) {
+    return connection->datagram && connection->route && connection->route->interface[0];
+}
+
 void fp_connection_release(fp_engine *engine, fp_connection *connection) {
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
     if (connection->target->kind == FP_TARGET_ICMP) fp_echo_forget(engine, connection);
     if (connection->shares) fp_question_forget(engine, connection);
-    if (connection->fd >= 0 &&
-        (fp_target_leaves_a_trace(connection->target) || connect(connection->fd, &nowhere, sizeof nowhere)))
+    if (connection->fd >= 0 && (fp_target_leaves_a_trace(connection->target) || would_lose_its_interface(connection) ||
+                                connect(connection->fd, &nowhere, sizeof nowhere)))
         fp_connection_drop_socket(connection);
     /* Disconnected, it has no port, so nothing arrives any more: what is read away now is the last of it. */
     if (connection->fd >= 0 && connection->datagram && !fp_datagram_drain(connection->fd))

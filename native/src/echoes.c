@@ -102,8 +102,24 @@ static int prepare(const echo_socket *made) {
 }
 
 static void close_socket(echo_socket *it) {
-    close(it->fd);
+    if (it->fd >= 0) close(it->fd);
     fp_route_release(it->route);
+}
+
+/* 0, or -errno: then it has no descriptor. */
+static int open_socket(fp_engine *engine, echo_socket *it) {
+    const uint64_t tag = FP_ECHO_TAGS + (uint64_t)(it - engine->echoes->sockets);
+    int failed = make_socket(it);
+    if (failed) return failed;
+    failed = prepare(it);
+    if (!failed) failed = fp_poll_add(engine->poll, it->fd, tag, FP_INCOMING);
+    if (failed) {
+        close(it->fd);
+        it->fd = -1;
+        return failed;
+    }
+    fp_count(&engine->counters.connections_opened, 1);
+    return 0;
 }
 
 /* The number of the socket for this target, or -errno. */
@@ -120,16 +136,9 @@ static int socket_for(fp_engine *engine, const fp_target *target) {
     echo_socket *made = &all->sockets[all->n];
     *made = (echo_socket){.family = target->family, .whole = whole, .route = target->route, .outbox = {FP_NONE, FP_NONE}};
     made->id = fp_datagram_id(engine);
-    int failed = make_socket(made);
+    const int failed = open_socket(engine, made);
     if (failed) return failed;
     fp_route_hold(made->route);
-    failed = prepare(made);
-    if (!failed) failed = fp_poll_add(engine->poll, made->fd, FP_ECHO_TAGS + all->n, FP_INCOMING);
-    if (failed) {
-        close_socket(made);
-        return failed;
-    }
-    fp_count(&engine->counters.connections_opened, 1);
     return (int)all->n++;
 }
 
@@ -196,13 +205,33 @@ static void fill(fp_engine *engine, const echo_socket *it, fp_outgoing *out) {
     }
 }
 
+/* What it was bound to is gone, or another one by the same name. */
+static bool is_bound_to_the_past(const echo_socket *it, int error) {
+    return it->route && (it->fd < 0 || error == ENODEV || error == ENXIO || error == EADDRNOTAVAIL || error == EINVAL);
+}
+
+static uint32_t send_batch(fp_engine *engine, echo_socket *it, const fp_outgoing *them, int *error) {
+    const uint32_t sent = fp_outgoing_send(engine, it->fd, them, &it->outbox, NULL, error);
+    engine->echoes->waiting -= sent;
+    return sent;
+}
+
 static void send_some(fp_engine *engine, echo_socket *it) {
     fp_outgoing them;
     int error;
     fill(engine, it, &them);
-    const uint32_t sent = fp_outgoing_send(engine, it->fd, &them, &it->outbox, NULL, &error);
-    engine->echoes->waiting -= sent;
-    if (!sent) could_not_send(engine, them.connections[0], error);
+    if (send_batch(engine, it, &them, &error)) return;
+    if (is_bound_to_the_past(it, error)) {
+        if (it->fd >= 0) close(it->fd);
+        it->fd = -1;
+        const int failed = open_socket(engine, it);
+        if (failed) {
+            fp_run_no_socket(engine, them.connections[0], -failed);
+            return;
+        }
+        if (send_batch(engine, it, &them, &error)) return;
+    }
+    could_not_send(engine, them.connections[0], error);
 }
 
 /* -- replies --------------------------------------------------------------------------------------------------------------
