@@ -41,10 +41,11 @@ class Http2:
 
     def __init__(self, stream: Stream | trio.SocketStream) -> None:
         from h2.config import H2Configuration
-        from h2.connection import H2Connection
+
+        from meshkit_fastprobe.probes.http2_protocol import Http2Protocol
 
         self._stream = stream
-        self._protocol = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self._protocol = Http2Protocol(H2Configuration(client_side=True, header_encoding=None))
         self._protocol.initiate_connection()
         self._protocol.decoder.max_header_list_size = MAX_HEADER_BYTES
         self._asked = 0

@@ -19,6 +19,7 @@ import meshkit_fastprobe as fp
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.grpc import GrpcProbe
 from meshkit_fastprobe.probes.tls_settings import Tls
+from tests.integration.probes.test_https import FAREWELLS, farewell
 
 pytestmark = pytest.mark.integration
 
@@ -155,6 +156,14 @@ async def test_an_answer_that_is_no_health_is_told_from_one_that_is(headers, dat
             pass
 
     assert (await ask_a(serve)).reason is reason
+
+
+async def test_a_server_that_is_drained_still_answers() -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        frames = FAREWELLS["amid an answer"]
+        await farewell(stream, frames, headers=OK_HEADERS, body=b"\0\0\0\0\2\x08\1", trailers=[("grpc-status", "0")])
+
+    assert (await ask_a(serve)).reason is Reason.NONE
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-server\r\n"], ids=repr)

@@ -12,6 +12,7 @@ import h2.connection
 import h2.events
 import pytest
 import trio
+from hyperframe.frame import GoAwayFrame
 
 import meshkit_fastprobe as fp
 from meshkit_fastprobe.model import Outcome, Reason, Result
@@ -209,6 +210,44 @@ async def test_http2_that_is_ended_by_the_server_fails(authority, tls_server, en
     assert outcome.detail == (11 if ending == "reset" else 0)
 
 
+FAREWELLS = {
+    "before an answer": lambda headers, data: [goaway(1) + headers + data],
+    "before an answer, with a second to follow": lambda headers, data: [goaway(2**31 - 1), headers + goaway(1) + data],
+    "amid an answer": lambda headers, data: [headers, goaway(1) + data],
+    "after an answer": lambda headers, data: [headers + data + goaway(1)],
+}
+
+
+@pytest.mark.parametrize("name", FAREWELLS)
+async def test_http2_that_is_drained_still_answers_and_is_not_kept(authority, tls_server, name: str) -> None:
+    connections = 0
+
+    async def serve(stream: trio.SSLStream) -> None:
+        nonlocal connections
+        connections += 1
+        await farewell(stream, FAREWELLS[name])
+
+    async with tls_server(server_context(authority, "2"), serve) as port:
+        target = target_at(port, authority, version="2", keep_alive=True, expect=HttpExpect(body_contains="is ok"))
+        for _ in range(2):
+            with trio.fail_after(20):
+                assert (await target.check()).result is Result.OK
+        target.close()
+    assert connections == 2
+
+
+@pytest.mark.parametrize(("last_stream", "error"), [(0, 0), (1, 2), (0, 11)])
+async def test_a_farewell_that_leaves_the_request_out_or_names_an_error_ends_it(
+    authority, tls_server, last_stream: int, error: int
+) -> None:
+    async def serve(stream: trio.SSLStream) -> None:
+        await farewell(stream, lambda *_: [goaway(last_stream, error)])
+
+    async with tls_server(server_context(authority, "2"), serve) as port:
+        outcome = await target_at(port, authority, version="2").check()
+    assert (outcome.reason, outcome.detail) == (Reason.RESPONSE_CLOSED, error)
+
+
 async def test_a_server_without_http2_fails_where_it_is_asked_for_and_serves_otherwise(authority, tls_server) -> None:
     async with tls_server(server_context(authority, "1.1"), over_http1(fine)) as port:
         assert (await target_at(port, authority, version="2").check()).reason is Reason.TLS_ALPN
@@ -242,6 +281,38 @@ async def test_a_runtime_runs_it_in_the_task_lane(authority, tls_server) -> None
 
 
 SERVERS = {"1.1": over_http1, "2": over_http2}
+
+
+def goaway(last_stream: int, error: int = 0) -> bytes:
+    return GoAwayFrame(last_stream_id=last_stream, error_code=error).serialize()
+
+
+async def farewell(
+    stream: Any,
+    parts: Callable[[bytes, bytes], list[bytes]],
+    *,
+    headers: Iterable[tuple[str, str]] = ((":status", "200"),),
+    body: bytes = b"is ok",
+    trailers: Iterable[tuple[str, str]] = (),
+) -> None:
+    """Answer one request over HTTP/2 by these parts, which are made of its frames: h2 sends nothing after a GOAWAY."""
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    connection.initiate_connection()
+    asked = False
+    while not asked:
+        events = connection.receive_data(await stream.receive_some(65536))
+        asked = any(isinstance(event, h2.events.StreamEnded) for event in events)
+        await stream.send_all(connection.data_to_send())
+    connection.send_headers(1, headers)
+    head = connection.data_to_send()
+    connection.send_data(1, body, end_stream=not trailers)
+    if trailers:
+        connection.send_headers(1, trailers, end_stream=True)
+    for part in parts(head, connection.data_to_send()):
+        await stream.send_all(part)
+        await trio.sleep(0.02)  # so that each is read on its own
+    while await stream.receive_some(65536):
+        pass
 
 
 def server_context(authority: Any, version: str) -> ssl.SSLContext:
