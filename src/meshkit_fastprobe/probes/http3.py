@@ -138,7 +138,9 @@ class OverHttp3:
                 verdict = judge.body(event.data or b"")
             case _:
                 return None
-        return judge.whole() if verdict is None and event.stream_ended else verdict
+        if verdict is not None or not event.stream_ended:
+            return verdict
+        return judge.whole() if judge.status else judge.fail(Reason.HTTP_PROTOCOL)  # it may end without a word
 
     def _take_headers(self, judge: Judge, headers: Headers, seen: Seen) -> Outcome | None:
         """Trailers are headers as well, and say nothing that was asked for."""

@@ -79,6 +79,7 @@ HOSTILE = {
     "a bomb of headers": (on_request(bomb), Reason.HTTP_PROTOCOL),
     "a body without headers": (answering(frame(DATA, b"ok")), Reason.HTTP_PROTOCOL),
     "headers that are none": (answering(frame(HEADERS, b"\xff" * 9)), Reason.HTTP_PROTOCOL),
+    "nothing at all": (on_request(lambda quic: quic.send_stream_data(REQUEST, b"", end_stream=True)), Reason.HTTP_PROTOCOL),
     "an answer without a status": (answering(frame(HEADERS, b"\0\0")), Reason.HTTP_PROTOCOL),
     "an endless frame": (answering(frame(HEADERS, A_LOT, ENDLESS)), Reason.HTTP_HEADER_LIMIT),
     "an endless frame that nobody knows": (answering(frame(GREASED, A_LOT, ENDLESS)), Reason.HTTP_HEADER_LIMIT),
