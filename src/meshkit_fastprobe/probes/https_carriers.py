@@ -9,7 +9,7 @@ from meshkit_fastprobe.probes.http2 import Headers, Http2
 from meshkit_fastprobe.probes.http_judge import Broken, Judge
 from meshkit_fastprobe.probes.http_on_trio import Answer, Exchange
 from meshkit_fastprobe.probes.seeing import Seen, Socket
-from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, receive, send
+from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, receive, send, still_quiet
 
 _OF_THE_CONNECTION: Final = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 """Headers that HTTP/2 forbids."""
@@ -50,6 +50,9 @@ class OverHttp1:
 
     async def ask(self, exchange: Exchange, seen: Seen) -> Outcome:
         answer = Answer(exchange)
+        if self.begun and not await still_quiet(self._stream):  # what came since the last answer is none to this request
+            self.begun = False
+            raise Broken(Reason.RESPONSE_CLOSED)
         self.begun = self.reusable = False
         await send(self._stream, exchange.request)
         while True:

@@ -129,6 +129,18 @@ async def receive(stream: Stream | trio.SocketStream) -> bytes:
     return data
 
 
+async def still_quiet(stream: Stream) -> bool:
+    """Whether a kept connection has neither ended nor said what nobody asked for. TLS's own words, as a ticket, are read."""
+    with stream.transport_stream.without_waiting():
+        try:
+            await stream.receive_some(1)
+        except BlockingIOError:
+            return True
+        except (trio.BrokenResourceError, OSError):
+            return False
+    return False
+
+
 def _look_for_a_refusal(stream: Stream | trio.SocketStream, ended: Outcome) -> None:
     """Broken when it asked who we are, and has ended the connection without a byte since: some servers send no alert."""
     transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ import trio
 
 _HANDSHAKE: Final = 22
 _CERTIFICATE: Final = 11
+_READ_BYTES: Final = 16 * 1024
 _EMPTY_LIST_BYTES: Final = 8
 """A Certificate message without any: 7 bytes up to TLS 1.2, 8 with TLS 1.3."""
 
@@ -25,6 +28,8 @@ class Transport(trio.abc.HalfCloseableStream):
     """
 
     def __init__(self, sock: socket.socket) -> None:
+        self._plain = sock
+        self._waits = True
         self.socket = trio.socket.from_stdlib_socket(sock)
         self._stream = trio.SocketStream(self.socket)
         self._failure: trio.BrokenResourceError | None = None
@@ -45,11 +50,20 @@ class Transport(trio.abc.HalfCloseableStream):
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        data = await self._stream.receive_some(max_bytes)
+        data = await self._stream.receive_some(max_bytes) if self._waits else self._plain.recv(_READ_BYTES)
         if not data and self._failure is not None:
             raise self._failure
         self.heard = self.heard or bool(data)
         return data
+
+    @contextmanager
+    def without_waiting(self) -> Iterator[None]:
+        """Receiving what has not come yet is a BlockingIOError in here, and no harm to TLS."""
+        self._waits = False
+        try:
+            yield
+        finally:
+            self._waits = True
 
     async def send_eof(self) -> None:
         await self._stream.send_eof()

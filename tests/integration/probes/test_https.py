@@ -151,6 +151,72 @@ async def test_a_kept_connection_is_used_again_and_replaced_when_it_dies(authori
     assert connections == 3
 
 
+UNASKED = b"HTTP/1.1 408 Request Time-out\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["with the answer", "later"])
+async def test_what_a_kept_connection_says_between_two_runs_is_no_answer(authority, tls_server, at_once: bool) -> None:
+    connections = 0
+
+    async def serve(stream: trio.SSLStream) -> None:
+        nonlocal connections
+        connections += 1
+        wire = Wire(stream)
+        await over_http1(fine)(stream)
+        if not at_once:
+            await wire.send()
+        await stream.send_all(UNASKED)
+        await wire.send()
+        await stream.receive_some(1)
+
+    async with tls_server(server_context(authority, "1.1"), serve) as port:
+        target = target_at(port, authority, version="1.1", keep_alive=True)
+        for _ in range(3):
+            assert (await target.check()).result is Result.OK
+            await trio.sleep(0.05)
+        target.close()
+    assert connections == 3
+
+
+class Wire:
+    """Holds back what a server's TLS sends, so that several records leave together."""
+
+    def __init__(self, stream: trio.SSLStream) -> None:
+        self._send_all = stream.transport_stream.send_all
+        self._held = b""
+        stream.transport_stream.send_all = self._hold
+
+    async def _hold(self, data: bytes) -> None:
+        self._held += data
+
+    async def send(self) -> None:
+        held, self._held = self._held, b""
+        await self._send_all(held)
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_tickets_right_after_the_handshake_end_no_kept_connection(authority, tls_server, newest: ssl.TLSVersion) -> None:
+    connections = 0
+    context = server_context(authority, "1.1")
+    context.maximum_version = newest
+
+    async def serve(stream: trio.SSLStream) -> None:
+        nonlocal connections
+        connections += 1
+        tickets, stream._delayed_outgoing = stream._delayed_outgoing, None  # trio has them wait, OpenSSL's own servers do not
+        await stream.transport_stream.send_all(tickets or b"")
+        assert bool(tickets) is (newest is ssl.TLSVersion.TLSv1_3)
+        await over_http1(fine, answers=9)(stream)
+
+    async with tls_server(context, serve) as port:
+        target = target_at(port, authority, version="1.1", keep_alive=True)
+        for _ in range(3):
+            assert (await target.check()).result is Result.OK
+            await trio.sleep(0.02)
+        target.close()
+    assert connections == 1
+
+
 async def test_without_keep_alive_every_run_connects(authority, tls_server, version: str) -> None:
     connections = 0
 
