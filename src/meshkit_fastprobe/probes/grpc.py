@@ -20,7 +20,7 @@ from meshkit_fastprobe.probes.keeping import DEFAULT_IDLE, IdleTimeout, Kept, id
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.targets import split_host_port, unix_path
-from meshkit_fastprobe.probes.tls_settings import Tls
+from meshkit_fastprobe.probes.tls_settings import Tls, name_for
 from meshkit_fastprobe.probes.tls_stream import close_at_once, connect_tls, open_context, shake_hands
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
@@ -240,8 +240,8 @@ class GrpcTarget:
         if isinstance(context, Outcome):
             return context
         endpoint = self._probe.endpoint
-        host = "localhost" if isinstance(endpoint, str) else endpoint[0].partition("%")[0]
-        stream = await connect_tls(address, self._probe.via, context, tls.server_name or host)
+        host = "localhost" if isinstance(endpoint, str) else endpoint[0]
+        stream = await connect_tls(address, self._probe.via, context, name_for(tls, host))
         if isinstance(stream, Outcome):
             return stream
         self._connected = True

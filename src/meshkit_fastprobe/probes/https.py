@@ -23,7 +23,7 @@ from meshkit_fastprobe.probes.https_carriers import Carrier, OverHttp1, OverHttp
 from meshkit_fastprobe.probes.keeping import DEFAULT_IDLE, IdleTimeout, Kept, idle_seconds
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.seeing import Seen
-from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls
+from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls, name_for
 from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, open_context, shake_hands
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
@@ -142,7 +142,7 @@ class HttpsTarget:
         self._probe = probe
         url = parse_https_url(probe.target)
         self._exchange = _exchange(probe, url.path)
-        self._server_name = probe.tls.server_name or url.endpoint[0].partition("%")[0]
+        self._server_name = name_for(probe.tls, url.endpoint[0])
         self._kept: Kept[Carrier] = Kept(self._exchange.idle_s)
         self._connected = False
         self.seen = Seen()

@@ -18,7 +18,7 @@ from meshkit_fastprobe.probes.dialing import NOT_CONNECTED_IN_TIME, UNREACHABLE,
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.targets import split_host_port
-from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls, check_alpn
+from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls, check_alpn, name_for
 from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, hear_out, open_context, shake_hands
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
@@ -68,7 +68,7 @@ class TlsTarget:
 
     def __init__(self, probe: TlsProbe, host: str, port: int) -> None:
         self._probe = probe
-        self._server_name = probe.tls.server_name or probe.endpoint[0].partition("%")[0]
+        self._server_name = name_for(probe.tls, probe.endpoint[0])
         self._connected = False
         self.seen = Seen()
         try:

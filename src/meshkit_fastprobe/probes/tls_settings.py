@@ -86,6 +86,11 @@ _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
 from the event loop's thread alone."""
 
 
+def name_for(tls: Tls, host: str) -> str:
+    """The name to ask a target at this host for. A scope is ours alone, and the dot of the root is in no certificate."""
+    return (tls.server_name or host.partition("%")[0]).removesuffix(".")
+
+
 def check_alpn(where: str, protocols: tuple[str, ...]) -> None:
     """Refuse protocol names that TLS cannot carry."""
     if len(protocols) > MAX_ALPN:

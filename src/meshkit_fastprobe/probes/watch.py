@@ -21,7 +21,7 @@ from meshkit_fastprobe.probes.http_on_trio import NOT_ANSWERED_IN_TIME
 from meshkit_fastprobe.probes.http_url import Url, parse_https_url, parse_url
 from meshkit_fastprobe.probes.registry import probe_kind
 from meshkit_fastprobe.probes.seeing import Seen
-from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls
+from meshkit_fastprobe.probes.tls_settings import ANY_TLS, Tls, name_for
 from meshkit_fastprobe.probes.tls_stream import Stream, close_at_once, connect_tls, open_context, shake_hands
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 from meshkit_fastprobe.probes.watch_stream import WatchStream
@@ -224,7 +224,7 @@ class WatchTarget:
         context = open_context(self._probe.tls, ("http/1.1",))
         if isinstance(context, Outcome):
             return context
-        name = self._probe.tls.server_name or self._probe.endpoint[0].partition("%")[0]
+        name = name_for(self._probe.tls, self._probe.endpoint[0])
         stream = await connect_tls(address, self._probe.via, context, name)
         if isinstance(stream, Outcome):
             return stream

@@ -12,7 +12,7 @@ from meshkit_fastprobe.errors import ConfigError
 from meshkit_fastprobe.model import Lane, Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import OurLimit, TrioProbe, lane_of
 from meshkit_fastprobe.probes.tls import DAY_S, TlsProbe, judge
-from meshkit_fastprobe.probes.tls_settings import Tls
+from meshkit_fastprobe.probes.tls_settings import Tls, name_for
 from meshkit_fastprobe.probes.tls_stream import failure_of
 
 ENDS = {"notAfter": "Jan 31 00:00:00 2030 GMT"}
@@ -86,6 +86,14 @@ def test_settings_that_cannot_be_are_refused(refused: dict[str, Any], where: str
     with pytest.raises(ConfigError) as caught:
         Tls(**refused)
     assert caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    ("server_name", "host", "name"),
+    [("", "fe80::1%eth0", "fe80::1"), ("", "db.example.org.", "db.example.org"), ("a.example.", "10.0.0.1", "a.example")],
+)
+def test_the_name_asked_for_is_one_that_a_certificate_can_have(server_name: str, host: str, name: str) -> None:
+    assert name_for(Tls(server_name=server_name), host) == name
 
 
 def test_probes_of_the_same_settings_share_a_context() -> None:
