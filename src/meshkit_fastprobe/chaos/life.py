@@ -145,7 +145,7 @@ class Life:
 
     async def _inject_and_hold(self) -> None:
         if self._watches:  # what ran before is no sample
-            self._observer.look(self._means.snapshot(), trio.current_time())
+            self._look()
         if self._ending.is_set():  # while that it is about to be injected was written
             return
         effect = await self._applied()
@@ -188,11 +188,16 @@ class Life:
         await self._ending.wait()
         scope.cancel()
 
+    def _look(self) -> tuple[Snapshot, float]:
+        """What the probes say now, and for how long nothing more needs to be seen."""
+        now = trio.current_time()  # first: a snapshot tells of the moment at which its making begins, which takes milliseconds
+        snapshot = self._means.snapshot()
+        return snapshot, self._observer.look(snapshot, now)
+
     async def _watch(self) -> None:
         """Take in what the probes say; end the run when the steady state is broken, or nobody can see."""
         while True:
-            snapshot = self._means.snapshot()
-            wait_s = self._observer.look(snapshot, trio.current_time())
+            snapshot, wait_s = self._look()
             steady = self.experiment.steady_state
             if steady is not None:
                 share = share_up(snapshot, steady)
@@ -288,8 +293,7 @@ class Life:
         lasts_s = 0.0 if self._fault.lasts else self.experiment.duration_s
         with trio.move_on_after(max(lasts_s, self.experiment.recovery_s)):
             while True:
-                snapshot = self._means.snapshot()
-                wait_s = self._observer.look(snapshot, trio.current_time())
+                snapshot, wait_s = self._look()
                 steady = self.experiment.steady_state
                 share = None if steady is None else share_up(snapshot, steady)
                 holds = steady is None or (share is not None and share >= steady.healthy_ratio)

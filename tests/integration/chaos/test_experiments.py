@@ -209,3 +209,21 @@ async def test_a_receipt_verifies_offline_and_not_when_a_byte_is_changed(tmp_pat
     check = functools.partial(verify_receipt, public_key=public_key(tmp_path / "audit"))
     assert check(Receipt(content, signature, b"")) is None
     assert check(Receipt(content.replace(b"no_effect", b"completed", 1), signature, b"")) is not None
+
+
+@pytest.mark.parametrize("verb", ["prepare", "approve", "activate", "stop"])
+async def test_an_experiment_that_is_removed_while_a_body_is_read_is_not_found(tmp_path, verb):
+    body = {"approve": {"planId": "0" * 64}, "activate": {"token": "x", "dryRun": True}}.get(verb, {"reason": "why"})
+    async with host(tmp_path, null("a")) as (diag, client):
+        await client.switch_on("null")
+
+        async def slowly():
+            text = json.dumps(body).encode()
+            yield text[:1]
+            await trio.sleep(0.1)
+            diag.chaos.configure(msgspec.structs.replace(diag.chaos.settings, experiments=()))
+            yield text[1:]
+
+        headers = {"content-type": "application/json"}
+        answer = await client.http.post(f"/chaos/experiments/a:{verb}", content=slowly(), headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_experiment"), answer.text

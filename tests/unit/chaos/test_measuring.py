@@ -118,6 +118,18 @@ def test_a_run_is_counted_once_however_often_one_looks():
     assert observer.measures()[0].samples == 1
 
 
+def test_a_run_is_counted_once_also_when_something_happens_between_two_looks_at_a_clock():
+    world = World("eu/orders")
+    observer = watched(world)
+    observer.injected = 100.0
+    world.ran(100.5, Result.FAIL)
+    for held_s in (0.0, 0.002, 0.0005, 0.003):
+        world.wall_s = 1e9 + held_s
+        world.began[0] = 100.5 - held_s
+        world.look(observer, 101.0)
+    assert observer.measures()[0].samples == 1
+
+
 def test_each_group_has_its_own_figures():
     world = World("eu/orders", "eu/pay", "eu/orders")
     observer = watched(world)

@@ -227,7 +227,7 @@ async def prepare(context: Context, request: Request) -> Reply:
     request.refuse_query()
     chaos, why = _chaos(context), await read_json(request.scope, Preparing, optional=True)
     _check_texts(why.reason, why.ticket)
-    experiment = chaos.experiments[request.name]
+    experiment = _as_it_is_now(context, request, Permission.CHAOS_PREPARE)
     _may_prepare(context, request, experiment)
     if why.dry_run:
         return await _rehearsed(context, request, experiment)
@@ -247,9 +247,10 @@ async def approve(context: Context, request: Request) -> Reply:
     request.refuse_query()
     body = await read_json(request.scope, Approved)
     _check_texts(body.reason)
+    experiment = _as_it_is_now(context, request, Permission.CHAOS_APPROVE)
     with _told():
         await _chaos(context).approve(request.name, body.plan_id, subject=request.principal.subject, reason=body.reason)
-    return _one(context, request, _chaos(context).experiments[request.name])
+    return _one(context, request, experiment)
 
 
 async def activate(context: Context, request: Request) -> Reply:
@@ -258,7 +259,7 @@ async def activate(context: Context, request: Request) -> Reply:
     body = await read_json(request.scope, Confirmed)
     _check_texts(body.reason, body.ticket)
     chaos, principal, peers = _chaos(context), request.principal, context.peers
-    experiment = chaos.experiments[request.name]
+    experiment = _as_it_is_now(context, request, Permission.CHAOS_ACTIVATE)
     may, resource = context.authorization.may, resource_of(context.host, experiment)
     if body.dry_run:
         if not body.token:
@@ -285,7 +286,7 @@ async def activate(context: Context, request: Request) -> Reply:
 async def stop(context: Context, request: Request) -> Reply:
     request.refuse_query()
     chaos, why = _chaos(context), await _why(request)
-    experiment = chaos.experiments[request.name]  # now: one that is configured no more is forgotten when it ends
+    experiment = _as_it_is_now(context, request, Permission.CHAOS_STOP)  # before: one that is configured no more is forgotten
     with _told():
         await chaos.stop(request.name, subject=request.principal.subject, reason=why.reason)
     return _one(context, request, experiment)
@@ -330,6 +331,15 @@ def _chaos(context: Context) -> Conductor:
     if chaos is None:
         raise Problem(problems.NO_CHAOS, "this host has no [chaos] in its configuration", "add [chaos], then start it again")
     return chaos
+
+
+def _as_it_is_now(context: Context, request: Request, permission: Permission) -> Experiment:
+    """It may have been configured anew, or away, while the body of the request was read: Problem as for the route."""
+    experiment = _chaos(context).experiments.get(request.name)
+    resource = None if experiment is None else resource_of(context.host, experiment)
+    context.authorization.over_fault(request.principal, permission, request.name, resource)
+    assert experiment is not None
+    return experiment
 
 
 def _may_prepare(context: Context, request: Request, experiment: Experiment) -> None:
