@@ -21,7 +21,7 @@ from meshkit_fastprobe.model import Result, State
 MIN_LOOK_S: Final = 0.02
 MAX_LOOK_S: Final = 0.5
 _SAME_RUN_S: Final = 5e-3
-"""Two readings of when one run began differ by rounding, and by what may happen between two looks at a clock; hardly by this."""
+"""Two readings of when one run began differ by rounding, and by what happens between two looks at a clock; hardly by this."""
 
 
 class Observer:
