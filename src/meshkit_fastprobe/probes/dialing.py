@@ -111,6 +111,16 @@ def open_udp(address: Address, via: Via = ANY_WAY) -> socket.socket | Outcome:
     return refusal or refused(error_number, address)
 
 
+async def send_datagram(sock: trio.socket.SocketType, data: bytes) -> None:
+    """OSError with what ICMP said to an earlier one, OurLimit where this host's firewall lets none out."""
+    try:
+        await sock.send(data)
+    except PermissionError as error:
+        if error.errno != errno.EPERM:
+            raise
+        raise OurLimit(Reason.PERMISSION) from None
+
+
 def leave_by(sock: socket.socket, via: Via) -> Outcome | None:
     """Make a fresh socket leave this way; an outcome when this process may not. OurLimit when the host has no such source."""
     if via == ANY_WAY:

@@ -10,7 +10,7 @@ import trio
 from meshkit_fastprobe._native.datagram import DnsPlan
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import OUR_LIMITS, AsyncTarget, OurLimit
-from meshkit_fastprobe.probes.dialing import UNREACHABLE, Address, connect, open_udp, refused
+from meshkit_fastprobe.probes.dialing import UNREACHABLE, Address, connect, open_udp, refused, send_datagram
 from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
@@ -57,7 +57,7 @@ class DnsTarget:
         with trio.socket.from_stdlib_socket(opened) as sock:
             self.seen.sends_from(sock)
             try:
-                await sock.send(self._plan.query(message_id))
+                await send_datagram(sock, self._plan.query(message_id))
                 while True:
                     reading, reason, detail = self._plan.read(message_id, await sock.recv(MAX_UDP_BYTES))
                     if reading == _CUT:

@@ -9,7 +9,7 @@ import trio
 from meshkit_fastprobe._native.datagram import UdpPlan
 from meshkit_fastprobe.model import Outcome, Reason, Result
 from meshkit_fastprobe.probes.base import AsyncTarget
-from meshkit_fastprobe.probes.dialing import UNREACHABLE, Address, open_udp, refused
+from meshkit_fastprobe.probes.dialing import UNREACHABLE, Address, open_udp, refused, send_datagram
 from meshkit_fastprobe.probes.seeing import Seen
 from meshkit_fastprobe.probes.via import ANY_WAY, Via
 
@@ -43,7 +43,7 @@ class UdpTarget:
         with trio.socket.from_stdlib_socket(opened) as sock:
             self.seen.sends_from(sock)
             try:
-                await sock.send(self._payload)
+                await send_datagram(sock, self._payload)
                 reply = await sock.recv(MAX_DATAGRAM)
                 self.seen.heard()
             except OSError as error:  # an ICMP message came back
