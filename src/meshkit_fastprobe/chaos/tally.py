@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import Final
 
 from meshkit_fastprobe.chaos.run import Run
 from meshkit_fastprobe.chaos.states import FINAL, HARMFUL, Phase
+from meshkit_fastprobe.experiments import Experiment
 from meshkit_fastprobe.telemetry.usage import ChaosUse, Durations
+
+_ENDS: Final = sorted(FINAL)
 
 
 class Tally:
@@ -30,5 +35,7 @@ class Tally:
                 if measure.recovery_s is not None:
                     self._recoveries.take(measure.recovery_s)
 
-    def read(self) -> ChaosUse:
-        return ChaosUse(dict(self._active), frozenset(self._stuck), dict(self._outcomes), self._recoveries)
+    def read(self, experiments: Iterable[Experiment] = ()) -> ChaosUse:
+        """What the fault kind of any of these may come to is counted also at zero: a rate() needs a first point."""
+        nothing_yet = {(kind, str(phase)): 0 for kind in sorted({one.fault.kind for one in experiments}) for phase in _ENDS}
+        return ChaosUse(dict(self._active), frozenset(self._stuck), {**nothing_yet, **self._outcomes}, self._recoveries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from meshkit_fastprobe.cli.reading import (
     _code,
     _items,
     _params,
+    problems_of,
 )
 from meshkit_fastprobe.cli.watching import repeat
 from meshkit_fastprobe.cli.writing import DryRun
@@ -46,7 +48,7 @@ def toggles_list(
 
     def look() -> int:
         answers = client.get("/toggles", [])
-        _show_toggles(_items(answers), output, several=len(client.hosts) > 1)
+        _show_toggles(answers, _items(answers), output)
         return _code(answers, [])
 
     return repeat(look, watch=watch)
@@ -64,21 +66,19 @@ def toggles_set(
     """Switch something on or off, as it stands now: refused when somebody else changes it meanwhile."""
     client = _client(host, token_file)
     wanted: bool | str = _WORDS.get(value.lower(), value)
-    code, items = int(Exit.WELL), []
-    for one in client.each():
-        standing = {item["name"]: item for item in _items(one.get("/toggles", []))}
-        if name not in standing:
-            raise CliError(f"no toggle is named {name!r}", "list them with: fastprobe toggles list -o name", Exit.USAGE)
-        if dry_run:
-            typer.echo(f"would set {name} to {_said(wanted)} on {one.hosts[0]}; it is {_said(standing[name]['value'])}")
-            continue
-        based_on = {"if-match": f'"{standing[name]["version"]}"'}
-        answers = one.put(f"/toggles/{quote(name, safe='')}", {"value": wanted, "reason": reason}, based_on)
-        items += [{**item, "_host": answers[0].host} for item in _items(answers, key="item")]
-        code = max(code, _code(answers, []))
-    if not dry_run:
-        _show_toggles(items, output, several=len(client.hosts) > 1)
-    return code
+    change = None if dry_run else {"value": wanted, "reason": reason}
+    # Each on its own: what has to go off has to go off on all that can be reached, whichever cannot.
+    answers = client.each_at_once(lambda url: _switch(client, url, name, change))
+    items = _items(answers, key="item")
+    if dry_run:
+        there = [answer.url for answer in answers if answer.envelope is not None]
+        for url, item in zip(there, items, strict=True):
+            typer.echo(f"would set {name} to {_said(wanted)} on {url}; it is {_said(item['value'])}")
+        return _code(answers, [])
+    for item in items:
+        item.setdefault("_host", answers[0].host)  # documents tell where it was changed, also when there is one host
+    _show_toggles(answers, items, output)
+    return _code(answers, [])
 
 
 def audit_list(
@@ -96,7 +96,7 @@ def audit_list(
     answers = client.get_all("/audit", _params(actor=actor, action=action, result=result), limit)
     items = _items(answers)
     if output in {Form.json, Form.yaml}:
-        write_document(output, {"items": items})
+        write_document(output, {"items": items} | problems_of(answers))
     elif output is Form.name:
         for item in items:
             typer.echo(item["seq"])
@@ -162,9 +162,9 @@ def events(
     return follow(client, params, output)
 
 
-def _show_toggles(items: list[dict[str, Any]], output: Form, *, several: bool) -> None:
+def _show_toggles(answers: Sequence[Any], items: list[dict[str, Any]], output: Form) -> None:
     if output in {Form.json, Form.yaml}:
-        write_document(output, {"items": items})
+        write_document(output, {"items": items} | problems_of(answers))
     elif output is Form.name:
         for item in items:
             typer.echo(item["name"])
@@ -172,7 +172,23 @@ def _show_toggles(items: list[dict[str, Any]], output: Form, *, several: bool) -
         from meshkit_fastprobe.cli import control_tables, tables
 
         console = tables.console(wide=output is Form.wide)
-        console.print(control_tables.toggle_table(items, time.time(), width=console.width, hosts=several))
+        console.print(control_tables.toggle_table(items, time.time(), width=console.width, hosts=len(answers) > 1))
+
+
+def _switch(client: Any, url: str, name: str, change: dict[str, Any] | None) -> Any:
+    """What one host answers to a change of the toggle as it stands there; without a change, how it stands."""
+    from meshkit_fastprobe.cli.client import Answer
+
+    answer = client.one(url, "GET", "/toggles", [])
+    if answer.envelope is None:
+        return answer
+    standing = next((item for item in answer.envelope["items"] if item["name"] == name), None)
+    if standing is None:
+        return Answer(url, None, f"no toggle is named {name!r}", "list them with: fastprobe toggles list -o name", Exit.USAGE)
+    if change is None:
+        return Answer(url, {**answer.envelope, "item": standing})
+    based_on = {"if-match": f'"{standing["version"]}"'}
+    return client.one(url, "PUT", f"/toggles/{quote(name, safe='')}", [], change, based_on)
 
 
 def _said(value: bool | str) -> str:

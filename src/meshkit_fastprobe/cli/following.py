@@ -14,6 +14,7 @@ import typer
 from meshkit_fastprobe.cli.client import PREFIX, Client, refused
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form
+from meshkit_fastprobe.cli.reading import _worst_code
 from meshkit_fastprobe.cli.wire import NoAnswerError, Params, Reply
 
 SILENCE_S: Final = 60.0
@@ -24,11 +25,12 @@ MAX_FOLLOWED: Final = 1_000
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One event of one host; event "problem": the stream broke, for the reason in its message."""
+    """One event of one host; event "problem": the stream broke, for the reason in its message, and what that is as a code."""
 
     host: str
     event: str
     data: dict[str, Any]
+    code: Exit = Exit.WELL
 
 
 class _Known:
@@ -40,21 +42,22 @@ class _Known:
 
 
 def follow(client: Client, params: Params, output: Form) -> int:
-    """Until Ctrl-C. CliError when the only host does not answer, or refuses."""
+    """Until Ctrl-C. CliError when the only host does not answer, or when all refuse: then there is nothing to wait for."""
     told = listen(client, params)
-    several = len(client.hosts) > 1
-    unreachable = False
+    left, several = len(client.hosts), len(client.hosts) > 1
+    codes: set[Exit] = set()
     try:
         while True:
             heard = told.get()
-            if isinstance(heard, CliError):
-                if not several:
-                    raise heard
+            codes.add(heard.code)
+            if isinstance(heard, Told):
+                _write(heard, output, several=several)
                 continue
-            unreachable = unreachable or heard.event == "problem"
-            _write(heard, output, several=several)
+            left -= 1
+            if not left:
+                raise CliError(heard.what, heard.next_step, Exit(_worst_code(codes, unhealthy=False)))
     except KeyboardInterrupt:
-        return Exit.UNREACHABLE if unreachable and several else Exit.WELL
+        return _worst_code(codes, unhealthy=False) if several else Exit.WELL
 
 
 def listen(client: Client, params: Params) -> SimpleQueue[Told | CliError]:
@@ -76,7 +79,8 @@ def _follow_one(client: Client, url: str, params: Params, told: SimpleQueue[Told
                 told.put(one)
             problem = ""
         except CliError as error:
-            told.put(Told(known.host, "problem", {"message": error.what}))
+            if not alone:  # then it is what ends the command, and told by that
+                told.put(Told(known.host, "problem", {"message": error.what}, error.code))
             told.put(error)
             return
         except NoAnswerError as error:
@@ -86,7 +90,7 @@ def _follow_one(client: Client, url: str, params: Params, told: SimpleQueue[Told
                 told.put(CliError(f"{url}: {problem}", next_step, Exit.UNREACHABLE))
                 return
         if problem:
-            told.put(Told(known.host, "problem", {"message": f"{problem}; trying again"}))
+            told.put(Told(known.host, "problem", {"message": f"{problem}; trying again"}, Exit.UNREACHABLE))
         time.sleep(AGAIN_S)
 
 

@@ -200,10 +200,12 @@ def _items(answers: Sequence[Any], *, key: str = "items", raise_alone: bool = Tr
 
 
 def tell_problems(answers: Sequence[Any]) -> None:
-    """Hosts without an answer, a line each, where there is no table for them."""
+    """Hosts without an answer, each as an error is told, where there is no table for them."""
     for answer in answers:
         if answer.envelope is None:
             typer.echo(f"{answer.url}: {answer.problem}", err=True)
+            if answer.next_step:
+                typer.echo(f"  -> {answer.next_step}", err=True)
 
 
 def problems_of(answers: Sequence[Any]) -> dict[str, Any]:

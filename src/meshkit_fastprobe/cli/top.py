@@ -7,14 +7,14 @@ import select
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any, Final
 
 from meshkit_fastprobe.cli.exits import CliError, Exit
-from meshkit_fastprobe.cli.reading import Cluster, Fleet, Hosts, Namespace, TokenFile, _client, _params
+from meshkit_fastprobe.cli.reading import Cluster, Fleet, Hosts, Namespace, TokenFile, _client, _params, _worst_code
 
 POLL_S: Final = 2.0
 FRAME_S: Final = 0.25
@@ -84,10 +84,8 @@ def _act(view: Any, pressed: list[str], client: Any, news: SimpleQueue[Any], aga
 
 
 def _code(hosts: Any) -> int:
-    if any(host.problem for host in hosts):
-        return Exit.UNREACHABLE
     sick = any(item["states"].get("unhealthy") for host in hosts for item in host.groups)
-    return Exit.UNHEALTHY if sick else Exit.WELL
+    return _worst_code({host.code for host in hosts}, unhealthy=sick)
 
 
 def _poll(client: Any, where: list[tuple[str, str]], news: SimpleQueue[Any], again: Event) -> None:
@@ -106,7 +104,7 @@ def _look(client: Any, url: str, where: list[tuple[str, str]]) -> Any:
 
     groups = client.one(url, "GET", "/groups", [*where, ("window", "1m")])
     if groups.envelope is None:
-        return HostSeen(url, groups.problem)
+        return HostSeen(url, groups.problem, code=groups.code)
     worst: list[dict[str, Any]] = []
     for state in ("unhealthy", "degraded"):
         if any(item["states"].get(state) for item in groups.envelope["items"]):
@@ -119,11 +117,21 @@ def _look(client: Any, url: str, where: list[tuple[str, str]]) -> Any:
 
 
 def _halt(client: Any, news: SimpleQueue[Any], again: Event) -> None:
-    answers = client.post("/chaos:halt", body={"reason": "halted from fastprobe top"})
-    refused = [f"{answer.url}: {answer.problem}" for answer in answers if answer.envelope is None]
-    ended = sum(len(answer.envelope["item"]["runs"]) for answer in answers if answer.envelope is not None)
-    news.put(f"NOT HALTED: {'; '.join(refused)}" if refused else f"all chaos is halted; {ended} runs were ended")
+    from meshkit_fastprobe.cli.wire import DOING_S
+
+    answers = client.post("/chaos:halt", body={"reason": "halted from fastprobe top"}, answer_s=DOING_S)
+    news.put(_halted(answers))
     again.set()
+
+
+def _halted(answers: Sequence[Any]) -> str:
+    """Who refused first. Who did not answer may have halted all the same: only a refusal is a no."""
+    silent = [answer for answer in answers if answer.envelope is None]
+    unsure = [f"{answer.url}: {answer.problem}" for answer in silent if answer.code is Exit.UNREACHABLE]
+    refused = [f"{answer.url}: {answer.problem}" for answer in silent if answer.code is not Exit.UNREACHABLE]
+    told = [f"{word}: {'; '.join(hosts)}" for word, hosts in (("NOT HALTED", refused), ("halt not confirmed", unsure)) if hosts]
+    ended = sum(len(answer.envelope["item"]["runs"]) for answer in answers if answer.envelope is not None)
+    return "; ".join(told) or f"all chaos is halted; {ended} runs were ended"
 
 
 def _drain(queue: SimpleQueue[Any]) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from meshkit_fastprobe.cli import words
+from meshkit_fastprobe.cli.exits import Exit
 from meshkit_fastprobe.cli.sorting import ProbeSort, sort_probes
 
 Item = dict[str, Any]
@@ -39,13 +40,14 @@ class Mode(Enum):
 
 
 class HostSeen(msgspec.Struct, frozen=True):
-    """What one host said in one round; problem: why it said nothing."""
+    """What one host said in one round; problem: why it said nothing, code: what that is to whoever runs the command."""
 
     host: str
     problem: str = ""
     groups: Sequence[Item] = ()
     worst: Sequence[Item] = ()
     experiments: Sequence[Item] = ()
+    code: Exit = Exit.WELL
 
 
 class Group(msgspec.Struct):

@@ -65,7 +65,8 @@ class Endpoints:
     ) -> Usage:
         """decisions: what the gate answered."""
         audit = AuditUse() if self.audit is None else self.audit.use
-        return Usage(decisions, audit, self.requests, ChaosUse() if chaos is None else chaos.tally.read(), history, otlp)
+        experiments = ChaosUse() if chaos is None else chaos.tally.read(chaos.experiments.values())
+        return Usage(decisions, audit, self.requests, experiments, history, otlp)
 
     async def open(self, host: Any, nursery: trio.Nursery) -> None:
         """Serve in this nursery. ConfigError when that cannot be, MissingExtraError without the libraries."""
