@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 
 NETLINK_NETFILTER = 12
 SUBSYSTEM_QUEUE = 3
@@ -81,16 +82,17 @@ class Line:
         self.gone = 0
         self.late_ns = 0
 
-    def read(self, now_ns: int) -> None:
+    def read(self, clock_ns: Callable[[], int]) -> None:
         """Take in what the kernel has queued. The first attribute of its message is the packet's number."""
         for _ in range(READ_AT_ONCE):
             try:
                 data = self._kernel.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
             except OSError:
                 return
+            came_ns = clock_ns()  # of each: one that comes while others are read would be early by the time of those
             if len(data) >= 28 and _header.unpack_from(data)[1] == SUBSYSTEM_QUEUE << 8 | PACKET:
                 spread = random.randint(-self._jitter_ns, self._jitter_ns) if self._jitter_ns else 0  # noqa: S311 - no secret
-                self._last_due = max(self._last_due, now_ns + self._delay_ns + spread)
+                self._last_due = max(self._last_due, came_ns + self._delay_ns + spread)
                 self._newest = _id.unpack_from(data, 24)[0]
                 self._waiting.append((self._last_due, self._newest))
 
@@ -127,7 +129,7 @@ def hold(line: Line, kernel: socket.socket, parent_line: socket.socket, parent: 
             wait_ns = 0
         ready = {descriptor for descriptor, _ in poll.poll(None if wait_ns is None else wait_ns // 1_000_000)}
         if kernel.fileno() in ready:
-            line.read(time.monotonic_ns())
+            line.read(time.monotonic_ns)
         line.let_go(time.monotonic_ns())
         if parent in ready:
             return
