@@ -18,7 +18,9 @@ from meshkit_fastprobe.chaos.faults.packet_loss import PacketLoss
 from meshkit_fastprobe.chaos.faults.reset import Reset
 from meshkit_fastprobe.chaos.lots import Delay, Loss
 from meshkit_fastprobe.chaos.proxies import Shape
+from meshkit_fastprobe.chaos.proxying import datagrams
 from meshkit_fastprobe.chaos.proxying.datagrams import MAX_CLIENTS, UdpProxy
+from meshkit_fastprobe.chaos.proxying.holding import ITEM_BYTES
 from meshkit_fastprobe.experiments import ProxySettings
 
 from .conftest import no_descriptors, until
@@ -135,6 +137,20 @@ def test_what_waits_when_a_fault_is_taken_off_goes_out_at_once():
         assert time.monotonic() - began < PATIENCE_S / 2
 
 
+def test_empty_datagrams_count_with_what_it_costs_to_hold_them(monkeypatch):
+    monkeypatch.setattr(datagrams, "HELD_BYTES", 16 * ITEM_BYTES)
+    with proxied() as (proxy, heard), client(proxy) as sock:
+        proxy.put(Shape(delay=Delay(30.0), direction="up"), "a")
+        for number in range(40):
+            sock.send(b"")
+            until(lambda number=number: proxy.counts.touched > number)
+        proxy.put(None)
+        sock.send(b"last")
+        until(lambda: b"last" in heard)
+        assert heard == [b""] * 16 + [b"last"]
+        assert proxy._held_bytes == 0
+
+
 def test_a_bandwidth_is_kept():
     with proxied() as (proxy, _), client(proxy) as sock:
         proxy.put(Shape(bytes_per_s=10_000, direction="up"), "a")
@@ -144,6 +160,19 @@ def test_a_bandwidth_is_kept():
         for _ in range(3):
             sock.recv(2000)
         assert time.monotonic() - began >= 0.3
+
+
+def test_what_is_lost_for_want_of_room_takes_no_time_of_a_bandwidth(monkeypatch):
+    monkeypatch.setattr(datagrams, "HELD_BYTES", ITEM_BYTES + 500)
+    with proxied() as (proxy, _), client(proxy) as sock:
+        proxy.put(Shape(bytes_per_s=1000, direction="up"), "a")
+        for number in range(100):  # 50 s of it
+            sock.send(bytes(500))
+            until(lambda number=number: proxy.counts.touched > number)
+        assert sock.recv(1000) == bytes(500)
+        sock.send(b"next")
+        while sock.recv(1000) != b"next":
+            pass
 
 
 def test_a_dependency_that_is_not_there_is_silence_and_the_proxy_lives():

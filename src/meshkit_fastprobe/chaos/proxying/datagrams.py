@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from meshkit_fastprobe.chaos.lots import hits
 from meshkit_fastprobe.chaos.proxies import Proxy, Shape
+from meshkit_fastprobe.chaos.proxying.holding import ITEM_BYTES
 from meshkit_fastprobe.chaos.proxying.loop import READ, now
 from meshkit_fastprobe.chaos.proxying.upstream import Addresses, Upstream
 
@@ -26,7 +27,7 @@ IDLE_S: Final = 60.0
 LOOKED_UP_S: Final = 30.0
 """For how long an address of the dependency is used for new clients."""
 HELD_BYTES: Final = 16 << 20
-"""That may wait in a proxy; what comes then is lost, as in a router that is full."""
+"""That may wait in a proxy, with what it costs to hold them; what comes then is lost, as in a router that is full."""
 
 
 class _Waiting(NamedTuple):
@@ -78,7 +79,7 @@ class UdpProxy(Proxy):
             client = self._clients.get(address) or self._begun(address)
             if client is not None:
                 client.heard = now()
-                self._pass("up", client.socket.send, data)
+                self._pass("up", client.send, data)
 
     def _begun(self, address: Any) -> _Client | None:
         if self._found is None or len(self._clients) >= MAX_CLIENTS:
@@ -94,7 +95,8 @@ class UdpProxy(Proxy):
         try:
             sock.setblocking(False)
             sock.connect(upstream)
-            self._loop.ask(sock.fileno(), READ, lambda _: self._answered(client, address))
+            answer = partial(self._to, address)
+            self._loop.ask(sock.fileno(), READ, lambda _: self._answered(client, answer))
         except OSError:
             sock.close()
             self.counts.refused += 1
@@ -104,7 +106,7 @@ class UdpProxy(Proxy):
         self.counts.connections = len(self._clients)
         return client
 
-    def _answered(self, client: _Client, address: Any) -> None:
+    def _answered(self, client: _Client, answer: Callable[[bytes], object]) -> None:
         for _ in range(READ_AT_ONCE):
             try:
                 data = client.socket.recv(DATAGRAM_BYTES)
@@ -113,7 +115,7 @@ class UdpProxy(Proxy):
             except OSError:  # the dependency is not there: a client of it would hear the same, and ours hears nothing
                 continue
             client.heard = now()
-            self._pass("down", partial(self._to, address), data)
+            self._pass("down", answer, data)
 
     def _to(self, address: Any, data: bytes) -> None:
         self._socket.sendto(data, address)
@@ -130,26 +132,25 @@ class UdpProxy(Proxy):
         if shape.swallow or (shape.loss is not None and shape.loss.takes(number)):
             self.counts.touched += 1
             return
-        moment = self._moment(direction, shape, len(data))
-        if moment is None:
+        if shape.delay is None and not shape.bytes_per_s:
             _send(send, data)
-        elif self._held_bytes + len(data) <= HELD_BYTES:
-            self.counts.touched += 1
-            self._hold(moment, send, data)
-        else:
-            self.counts.touched += 1
+            return
+        self.counts.touched += 1
+        if self._held_bytes + _cost(data) <= HELD_BYTES:  # before its moment: what is lost takes no time of the line
+            self._hold(self._moment(direction, shape, len(data)), send, data)
 
-    def _moment(self, direction: str, shape: Shape, size: int) -> float | None:
-        """When it may go; None: at once."""
+    def _moment(self, direction: str, shape: Shape, size: int) -> float:
+        """When it may go."""
         if shape.bytes_per_s:
             self._earned_at[direction] = max(self._earned_at[direction], now()) + size / shape.bytes_per_s
             return self._earned_at[direction]
-        return None if shape.delay is None else now() + shape.delay.draw()
+        assert shape.delay is not None
+        return now() + shape.delay.draw()
 
     def _hold(self, due: float, send: Callable[[bytes], object], data: bytes) -> None:
         self._held_number += 1
         heapq.heappush(self._held, _Waiting(due, self._held_number, send, data))
-        self._held_bytes += len(data)
+        self._held_bytes += _cost(data)
         self._look_again()
 
     def _look_again(self) -> None:
@@ -164,7 +165,7 @@ class UdpProxy(Proxy):
 
     def _let_go(self) -> None:
         waiting = heapq.heappop(self._held)
-        self._held_bytes -= len(waiting.data)
+        self._held_bytes -= _cost(waiting.data)
         _send(waiting.send, waiting.data)
 
     # -- keeping house -------------------------------------------------------------------------------------------------------
@@ -193,7 +194,13 @@ class UdpProxy(Proxy):
 class _Client:
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
+        self.send = sock.send  # bound once: every datagram that waits has it
         self.heard = now()
+
+
+def _cost(data: bytes) -> int:
+    """Of holding it, in bytes."""
+    return ITEM_BYTES + len(data)
 
 
 def _send(send: Callable[[bytes], object], data: bytes) -> None:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from meshkit_fastprobe.chaos.proxies import Proxy, Shape
+from meshkit_fastprobe.chaos.proxying.holding import ITEM_BYTES
 from meshkit_fastprobe.chaos.proxying.loop import READ, WRITE, Loop, now
 from meshkit_fastprobe.chaos.proxying.upstream import Addresses, Upstream
 
@@ -24,7 +25,7 @@ PIPE_BYTES: Final = 1 << 18
 """Moved by one splice at most: what a pipe holds."""
 READ_BYTES: Final = 65_536
 HELD_BYTES: Final = 1 << 20
-"""That may wait in one direction of one connection."""
+"""That may wait in one direction of one connection, with what it costs to hold them."""
 PROXY_BYTES: Final = 256 << 20
 """That may wait in a proxy: with many connections, each has its share of it."""
 LEAST_BYTES: Final = 4096
@@ -254,6 +255,8 @@ class _Pump:
         self._pipe: tuple[int, int] | None = None
         self._in_pipe = 0
         self._ended = False
+        self._lost = False
+        """Whether a fault has swallowed bytes."""
 
     def begin(self) -> None:
         self._source.readable, self._sink.writable = self._read, self.flush
@@ -293,7 +296,7 @@ class _Pump:
         self._ended = not moved
 
     def _take(self) -> None:
-        room = self._proxy.most_bytes() - self._held_bytes
+        room = self._room()
         if room <= 0:  # shares have become smaller since this was asked for
             return
         piece = self._source.socket.recv(min(READ_BYTES, room))
@@ -301,12 +304,17 @@ class _Pump:
         if not piece:
             self._ended = True
         elif shape is not None and shape.swallow:
+            self._lost = True
             self._counts.touched += 1
         else:
             delay_s = 0.0 if shape is None or shape.delay is None else shape.delay.draw()
             self._counts.touched += shape is not None
             self._held.append((now() + delay_s, piece))
-            self._hold(len(piece))
+            self._hold(ITEM_BYTES + len(piece))
+
+    def _room(self) -> int:
+        """For the bytes of another piece."""
+        return self._proxy.most_bytes() - self._held_bytes - ITEM_BYTES
 
     def _hold(self, more: int) -> None:
         self._held_bytes += more
@@ -321,13 +329,18 @@ class _Pump:
         blocked = not self._emptied() or not self._sent_due()
         self._sink.ask(WRITE, wanted=blocked)
         # A pipe that is not empty, and more held than may be, are for whoever writes to wait for.
-        self._source.ask(READ, wanted=not self._ended and not self._in_pipe and self._has_room())
+        self._source.ask(READ, wanted=not self._ended and not self._in_pipe and (not self._held or self._room() > 0))
         if self._ended and not self._in_pipe and not self._held:
-            self._sink.socket.shutdown(socket.SHUT_WR)
-            self.done = True
+            self._pass_end()
 
-    def _has_room(self) -> bool:
-        return not self._held_bytes or self._held_bytes < self._proxy.most_bytes()
+    def _pass_end(self) -> None:
+        """A partition carries no end either: it passes when the fault is undone."""
+        if self._shape is not None and self._shape.swallow:
+            return
+        if self._lost:
+            raise ConnectionResetError  # for `look`: in order, it would tell the reader that this was all
+        self._sink.socket.shutdown(socket.SHUT_WR)
+        self.done = True
 
     def _emptied(self) -> bool:
         """Whether nothing is left in the pipe."""
@@ -355,6 +368,7 @@ class _Pump:
             self._hold(-sent)
             if sent == len(piece):
                 self._held.popleft()
+                self._hold(-ITEM_BYTES)
             else:
                 self._held[0] = (due, memoryview(piece)[sent:])
         return True
