@@ -38,16 +38,20 @@ RETRY_S: Final = 1.0
 log = logging.getLogger("meshkit_fastprobe.audit")
 
 
+_Answer = tuple[list[bytes], int | None] | Exception
+
+
 class _Written:
     """One who waits for a record, on trio's side; None for nobody."""
 
-    __slots__ = ("done", "entry", "error", "late", "record")
+    __slots__ = ("done", "entry", "error", "late", "record", "stored")
 
     def __init__(self, entry: Entry, done: trio.Event | None) -> None:
         self.entry = entry
         self.done = done
         self.late = False
         """Whether the disk has refused it before."""
+        self.stored = False
         self.record: Record | None = None
         self.error: AuditError | None = None
 
@@ -62,7 +66,7 @@ class _Question:
         self.limit = limit
         self.wanted = wanted
         self.done = trio.Event()
-        self.answer: tuple[list[bytes], int | None] | Exception = ([], None)
+        self.answer: _Answer = ([], None)
 
 
 class Audit:
@@ -166,24 +170,34 @@ class Audit:
 
     def _write(self, opened: queue.SimpleQueue[AuditError | None]) -> None:
         try:
-            self._store = AuditStore(self._directory)
-        except AuditError as error:
-            opened.put(error)
+            store = self._store = AuditStore(self._directory)
+            self._copies.follow(store)
+        except Exception as error:  # noqa: BLE001 - whatever it was, who opens this must not wait for ever
+            self._close()  # before the answer: who hears it may try again at once
+            opened.put(_refusal(error, f"{self._directory}: "))
             return
-        except OSError as error:
-            opened.put(AuditError(f"{self._directory}: {error}"))
-            return
-        self._copies.follow(self._store)
         opened.put(None)
         try:
-            while self._write_batch(self._store):
+            while self._write_batch(store):
                 pass
         finally:
-            with suppress(Exception):
+            self._close()
+
+    def _close(self) -> None:
+        with suppress(Exception):
+            if self._store is not None:
                 self._store.close()
 
     def _write_batch(self, store: AuditStore) -> bool:
         batch, questions, more = self._gather()
+        try:
+            self._serve(store, batch, questions)
+        except Exception as error:
+            log.exception("the audit failed as nobody foresaw; who waits for it is refused")
+            self._refuse(batch, questions, error)
+        return more
+
+    def _serve(self, store: AuditStore, batch: list[_Written], questions: list[_Question]) -> None:
         notes = [waiter for waiter in batch if waiter.done is None]
         self._commit(store, [waiter for waiter in batch if waiter.done is not None])
         if self._late or not self._commit(store, notes):
@@ -195,7 +209,14 @@ class Audit:
         if self._copies.retry_due():
             self._copies.follow(store)
         self._retention.trim(store, self._copies.reached)
-        return more
+
+    def _refuse(self, batch: list[_Written], questions: list[_Question], error: Exception) -> None:
+        """So that nobody waits for ever. Who has been answered keeps the answer."""
+        self.failures += 1
+        self._keep_for_later([waiter for waiter in batch if waiter.done is None and not (waiter.stored or waiter.late)])
+        self._tell(self._told, [waiter for waiter in batch if waiter.done is not None], _refusal(error), None)
+        for question in questions:
+            self._tell(self._answered, question, error)
 
     def _patience_s(self) -> float | None:
         """How long nothing has to be done if nothing comes."""
@@ -227,13 +248,12 @@ class Audit:
         return batch, questions, False
 
     def _answer(self, store: AuditStore, question: _Question) -> None:
+        answer: _Answer
         try:
-            question.answer = store.newest(question.before, question.limit, question.wanted)
+            answer = store.newest(question.before, question.limit, question.wanted)
         except Exception as error:  # noqa: BLE001 - who asks hears it; this thread has others to write for
-            question.answer = error
-        assert self._token is not None
-        with suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(question.done.set)
+            answer = error
+        self._tell(self._answered, question, answer)
 
     def _commit(self, store: AuditStore, batch: list[_Written]) -> bool:
         if not batch:
@@ -243,17 +263,23 @@ class Audit:
             store.append(self._rows(store, batch))
             stored = True
         except Exception as failure:  # noqa: BLE001 - whatever it was, those who wait must not wait for ever
-            error = failure if isinstance(failure, AuditError) else AuditError(f"{type(failure).__name__}: {failure}")
+            error = _refusal(failure)
             self.failures += 1
             log.error("audit not written, so what it would record does not happen: %s", error)
         if stored:
+            for waiter in batch:
+                waiter.stored = True
             untold = self._copies.follow(store)
             if untold is not None and self._copy_needed:
                 error = AuditError(f"the audit's copy takes nothing: {untold}")
+        self._tell(self._told, batch, error, store.head if stored else None)
+        return stored
+
+    def _tell(self, what: Callable[..., None], *how: object) -> None:
+        """On trio's thread, in the order of these calls."""
         assert self._token is not None
         with suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(self._told, batch, error, store.head if stored else None)
-        return stored
+            self._token.run_sync_soon(what, *how)
 
     def _rows(self, store: AuditStore, batch: list[_Written]) -> list[tuple[int, bytes, bytes]]:
         rows, seq, mac = [], store.head.seq, store.head.mac
@@ -268,9 +294,18 @@ class Audit:
     def _told(self, batch: list[_Written], error: AuditError | None, head: Head | None) -> None:
         """head: where the chain ends now; None when nothing was written."""
         for waiter in batch:
-            waiter.error = error
-            if waiter.done is not None:
+            if waiter.done is not None and not waiter.done.is_set():
+                waiter.error = error
                 waiter.done.set()
         if head is not None:
             self.records += len(batch)
             self._on_head(head)
+
+    def _answered(self, question: _Question, answer: _Answer) -> None:
+        if not question.done.is_set():
+            question.answer = answer
+            question.done.set()
+
+
+def _refusal(error: Exception, where: str = "") -> AuditError:
+    return error if isinstance(error, AuditError) else AuditError(f"{where}{type(error).__name__}: {error}")

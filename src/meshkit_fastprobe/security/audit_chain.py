@@ -84,8 +84,18 @@ def link(key: bytes, previous: bytes, content: bytes) -> bytes:
 
 
 def check_chain(key: bytes, start: Head, rows: Iterable[tuple[int, bytes, bytes]], known: Iterable[Head]) -> Report:
-    """Follow rows of (seq, content, mac) from start on. known: heads that were vouched for elsewhere and have to be met."""
-    expected = {head.seq: head.mac for head in known}
+    """Follow rows of (seq, content, mac) from start on. known: heads that were vouched for and have to be met, from start on.
+
+    Two of them that contradict each other are a verdict by themselves: who rewrites records with the keys signs anew, too.
+    """
+    expected: dict[int, bytes] = {}
+    for head in known:
+        if expected.setdefault(head.seq, head.mac) != head.mac:
+            return Report(Verdict.ALTERED, 0, start, head.seq, "two heads were vouched for in this place")
+    return _follow(key, start, rows, expected)
+
+
+def _follow(key: bytes, start: Head, rows: Iterable[tuple[int, bytes, bytes]], expected: dict[int, bytes]) -> Report:
     digest = hmac.digest
     seq, mac, count = start.seq, start.mac, 0
     if expected.get(seq, mac) != mac:

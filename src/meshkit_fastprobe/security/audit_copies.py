@@ -1,7 +1,8 @@
 """The audit, told elsewhere too: JSON lines in a file, or syslog. For who does not want to trust this host alone.
 
 A copy follows the store: what it could not take is told again from there once it takes records again, in order, so a copy that
-was away has no gap. Used from the audit's thread alone.
+was away has no gap. A file whose end is not of this audit is told all of it, since a number alone would be believed of another
+audit, too: what it lacks would never come. Used from the audit's thread alone.
 """
 
 from __future__ import annotations
@@ -9,17 +10,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sqlite3
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol
 
 import msgspec
 
 from meshkit_fastprobe.config.addresses import split_host_port
 from meshkit_fastprobe.config.audit import FILE, UDP, UNIX
-from meshkit_fastprobe.security.audit_chain import decode
+from meshkit_fastprobe.security.audit_chain import Head, decode
 from meshkit_fastprobe.security.audit_store import AuditStore, line_of
 
 AT_ONCE: Final = 512
@@ -29,6 +29,8 @@ PATIENCE_S: Final = 1.0
 PRIORITY: Final = 13 * 8 + 5
 """Facility 13, log audit; severity 5, notice (RFC 5424)."""
 _TAIL_BYTES: Final = 64 * 1024
+_UNREADABLE: Final = Head(0, b"")
+"""What no audit holds: for a file in whose end there is no record."""
 
 log = logging.getLogger("meshkit_fastprobe.audit")
 
@@ -36,10 +38,20 @@ log = logging.getLogger("meshkit_fastprobe.audit")
 class Copy(Protocol):
     """OSError from either."""
 
-    def last(self) -> int | None:
-        """The number of the last record it has; None when it cannot tell."""
+    def last(self) -> Head | None:
+        """The last record it has; None when it cannot tell."""
 
     def write(self, rows: list[tuple[int, bytes, bytes]]) -> None: ...
+
+
+class _Line(msgspec.Struct):
+    """Of `line_of`, what says which record it is; more than SQLite's 64 bits is no number of ours."""
+
+    seq: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    mac: str
+
+
+_read_line: Final = msgspec.json.Decoder(_Line).decode
 
 
 class JsonLines:
@@ -48,20 +60,21 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def last(self) -> int | None:
+    def last(self) -> Head | None:
         try:
             with self._path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(0, size - _TAIL_BYTES))
                 lines = file.read().split(b"\n")
         except FileNotFoundError:
-            return 0
-        for line in reversed(lines):
+            return Head()
+        for text in reversed(lines):
             try:
-                return int(msgspec.json.decode(line)["seq"])
-            except (msgspec.DecodeError, KeyError, TypeError):
-                continue  # torn by a crash, or empty
-        return 0
+                line = _read_line(text)
+                return Head(line.seq, bytes.fromhex(line.mac))
+            except (ValueError, RecursionError):
+                continue  # torn by a crash, empty, or not ours
+        return _UNREADABLE if size else Head()
 
     def write(self, rows: list[tuple[int, bytes, bytes]]) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -86,7 +99,7 @@ class Syslog:
         self._family = family
         self._address = address
 
-    def last(self) -> int | None:
+    def last(self) -> Head | None:
         return None
 
     def write(self, rows: list[tuple[int, bytes, bytes]]) -> None:
@@ -125,17 +138,12 @@ class Copies:
         return any(one.failing for one in self._followed)
 
     def follow(self, store: AuditStore) -> str | None:
-        """Tell what is new. What failed, for people; None when every copy has everything."""
+        """Tell what is new. What failed, for people; None when every copy has everything. Raises nothing."""
         errors = []
         for one in self._followed:
             try:
                 self._tell(one, store)
-            except (
-                OSError,
-                sqlite3.Error,
-                msgspec.MsgspecError,
-                UnicodeDecodeError,
-            ) as error:  # the last two: somebody altered it
+            except Exception as error:  # noqa: BLE001 - what somebody altered can fail anywhere, and may not end the thread
                 errors.append(f"{one.name}: {error}")
                 self.failures += 1
                 if not one.failing:
@@ -149,11 +157,24 @@ class Copies:
 
     def _tell(self, one: _Followed, store: AuditStore) -> None:
         if one.seq is None:
-            known = one.copy.last()
-            one.seq = store.head.seq if known is None else known
+            one.seq = self._beginning(one, store)
         while rows := store.after(one.seq, AT_ONCE):
             one.copy.write(rows)
             one.seq = rows[-1][0]
+
+    def _beginning(self, one: _Followed, store: AuditStore) -> int:
+        """After which record this copy is to be told."""
+        known = one.copy.last()
+        if known is None:
+            return store.head.seq
+        if store.holds(known):
+            return known.seq
+        log.warning(
+            "the audit's copy does not end with a record of this audit, so it is told all of it:"
+            " some records may be there twice, and those that are here no more are not told: %s",
+            one.name,
+        )
+        return 0
 
     def retry_due(self) -> bool:
         """Whether to try those that failed, once more: every second."""

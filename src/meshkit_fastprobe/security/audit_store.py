@@ -128,6 +128,13 @@ class AuditStore:
             "SELECT seq, content, mac FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
         ).fetchall()
 
+    def holds(self, head: Head) -> bool:
+        """Whether the chain goes through this head, or begins at it."""
+        if head.seq == 0:
+            return head == Head()
+        asked = "SELECT mac FROM record WHERE seq = :seq UNION SELECT mac FROM checkpoint WHERE seq = :seq AND begins"
+        return (head.mac,) in self._connection.execute(asked, {"seq": head.seq}).fetchall()
+
     def close(self) -> None:
         try:
             self.checkpoint()
@@ -147,7 +154,10 @@ class AuditStore:
 
 
 def verify(directory: Path, known: Iterable[Head] = ()) -> Report:
-    """Check the whole chain against its checkpoints and these heads; reads only, also while another process writes."""
+    """Check the whole chain against its checkpoints and these heads; reads only, also while another process writes.
+
+    A head before the beginning of the chain has nothing to be compared with: the report's why names it, whatever the verdict.
+    """
     try:
         key = (directory / "audit.key").read_bytes()
         private = Ed25519PrivateKey.from_private_bytes((directory / "audit-signing.key").read_bytes())
@@ -177,25 +187,32 @@ def line_of(content: bytes, mac: bytes) -> str:
     return msgspec.json.encode(told).decode()
 
 
-def _verify(connection: sqlite3.Connection, key: bytes, public: Ed25519PublicKey, known: list[Head]) -> Report:
+def _verify(connection: sqlite3.Connection, key: bytes, public: Ed25519PublicKey, given: list[Head]) -> Report:
     connection.execute("BEGIN")  # one state of the file, whatever is written meanwhile
-    start = Head()
+    start, own = Head(), []
     for seq, mac, signature, begins in connection.execute("SELECT * FROM checkpoint ORDER BY seq"):
         head = Head(seq, mac)
         try:
             public.verify(signature, _vouched(head, begins=bool(begins)))
-        except InvalidSignature:
+        except (InvalidSignature, OverflowError):  # the latter: a number that none of ours can have
             return Report(Verdict.ALTERED, 0, start, seq, "the signature of its checkpoint is wrong")
         if begins:
             start = head
-        known.append(head)
-    known = [head for head in known if head.seq >= start.seq]
+        own.append(head)
     rows = _Readable(_rows(connection))
-    report = check_chain(key, start, rows, known)
-    if rows.broken is None or report.verdict not in {Verdict.INTACT, Verdict.TRUNCATED}:
+    report = check_chain(key, start, rows, [*given, *own])
+    if rows.broken is not None and report.verdict in {Verdict.INTACT, Verdict.TRUNCATED}:
+        why = f"the database cannot be read from here on: {rows.broken}"
+        report = Report(Verdict.TORN, report.records, report.head, report.head.seq + 1, why)
+    return _naming_uncompared(report, start, given)
+
+
+def _naming_uncompared(report: Report, start: Head, given: list[Head]) -> Report:
+    before = ", ".join(str(head.seq) for head in given if head.seq < start.seq)
+    if not before:
         return report
-    at = report.head.seq + 1
-    return Report(Verdict.TORN, report.records, report.head, at, f"the database cannot be read from here on: {rows.broken}")
+    uncompared = f"not compared with what was vouched for at {before}: this chain begins after record {start.seq}"
+    return msgspec.structs.replace(report, why=f"{report.why}; {uncompared}" if report.why else uncompared)
 
 
 class _Readable:

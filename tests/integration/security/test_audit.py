@@ -17,6 +17,8 @@ from meshkit_fastprobe.access import AuditSettings
 from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.audit_chain import Entry, Head, Verdict
+from meshkit_fastprobe.security.audit_copies import Copies
+from meshkit_fastprobe.security.audit_retention import Retention
 from meshkit_fastprobe.security.audit_store import CHECKPOINT_EVERY, AuditStore, export, verify
 
 RUN = Entry(actor="anna", action="probes.run", scope="orders-db", result="done", reason="looks slow", ticket="OPS-1")
@@ -72,6 +74,7 @@ async def test_those_who_wait_together_are_written_together(tmp_path):
         ("DELETE FROM record WHERE seq > 1500", Verdict.TRUNCATED, 1501),
         ("UPDATE record SET content = (SELECT content FROM record WHERE seq = 9) WHERE seq = 10", Verdict.ALTERED, 10),
         ("UPDATE checkpoint SET seq = 1999 WHERE seq = 2000", Verdict.ALTERED, 1999),
+        ("UPDATE checkpoint SET seq = -1 WHERE seq = 2000", Verdict.ALTERED, -1),
     ],
 )
 async def test_damage_is_named_and_placed(tmp_path, statement: str, verdict: Verdict, at: int):
@@ -97,6 +100,17 @@ async def test_an_older_copy_put_back_is_found_by_the_head_somebody_kept(tmp_pat
     shutil.copy(tmp_path / "old", tmp_path / "audit.db")
     assert verify(tmp_path).verdict is Verdict.INTACT
     assert verify(tmp_path, [head]).verdict is Verdict.TRUNCATED
+
+
+async def test_a_history_written_and_signed_anew_with_the_keys_is_found_by_the_head_somebody_kept(tmp_path):
+    head = await keep(tmp_path, 10)
+    damage(tmp_path, "DELETE FROM record")
+    damage(tmp_path, "DELETE FROM checkpoint")
+    await keep(tmp_path, 10)
+    assert verify(tmp_path).verdict is Verdict.INTACT
+    report = verify(tmp_path, [head])
+    assert (report.verdict, report.at) == (Verdict.ALTERED, 10)
+    assert report.why == "two heads were vouched for in this place"
 
 
 async def test_a_database_that_was_torn_says_so(tmp_path):
@@ -144,6 +158,21 @@ async def test_what_was_forgotten_leaves_a_chain_that_is_still_proven(tmp_path):
     assert head.seq == 101
 
 
+async def test_heads_before_the_beginning_are_named_since_nothing_is_left_to_compare_them_with(tmp_path):
+    heads = [await keep(tmp_path, 10) for _ in range(3)]
+    store = AuditStore(tmp_path)
+    store.forget_until(25)
+    store.close()
+    report = verify(tmp_path, heads)
+    assert (report.verdict, report.records) == (Verdict.INTACT, 5)
+    assert report.why == "not compared with what was vouched for at 10, 20: this chain begins after record 25"
+    assert verify(tmp_path, heads[2:]).why == ""
+    damage(tmp_path, "DELETE FROM record WHERE seq = 27")
+    report = verify(tmp_path, heads[:1])
+    assert (report.verdict, report.at) == (Verdict.MISSING, 27)
+    assert report.why.endswith("not compared with what was vouched for at 10: this chain begins after record 25")
+
+
 async def test_where_all_was_forgotten_the_chain_begins_there_also_after_a_clean_end(tmp_path):
     await keep(tmp_path, 100)
     store = AuditStore(tmp_path)
@@ -177,6 +206,59 @@ async def test_a_question_that_the_database_cannot_take_is_answered_and_the_next
             with pytest.raises(AuditError, match="cannot be read"):
                 await audit.newest(-(10**30), 10, {})
             assert (await audit.append(RUN)).seq == 1
+
+
+def failing_once(what):
+    """The method, but its first call fails as nobody foresaw."""
+    calls = []
+
+    def method(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            raise RuntimeError("nobody foresaw this")
+        return what(*args)
+
+    return method
+
+
+@pytest.mark.timeout(60)  # who waits for a record is not cancelled
+@pytest.mark.parametrize("where", ["_commit", "_answer"])
+async def test_whatever_fails_in_the_thread_who_waits_is_answered_and_the_next_record_written(tmp_path, monkeypatch, where):
+    monkeypatch.setattr(Audit, where, failing_once(getattr(Audit, where)))
+    async with Audit(tmp_path, boot_id="b") as audit:
+        audit.note(RUN)
+        with pytest.raises(AuditError, match="nobody foresaw this"):
+            await (audit.append(RUN) if where == "_commit" else audit.newest(None, 10, {}))
+        assert (await audit.append(RUN)).entry == RUN
+        with trio.fail_after(20):
+            while audit.late:
+                await trio.sleep(0.01)
+        assert audit.use.failures == 1
+        assert audit.head.seq == 2  # the note, once
+    assert verify(tmp_path).verdict is Verdict.INTACT
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("where", [Retention, Copies], ids=["retention", "copies"])
+async def test_what_fails_after_the_record_is_stored_takes_nothing_back(tmp_path, monkeypatch, where):
+    method = "trim" if where is Retention else "retry_due"
+    monkeypatch.setattr(where, method, failing_once(getattr(where, method)))
+    async with Audit(tmp_path, boot_id="b") as audit:
+        audit.note(RUN)
+        assert (await audit.append(RUN)).entry == RUN
+        assert (await audit.append(RUN)).entry == RUN
+    assert (verify(tmp_path).verdict, audit.head.seq) == (Verdict.INTACT, 3)
+
+
+@pytest.mark.timeout(60)  # opening is not cancelled
+@pytest.mark.parametrize("where", [AuditStore, Copies], ids=["store", "copies"])
+async def test_a_start_that_fails_as_nobody_foresaw_says_so_and_leaves_nothing_locked(tmp_path, monkeypatch, where):
+    method = "_connect" if where is AuditStore else "follow"
+    monkeypatch.setattr(where, method, failing_once(getattr(where, method)))
+    with pytest.raises(AuditError, match="nobody foresaw this"):
+        async with Audit(tmp_path, boot_id="b"):
+            raise AssertionError("opened")
+    await keep(tmp_path, 1)
 
 
 async def test_an_entry_that_cannot_be_written_refuses_its_deed_alone(tmp_path):

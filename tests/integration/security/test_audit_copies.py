@@ -9,17 +9,19 @@ import socket
 import sqlite3
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import msgspec
 import pytest
 import trio
 
+import meshkit_fastprobe as fp
 from meshkit_fastprobe.access import AuditSettings
 from meshkit_fastprobe.errors import AuditError
 from meshkit_fastprobe.security import audit_retention
 from meshkit_fastprobe.security.audit import Audit
 from meshkit_fastprobe.security.audit_chain import Entry, Record, Verdict, canonical, link
+from meshkit_fastprobe.security.audit_copies import Copies
 from meshkit_fastprobe.security.audit_retention import Retention
 from meshkit_fastprobe.security.audit_store import AuditStore, export, verify
 from tests.integration.security.bad_disk import needs_a_compiler, run_on_bad_disk
@@ -61,6 +63,101 @@ async def test_a_file_that_was_moved_away_is_made_anew_and_one_that_was_torn_goe
         await audit.append(RUN)
     lines = path.read_text().splitlines()
     assert (json.loads(lines[0])["seq"], lines[1], json.loads(lines[2])["seq"]) == (2, '{"seq": 3, "at', 3)
+
+
+FOREIGN_ENDS = {
+    "a number too high": '{"seq":5000,"mac":"00"}',
+    "no number": '{"seq":"abc","mac":"00"}',
+    "a number of 64 bits": '{"seq":9223372036854775808,"mac":"00"}',
+    "a number of a hundred digits": f'{{"seq":{"9" * 100},"mac":"00"}}',
+    "the number alone": '{"seq":2}',
+    "another mac": f'{{"seq":2,"mac":"{"0" * 64}"}}',
+    "no mac": '{"seq":2,"mac":"mac"}',
+    "too deep": f'{{"seq":2,"mac":"00","entry":{"[" * 60_000}',
+}
+
+
+@pytest.mark.timeout(60)  # a start that waits for its audit is not cancelled
+@pytest.mark.parametrize("end", FOREIGN_ENDS.values(), ids=FOREIGN_ENDS)
+async def test_a_host_starts_on_a_copy_that_ends_with_what_is_not_in_its_audit_and_tells_it_all(tmp_path, caplog, end):
+    path = tmp_path / "copy.jsonl"
+    path.write_text(end + "\n")
+    with chain(tmp_path / "audit") as made:
+        made.append(3, at_s=1000.0)
+    settings = fp.Settings(
+        host="cp-1",
+        state_dir=str(tmp_path),
+        server=fp.ServerSettings(listen="127.0.0.1:0"),
+        audit=AuditSettings(copy_to=(f"file:{path}",), copy_needed=True),
+    )
+    with trio.fail_after(30):
+        async with fp.Diagnostics(settings):
+            pass
+    first, *lines = path.read_text().splitlines()
+    assert (first, lines) == (end, [*export(tmp_path / "audit")])
+    assert caplog.text.count("does not end with a record of this audit") == 1
+
+
+async def test_an_audit_that_begins_anew_is_told_from_its_beginning_and_keeps_what_the_copy_lacks(tmp_path, caplog):
+    path = tmp_path / "copy.jsonl"
+    async with audit_of(tmp_path, f"file:{path}") as audit:
+        for _ in range(20):
+            await audit.append(RUN)
+    assert "does not end" not in caplog.text
+    for file in tmp_path.glob("audit.db*"):
+        file.unlink()
+    for _ in range(2):  # the second time it ends with a record of ours
+        async with audit_of(tmp_path, f"file:{path}", copy_needed=True) as audit:
+            await audit.append(RUN)
+    assert numbers(path) == [*range(1, 21), 1, 2]
+    assert path.read_text().splitlines()[20:] == [*export(tmp_path)]
+    assert caplog.text.count("does not end with a record of this audit") == 1
+
+
+def refused(_):
+    raise OSError("the disk is full")
+
+
+def test_a_copy_that_takes_nothing_keeps_all_records_of_an_audit_that_begins_anew(tmp_path):
+    """Its number is beyond all of them, and none of them is there."""
+    path = tmp_path / "copy.jsonl"
+    path.write_text(FOREIGN_ENDS["a number too high"] + "\n")
+    copies = Copies("cp-1", (f"file:{path}",))
+    with chain(tmp_path) as made:
+        made.append(2000, at_s=0.0)
+        copies._followed[0].copy.write = refused
+        assert copies.follow(made.store) is not None
+        assert Retention(AuditSettings(max_records=1000)).trim(made.store, copies.reached) == 0
+
+
+async def test_a_copy_goes_on_after_a_record_that_is_the_beginning_of_the_chain_by_now(tmp_path, caplog):
+    path = tmp_path / "copy.jsonl"
+    async with audit_of(tmp_path, f"file:{path}") as audit:
+        for _ in range(20):
+            await audit.append(RUN)
+    with chain(tmp_path) as made:
+        made.store.forget_until(20)
+    async with audit_of(tmp_path, f"file:{path}") as audit:
+        await audit.append(RUN)
+    assert numbers(path) == [*range(1, 22)]
+    assert "does not end" not in caplog.text
+
+
+@pytest.mark.timeout(60)  # who waits for a record is not cancelled
+async def test_a_time_altered_in_the_running_audit_ends_neither_the_thread_nor_the_wait(tmp_path):
+    """It is of no year that syslog could be told."""
+    async with audit_of(tmp_path, f"syslog:{tmp_path}/log") as audit:
+        record = await audit.append(RUN)  # nobody listens, so it is still to be told
+        with closing(sqlite3.connect(tmp_path / "audit.db")) as connection, connection:
+            content = canonical(record).replace(b"%d" % record.at_ns, b"1" + b"0" * 30)
+            connection.execute("UPDATE record SET content = ?", (content,))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(str(tmp_path / "log"))
+            for seq in (2, 3):
+                assert (await audit.append(RUN)).seq == seq
+        assert audit.use.copy_failures >= 3
+    report = verify(tmp_path)
+    assert (report.verdict, report.at) == (Verdict.ALTERED, 1)
 
 
 async def test_a_copy_that_was_away_has_no_gap_when_it_is_back(tmp_path):
@@ -125,6 +222,7 @@ class Chain:
     """A store, written to directly, with records of whatever age."""
 
     def __init__(self, directory):
+        directory.mkdir(exist_ok=True)
         self.store = AuditStore(directory)
 
     def append(self, n, at_s):

@@ -70,6 +70,16 @@ def test_a_history_written_anew_with_the_key_meets_not_what_was_vouched_for():
     assert (report.verdict, report.at) == (Verdict.ALTERED, 5)
 
 
+def test_two_heads_that_contradict_each_other_are_a_verdict_whichever_is_named_last():
+    rows = chain(10)
+    ours, others = Head(5, rows[4][2]), Head(5, chain(10, bytes(32))[4][2])
+    for known in ([ours, others], [others, ours]):
+        report = check_chain(KEY, Head(), rows, known)
+        assert (report.verdict, report.at) == (Verdict.ALTERED, 5)
+        assert report.why == "two heads were vouched for in this place"
+    assert check_chain(KEY, Head(), rows, [ours, ours]).verdict is Verdict.INTACT
+
+
 def test_a_chain_may_begin_at_a_head_that_was_kept():
     rows = chain(10)
     assert check_chain(KEY, Head(4, rows[3][2]), rows[4:], []).verdict is Verdict.INTACT
