@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ import typer
 from meshkit_fastprobe.cli import pipes
 from meshkit_fastprobe.cli.exits import CliError, Exit
 from meshkit_fastprobe.cli.output import Form, write_document
-from meshkit_fastprobe.cli.reading import Fleet, Hosts, Output, TokenFile, Watch, _client, _code, _items, _params
+from meshkit_fastprobe.cli.reading import Fleet, Hosts, Output, TokenFile, Watch, _client, _code, _items, _params, problems_of
 from meshkit_fastprobe.cli.watching import repeat
 from meshkit_fastprobe.cli.wire import DOING_S
 from meshkit_fastprobe.cli.writing import DryRun
@@ -27,7 +28,7 @@ def faults(host: Hosts = None, fleet: Fleet = False, output: Output = Form.table
     """What may be injected, and whether it is switched on; wide: the ways there are here, and why not the others."""
     client = _client(host, token_file, fleet=fleet)
     answers = client.get("/chaos/faults", [])
-    _show(_items(answers), output, "fault_table", key="kind", several=len(client.hosts) > 1)
+    _show(_items(answers), output, "fault_table", key="kind", several=len(client.hosts) > 1, answers=answers)
     return _code(answers, [])
 
 
@@ -40,7 +41,7 @@ def experiments(
     def look() -> int:
         answers = client.get("/chaos/experiments", [])
         items = _items(answers)
-        _show(items, output, "experiment_table", key="id", several=len(client.hosts) > 1)
+        _show(items, output, "experiment_table", key="id", several=len(client.hosts) > 1, answers=answers)
         return max(_code(answers, []), _stuck(items))
 
     return repeat(look, watch=watch)
@@ -163,7 +164,7 @@ def stop(
         return _code(answers, [])
     answers = client.post(f"{_path(name)}:stop", body={"reason": reason}, answer_s=DOING_S)
     items = _items(answers, key="item")
-    _show(items, output, "experiment_table", key="id", several=len(client.hosts) > 1)
+    _show(items, output, "experiment_table", key="id", several=len(client.hosts) > 1, answers=answers)
     return max(_code(answers, []), _stuck(items))
 
 
@@ -226,7 +227,7 @@ def history(
     """Runs of now and of the past, newest first: what they came to, and how long detection and recovery took."""
     client = _client(host, token_file, fleet=fleet)
     answers = client.get_all("/chaos/runs", _params(experiment=experiment), limit)
-    _show(_items(answers), output, "run_table", key="id", several=len(client.hosts) > 1)
+    _show(_items(answers), output, "run_table", key="id", several=len(client.hosts) > 1, answers=answers)
     return _code(answers, [])
 
 
@@ -235,7 +236,7 @@ def objects(host: Hosts = None, fleet: Fleet = False, output: Output = Form.tabl
     client = _client(host, token_file, fleet=fleet)
     answers = client.get("/chaos/objects", [])
     items = _items(answers)
-    _show(items, output, "object_table", key="mark", several=len(client.hosts) > 1)
+    _show(items, output, "object_table", key="mark", several=len(client.hosts) > 1, answers=answers)
     return max(_code(answers, []), Exit.UNHEALTHY if any(item["state"] != "held" for item in items) else Exit.WELL)
 
 
@@ -322,9 +323,12 @@ def _one(client: Any) -> Any:
     return client
 
 
-def _show(items: list[dict[str, Any]], output: Form, table: str, *, key: str, several: bool) -> None:
+def _show(
+    items: list[dict[str, Any]], output: Form, table: str, *, key: str, several: bool, answers: Sequence[Any] = ()
+) -> None:
+    """answers: of which these items are; a document names the hosts that gave none."""
     if output in {Form.json, Form.yaml}:
-        write_document(output, {"items": items})
+        write_document(output, {"items": items} | problems_of(answers))
     elif output is Form.name:
         for item in items:
             typer.echo(item[key])

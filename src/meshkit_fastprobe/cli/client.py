@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -68,9 +67,6 @@ class Client:
     ) -> list[Answer]:
         return self.each_at_once(lambda url: self.one(url, "POST", path, params or [], body, answer_s=answer_s))
 
-    def put(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> list[Answer]:
-        return self.each_at_once(lambda url: self.one(url, "PUT", path, [], body, headers))
-
     def get_all(self, path: str, params: Params, limit: int) -> list[Answer]:
         """Follow page tokens until `limit` items of each host have come."""
         return self.each_at_once(lambda url: self.pages(url, path, params, limit))
@@ -78,13 +74,6 @@ class Client:
     def each_at_once(self, ask: Callable[[str], R]) -> list[R]:
         """What asking each host came to, in the order of the hosts."""
         return ask_each(self.hosts, ask)
-
-    def each(self) -> Iterator[Client]:
-        """One after the other, for what depends on how a host stands."""
-        for host in self.hosts:
-            alone = copy(self)
-            alone.hosts = [host]
-            yield alone
 
     def pages(self, url: str, path: str, params: Params, limit: int) -> Answer:
         """Of one host, following its page tokens."""

@@ -252,3 +252,14 @@ def test_top_ends_with_the_code_of_status(start, gone):
     refused, answered, silent = client.each_at_once(lambda url: top._look(client, url, []))
     codes = [top._code(seen) for seen in ([refused, silent], [answered, silent], [answered])]
     assert codes == [Exit.REFUSED, Exit.UNREACHABLE, Exit.WELL]
+
+
+@pytest.mark.parametrize("verb", ["faults", "list", "history", "objects"])
+def test_documents_about_chaos_name_the_hosts_that_gave_no_answer(start, gone, capsys, verb):
+    host = FakeHost("cp-1")
+    for path in ("/chaos/faults", "/chaos/experiments", "/chaos/runs", "/chaos/objects"):
+        host.says[f"GET {path}"] = (200, {"items": []})
+    code = app.run(["chaos", verb, "-o", "json", "--host", start(host), "--host", gone])
+    told = json.loads(capsys.readouterr().out)
+    assert (code, told["items"]) == (Exit.UNREACHABLE, [])
+    assert [(one["host"], one["problem"]) for one in told["problems"]] == [(gone, "connection refused")]
