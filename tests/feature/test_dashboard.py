@@ -201,10 +201,10 @@ def test_the_past_is_drawn_as_it_was_and_holes_stay_holes(host: Host, tmp_path: 
     found = page.evaluate(
         """async () => {
             const { pastSpans, pastLines } = await import("/dashboard/past.js");
-            const step = (start, more) => ({ start, p50Seconds: 0.001, p90Seconds: 0.002, p99Seconds: 0.003, ...more });
+            const step = (start, state) => ({ start, state, p50Seconds: 0.001, p90Seconds: 0.002, p99Seconds: 0.003 });
             const item = {
                 start: "2030-01-01T08:00:00Z", end: "2030-01-01T10:00:00Z", stepSeconds: 900,
-                steps: [step("2030-01-01T08:00:00Z"), step("2030-01-01T09:15:00Z")],
+                steps: [step("2030-01-01T08:00:00Z", "healthy"), step("2030-01-01T09:15:00Z", "unhealthy")],
                 changes: [{ at: "2030-01-01T09:20:00Z", before: "healthy", after: "unhealthy" }],
             };
             const minutes = (at) => (at - Date.parse(item.start)) / 60000;
@@ -221,6 +221,35 @@ def test_the_past_is_drawn_as_it_was_and_holes_stay_holes(host: Host, tmp_path: 
         [90, 120, "absent"],
     ]
     assert levels == [[0, 0.003], [15, 0.003], [75, None], [75, 0.003], [90, 0.003]]
+
+
+def test_the_past_is_right_beyond_the_changes_that_are_told(host: Host, tmp_path: Path, page: Page) -> None:
+    """A restart begins with unknown, a pause is no change, and of many changes only the newest are told."""
+    served(host, tmp_path)
+    page.goto(f"http://{host.listen}/")
+    restarted, paused, flapped = page.evaluate(
+        """async () => {
+            const { pastSpans } = await import("/dashboard/past.js");
+            const start = Date.parse("2030-01-01T08:00:00Z");
+            const at = (minute) => new Date(start + minute * 60000).toISOString();
+            const past = (states, changes) => pastSpans({
+                start: at(0), end: at(60), stepSeconds: 900,
+                steps: states.map((state, index) => ({ start: at(15 * index), state, runs: 9, results: { ok: 9 } })),
+                changes: changes.map(([minute, before, after]) => ({ at: at(minute), before, after })),
+            }).map(({ from, to, state }) => [(from - start) / 60000, (to - start) / 60000, state]);
+            return [
+                past(["healthy", "healthy", "healthy", "healthy"], [[50, "unknown", "healthy"]]),
+                past(["healthy", "paused", "unknown", "healthy"], [[46, "unknown", "healthy"]]),
+                past(
+                    ["unhealthy", "healthy", "unhealthy", "healthy"],
+                    [[40, "healthy", "unhealthy"], [45, "unhealthy", "healthy"]],
+                ),
+            ];
+        }"""
+    )
+    assert restarted == [[0, 45, "healthy"], [45, 50, "unknown"], [50, 60, "healthy"]]
+    assert paused == [[0, 15, "healthy"], [15, 30, "paused"], [30, 46, "unknown"], [46, 60, "healthy"]]
+    assert flapped == [[0, 15, "unhealthy"], [15, 40, "healthy"], [40, 45, "unhealthy"], [45, 60, "healthy"]]
 
 
 def test_the_page_of_a_probe_tells_its_past(host: Host, tmp_path: Path, page: Page) -> None:
@@ -263,6 +292,23 @@ def test_groups_tell_how_they_fared_and_holes_stay_holes(host: Host, tmp_path: P
     worst = "last 6 h: at worst 50.0 % pass, p99 "
     assert told["words"] == [f"{worst}2.00 ms", "history too young", f"{worst}\N{EN DASH}"]
     assert told["inked"] == [True, False, True]
+
+
+def test_a_card_tells_how_many_are_stale_while_its_counts_stay(host: Host, tmp_path: Path, page: Page) -> None:
+    served(host, tmp_path)
+    sign_in(page, host)
+    told = page.evaluate(
+        """async () => {
+            const { HeatMap } = await import("/dashboard/heatmap.js");
+            const map = new HeatMap();
+            return [0, 3, 1, 0].map((stale) => {
+                const tags = { cluster: "eu-1", namespace: "orders" };
+                map.update([{ tags, probes: 5, stale, states: { healthy: 5 }, successRatio: 1 }]);
+                return map.element.querySelector(".counts").textContent;
+            });
+        }"""
+    )
+    assert told == ["● 5", "● 53 stale", "● 51 stale", "● 5"]
 
 
 def test_how_long_an_experiment_lasts_is_told_as_it_is(host: Host, tmp_path: Path, page: Page) -> None:

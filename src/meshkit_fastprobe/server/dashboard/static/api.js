@@ -2,6 +2,7 @@
 
 const KEY = "fastprobe.token";
 const PATIENCE_MS = 20_000;
+const DOING_MS = 45_000; // as the command line has it: what is done to chaos is answered once faults are in force, or undone
 
 /** What the host refused, in its words; status 0 when it could not be reached. */
 export class Refused extends Error {
@@ -57,9 +58,12 @@ export class Api {
       method,
       headers: { accept: "application/json", ...this.headers, ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(method === "POST" && path.startsWith("/chaos") ? DOING_MS : PATIENCE_MS),
     });
-    const answer = await response.json().catch(() => ({}));
+    const answer = await response.json().catch((error) => {
+      if (response.ok) throw unreached(error); // half an answer is none: taken as empty, it would tell of nothing
+      return {};
+    });
     this.refuse(response, answer);
     this.roundTrip = performance.now() - began;
     if (answer.generatedAt && this.roundTrip < 1000) this.skew = Date.parse(answer.generatedAt) - Date.now();
@@ -78,11 +82,15 @@ export class Api {
       return await fetch(url, { cache: "no-store", redirect: "error", ...options });
     } catch (error) {
       if (options.signal?.aborted && error.name === "AbortError") throw error;
-      const slow = error.name === "TimeoutError";
-      throw new Refused(0, {
-        detail: slow ? "the host did not answer in time" : "the host cannot be reached",
-        hint: "it is asked again; look whether it runs: fastprobe status",
-      });
+      throw unreached(error);
     }
   }
+}
+
+function unreached(error) {
+  const slow = error.name === "TimeoutError";
+  return new Refused(0, {
+    detail: slow ? "the host did not answer in time" : "the host cannot be reached",
+    hint: "it is asked again; look whether it runs: fastprobe status",
+  });
 }

@@ -10,18 +10,39 @@ import { age, lasting, latency, moment, share } from "./words.js";
 export const LIVE = new Set(["armed", "injecting", "active", "reverting", "recovering", "revert_failed"]);
 const HISTORY = 30;
 
+let asked = 0; // questions for experiments are numbered: an answer that was overtaken is not taken
+let answered = 0;
+
 /** Experiments and faults as the host tells them, into the store; why not, where it does not. */
 export async function loadChaos(api, store) {
+  const number = ++asked;
   try {
     const answer = await api.get("/chaos/experiments");
+    if (number < answered) return;
     store.experiments = answer.items;
+    store.experimentsAt = Date.parse(answer.generatedAt);
     store.host ||= answer.host;
     store.chaosError = null;
+    store.errors.delete("experiments");
   } catch (error) {
-    store.experiments = [];
+    if (number < answered) return;
     store.chaosError = error;
+    if (isFinal(error)) {
+      store.experiments = [];
+      store.errors.delete("experiments");
+    } else {
+      // What was in force is most likely still: who did not answer has not said that it is over.
+      store.errors.set("experiments", error);
+      store.retry(() => loadChaos(api, store));
+    }
   }
+  answered = number;
   store.touch("experiments");
+}
+
+/** Whether it says that there is nothing to see for this reader; everything else passes. */
+function isFinal(error) {
+  return error.status === 403 || error.status === 404;
 }
 
 /** What runs now, on every page, with the time that its lease has left. */
@@ -75,10 +96,16 @@ export function open({ api, store }) {
   const resume = h("button", { onclick: () => resumeAll(api) }, "Resume after a halt …");
   // What can be pressed stands over what is fetched: nothing that comes late moves it away from under a finger or a focus.
   const element = h("div", {}, h("h1", {}, "Chaos"), experiments, h("div", { class: "buttons start" }, resume), faults, history);
+  let isWhole = true; // or what stands below the experiments is yet to be asked for: the host did not answer
 
   async function load() {
     await loadChaos(api, store);
-    if (store.chaosError) return;
+    await loadRest();
+  }
+
+  async function loadRest() {
+    isWhole = !store.chaosError;
+    if (!isWhole) return;
     const [catalogue, runs] = await Promise.allSettled([api.get("/chaos/faults"), api.get(`/chaos/runs?page_size=${HISTORY}`)]);
     showFaults(faults, catalogue);
     showHistory(history, runs);
@@ -86,8 +113,9 @@ export function open({ api, store }) {
 
   function show() {
     const error = store.chaosError;
-    faults.hidden = history.hidden = resume.hidden = Boolean(error);
-    if (error) {
+    const final = error !== null && isFinal(error);
+    faults.hidden = history.hidden = resume.hidden = final;
+    if (final) {
       const none = error.status === 404;
       put(
         experiments,
@@ -97,10 +125,11 @@ export function open({ api, store }) {
       return;
     }
     const known = [...(store.experiments ?? [])].sort((one, other) => LIVE.has(other.phase) - LIVE.has(one.phase));
+    const none = store.experiments === null ? "…" : "None: they stand as [[chaos.experiment]] in the configuration.";
     put(
       experiments,
       h("h2", {}, "Experiments"),
-      known.length ? null : h("p", { class: "quiet" }, "None: they stand as [[chaos.experiment]] in the configuration."),
+      known.length ? null : h("p", { class: "quiet" }, none),
       known.map((one) => experimentCard(api, store, one, load)),
     );
     tick(experiments, api);
@@ -113,6 +142,7 @@ export function open({ api, store }) {
     update: (topics) => {
       if (topics.has("experiments")) show();
       if (topics.has("chaos")) load();
+      else if (topics.has("experiments") && !isWhole) loadRest(); // the host answers again
     },
     tick: () => tick(experiments, api),
   };

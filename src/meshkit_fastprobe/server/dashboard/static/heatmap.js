@@ -126,7 +126,7 @@ class Card {
     this.element.dataset.worst = worst;
     this.element.dataset.heat = bad === 0 ? 0 : bad < 0.05 ? 1 : bad < 0.25 ? 2 : 3;
     const told = STATES.filter((state) => states[state]);
-    const text = told.map((state) => `${state}${states[state]}`).join();
+    const text = [...told.map((state) => `${state}${states[state]}`), group.stale].join();
     if (this.counts.dataset.told !== text) {
       put(
         this.counts,

@@ -18,6 +18,7 @@ import { age, moment } from "./words.js";
 
 const VIEWS = { overview, probes: list, probe, chaos, audit, toggles, hosts };
 const NAMES = { overview: "Overview", probes: "Probes", chaos: "Chaos", audit: "Audit", toggles: "Toggles", hosts: "Hosts" };
+const ASKED = { groups: "Groups", rows: "Probes", experiments: "Experiments" };
 const LATE_MS = 2_000; // a reconnect within this is nobody's concern
 
 async function begin() {
@@ -39,9 +40,10 @@ async function begin() {
 function show(api, signedOut) {
   const store = new Store(api);
   const stream = new Stream(api, { event: (type, data) => store.take(type, data), status: () => status() });
-  const frame = build(api, store, stream, () => end(null));
+  const frame = build(api, store, hurry, () => end(null));
   let view = null;
   let lostAt = Date.now();
+  let wasLive = false;
   let ended = false;
 
   function end(why) {
@@ -77,17 +79,40 @@ function show(api, signedOut) {
   function status() {
     const { live, why, heardAt, retryAt } = stream.status;
     const now = Date.now();
+    if (live && !wasLive) store.touch("chaos"); // what began or ended meanwhile may be told by no event
+    wasLive = live;
     if (live) lostAt = null;
     else lostAt ??= now;
     const late = lostAt !== null && now - lostAt > LATE_MS;
     document.body.classList.toggle("late", late);
     frame.live.dataset.live = live;
     say(frame.live, live ? "● live" : late ? "✖ not live" : "○ connecting");
-    frame.notice.hidden = !late;
-    if (!late) return;
+    frame.notice.hidden = !late && store.errors.size === 0;
+    if (frame.notice.hidden) return;
+    if (!late) {
+      say(frame.noticeText, overdue());
+      return;
+    }
     const shown = heardAt === null ? "Nothing was heard yet" : `Shown as of ${moment(heardAt)}, ${age(now - heardAt)} ago`;
     const next = retryAt === null ? "Trying now." : `Next try in ${age(Math.max(0, retryAt - now) + 999)}.`;
     say(frame.noticeText, `${shown}: ${why}. ${next}`);
+  }
+
+  /** What was asked for and did not come: it is older than all that events tell. */
+  function overdue() {
+    const at = { groups: store.groupsAt, rows: store.rowsAt, experiments: store.experimentsAt };
+    const told = [...store.errors].map(([what, error]) => {
+      const seen = at[what] === null ? "are not known" : `as of ${moment(at[what])}, ${age(api.now() - at[what])} ago`;
+      return `${ASKED[what]} ${seen}: ${error.message}.`;
+    });
+    return `${told.join(" ")} The host is asked again.`;
+  }
+
+  /** Try again now: the stream, and whatever did not come. */
+  function hurry() {
+    stream.hurry();
+    const load = { groups: () => store.loadGroups(), rows: () => store.loadRows(), experiments: () => loadChaos(api, store) };
+    for (const what of store.errors.keys()) load[what]();
   }
 
   function tick() {
@@ -102,6 +127,7 @@ function show(api, signedOut) {
     if (topics.has("chaos")) loadChaos(api, store);
     if (topics.has("experiments")) frame.banner.update();
     if (topics.has("gap")) loadChaos(api, store);
+    status();
     view?.update?.(topics);
   });
   addEventListener("hashchange", go);
@@ -126,7 +152,7 @@ function shortcut(event, view) {
   setTimeout(() => view()?.search?.focus());
 }
 
-function build(api, store, stream, leave) {
+function build(api, store, hurry, leave) {
   const links = Object.fromEntries(Object.entries(NAMES).map(([view, name]) => [view, h("a", { href: link(view) }, name)]));
   const main = h("main", { id: "main", tabindex: "-1" });
   const host = h("span", { class: "host" });
@@ -136,7 +162,7 @@ function build(api, store, stream, leave) {
     "div",
     { class: "notice", role: "status", hidden: true },
     noticeText,
-    h("button", { onclick: () => stream.hurry() }, "Try now"),
+    h("button", { onclick: hurry }, "Try now"),
   );
   const experiments = banner(api, store);
   const skip = (event) => {

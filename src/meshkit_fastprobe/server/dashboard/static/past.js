@@ -82,30 +82,34 @@ export function past(api, path) {
 
 const LEGEND = "p50, p90 and p99 of each quarter of an hour. Where nothing stands nobody watched.";
 
-/** Spans of states, without gaps; "absent" where a step is, for then nobody watched. */
+/**
+ * Spans of states, without gaps; "absent" where no step is, for then nobody watched. What is painted up to a change, or up to
+ * the end of a step, is what is known of that moment: pauses and restarts are no changes, and of many only the newest are told.
+ */
 export function pastSpans({ start, end, stepSeconds, steps, changes }) {
   const from = Date.parse(start);
   const to = Date.parse(end);
-  const moves = changes.map((change) => ({ at: Date.parse(change.at), state: change.after }));
-  const begun = changes[0]?.before ?? steps[0]?.state ?? "unknown";
+  const moves = changes.map((change) => ({ at: Date.parse(change.at), before: change.before }));
   const spans = [];
+  let next = 0; // of moves; they and steps come oldest first
   const add = (state, until) => {
-    const at = spans.at(-1)?.to ?? from;
-    if (until > at) spans.push({ from: at, to: until, state });
+    const last = spans.at(-1);
+    const at = last?.to ?? from;
+    if (until <= at) return;
+    if (last?.state === state) last.to = until;
+    else spans.push({ from: at, to: until, state });
   };
   for (const step of steps) {
     const opens = Date.parse(step.start);
     const closes = Math.min(to, opens + stepSeconds * 1000);
-    add("absent", Math.max(from, opens));
-    for (const move of moves.filter(({ at }) => at > opens && at < closes)) add(stateAt(moves, begun, move.at - 1), move.at);
-    add(stateAt(moves, begun, closes - 1), closes);
+    add("absent", opens);
+    for (; next < moves.length && moves[next].at < closes; next++) {
+      if (moves[next].at >= opens) add(moves[next].before, moves[next].at);
+    }
+    add(step.state, closes);
   }
   add("absent", to);
   return spans;
-}
-
-function stateAt(moves, begun, at) {
-  return moves.findLast((move) => move.at <= at)?.state ?? begun;
 }
 
 /** A level for each step; a hole where one is absent. */

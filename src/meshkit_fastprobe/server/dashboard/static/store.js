@@ -10,6 +10,7 @@ const GROUPS_EVERY_MS = 5_000;
 const PROBES_EVERY_MS = 60_000;
 const STREAM_WAIT_MS = 1_000; // without it, what there is is shown all the same
 const INGEST_MS = 5_000; // a page may be made a moment after a run, and before its result was counted
+const RETRY_MS = 5_000;
 const PAINT_EVERY_MS = 200; // a thousand events a second are still five repaints
 
 export class Store {
@@ -27,7 +28,11 @@ export class Store {
     this.missed = 0;
     this.runs = new Map(); // of experiments that live, by id
     this.head = null; // of the audit
-    this.error = null;
+    this.experiments = null;
+    this.experimentsAt = null;
+    this.chaosError = null;
+    this.errors = new Map(); // by what was asked for, groups, rows or experiments: why the last time brought nothing
+    this.stopped = false;
     this.version = 0; // of rows
     this.listeners = new Set();
     this.topics = new Set();
@@ -61,7 +66,9 @@ export class Store {
   }
 
   stop() {
+    this.stopped = true;
     this.timers?.forEach(clearInterval);
+    clearTimeout(this.retrying);
     clearTimeout(this.painting);
     clearTimeout(this.unheard);
     this.listeners.clear();
@@ -73,11 +80,17 @@ export class Store {
       this.host = answer.host;
       this.groups = answer.items;
       this.groupsAt = Date.parse(answer.generatedAt);
-      this.error = null;
+      this.errors.delete("groups");
     } catch (error) {
-      this.error = error;
+      this.errors.set("groups", error);
     }
     this.touch("groups");
+  }
+
+  /** Ask once more in a while: not all pages in one instant, and not without a token when nobody is signed in any more. */
+  retry(load) {
+    clearTimeout(this.retrying);
+    if (!this.stopped) this.retrying = setTimeout(load, RETRY_MS * (0.8 + Math.random() * 0.4));
   }
 
   /** All probes, page by page. What events tell meanwhile is newer than the page they come with. */
@@ -106,9 +119,9 @@ export class Store {
       } while (token !== null && rows.size < MAX_ROWS);
       this.show(rows, this.lastPageAt, token === null);
       this.rowsAt = this.lastPageAt;
-      this.error = null;
+      this.errors.delete("rows");
     } catch (error) {
-      this.error = error;
+      this.errors.set("rows", error);
     }
     this.touch("rows");
   }
