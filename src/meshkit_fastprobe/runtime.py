@@ -127,6 +127,7 @@ class Diagnostics:
         self._context: AbstractAsyncContextManager[None] | None = None
         self._past: Counter[str] = Counter()  # what the engines of earlier starts have counted
         self._config: Config | None = None
+        self._begun_with: Settings | None = None  # of a file: what of them differs later waits for a restart
         self._read_again: Callable[[], Config] | None = None
 
     # -- registering ---------------------------------------------------------------------------------------------------------
@@ -218,7 +219,7 @@ class Diagnostics:
         read_again: how reload_file comes by the configuration as it is then; by default, from the same file.
         """
         diag = cls(config.settings)
-        diag._config = config
+        diag._config, diag._begun_with = config, config.settings
         diag._read_again = read_again or partial(load_config, config.document.path)
         if diag.chaos is not None and config.faults is not None:
             diag.chaos.adopt(config.faults)
@@ -264,6 +265,7 @@ class Diagnostics:
                 self._announcer.settle()
                 raise
         self._config = config
+        self._begun_with = self._begun_with or config.settings
         self.maintenance.configure(config.maintenance)
         self._announcer.settle()
         return ReloadSummary(
@@ -271,7 +273,7 @@ class Diagnostics:
             removed=len(change.removed),
             changed=len(change.changed),
             untouched=reload.untouched,
-            needs_restart=before is not None and fixed_part(before.settings) != fixed_part(config.settings),
+            needs_restart=fixed_part(self._begun_with) != fixed_part(config.settings),
         )
 
     def _adopt(self, settings: Settings) -> None:

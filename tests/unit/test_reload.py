@@ -398,3 +398,11 @@ async def test_a_quorum_counts_no_member_that_a_reload_has_taken_away(empty: fp.
             await first_change(diag, version)
             with pytest.raises(fp.SkippedError, match="members_unknown"):
                 await diag.run_once("any")
+
+
+async def test_what_needs_a_restart_is_told_until_the_host_has_had_one(empty: fp.Config) -> None:
+    diag = fp.Diagnostics.from_config(config(empty, ()))
+    assert [
+        (await diag.reload(config(empty, (), notify_s=notify_s))).needs_restart
+        for notify_s in (0.01, 0.01, empty.settings.notify_s)
+    ] == [True, True, False]

@@ -92,7 +92,12 @@ class Policy:
     def holds_anywhere(self, principal: Principal, permission: Permission) -> bool:
         """Whether some resource may exist for which the answer is yes: who has none is refused before anything is looked up."""
         rules = self._rules.get(principal) or self._gather(principal)
-        return any(decision.allowed for _, decision in rules.get(permission, ()))
+        for matches, decision in rules.get(permission, ()):  # those that deny come first
+            if decision.allowed:
+                return True
+            if matches is None:
+                return False
+        return False
 
     def axes(self, principal: Principal, permission: Permission) -> frozenset[str]:
         """What decisions on this permission depend on, of the axes of a resource; none: they are the same for all."""

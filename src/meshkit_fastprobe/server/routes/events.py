@@ -88,10 +88,10 @@ class _Views:
     def _shows(self, policy: Policy) -> Callable[[Event], bool]:
         principal, wants = self._principal, self._wanted.test()
         by_name = any("probe" in policy.axes(principal, permission) for permission in TYPES.values())
-        decided: dict[tuple[Permission, str, str], bool] = {}
+        decided: dict[tuple[Permission, str, str, str], bool] = {}
 
         def sees(event: Event) -> bool:
-            key = (event.permission, event.resource.cluster, event.resource.namespace)
+            key = (event.permission, event.resource.cluster, event.resource.namespace, event.resource.fault)
             if by_name or key not in decided:
                 decided[key] = policy.decide(principal, event.permission, event.resource).allowed
             return decided[key]
