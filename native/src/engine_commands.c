@@ -116,7 +116,7 @@ static void run_now(fp_engine *engine, uint32_t slot, uint16_t flags) {
     fp_slot *s = &engine->slots[slot];
     if (s->state == FP_SLOT_DELAYED) fp_engine_settle(engine, slot); /* the run that was about to start is this one */
     if (s->state != FP_SLOT_IDLE) {
-        if (s->lane == FP_LANE_NATIVE) s->asked = true; /* what is under way will answer */
+        if (s->lane == FP_LANE_NATIVE || s->state == FP_SLOT_WAITING) s->asked = true; /* what is under way will answer */
         fp_engine_skip(engine, slot, engine->now_ns, FP_REASON_OVERLAP, 1);
         return;
     }

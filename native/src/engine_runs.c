@@ -324,12 +324,14 @@ void fp_run_deadline(fp_engine *engine, uint32_t slot) {
     if (s->state != FP_SLOT_RUNNING) return;
     bool connecting = connection->phase == FP_CONNECTION_CONNECTING;
     uint8_t silence = kind_of(connection->target)->silence;
-    if (unsent(connection) || engine->now_ns - connection->deadline_ns > FP_LATE_NS)
+    if (unsent(connection) || engine->now_ns - connection->deadline_ns > FP_LATE_NS) {
         fp_run_give_up(engine, connection, FP_REASON_LATE); /* the host slept: so, perhaps, did the answer */
-    else
+        if (s->asked && s->state == FP_SLOT_IDLE) fp_engine_begin_besides(engine, slot); /* somebody waits for one */
+    } else {
         fp_run_end(engine, connection, FP_TIMEOUT,
                    silence      ? silence
                    : connecting ? FP_REASON_CONNECT_TIMEOUT
                                 : FP_REASON_RESPONSE_TIMEOUT,
                    0, FP_RESET);
+    }
 }

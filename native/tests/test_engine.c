@@ -651,6 +651,44 @@ static void a_run_in_line_that_was_asked_for_outlives_a_pause(void) {
     close(server);
 }
 
+/* The host slept in the middle of it: what came to nothing is run again for whoever asked. */
+static void a_run_that_was_asked_for_and_is_late_is_run_again(void) {
+    struct sockaddr_in address;
+    int server = listener(&address, 0), filling[8];
+    for (int i = 0; i < 8; i++) {
+        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(filling[i], (struct sockaddr *)&address, sizeof address);
+    }
+    usleep(50000);
+    fp_engine *engine = engine_at(0, 1, true);
+    post(engine, add(0, FP_LANE_NATIVE, FP_NEVER, S, 100 * MS, tcp_target(&address)));
+    post(engine, about(FP_CMD_RUN, 0));
+    step(engine, 10 * MS);
+    step(engine, 10 * S);
+    CHECK_EQ(count(FP_EVENT_SKIPPED, FP_REASON_LATE), 1);
+    step(engine, 11 * S);
+    CHECK_EQ(count(FP_TIMEOUT, FP_REASON_CONNECT_TIMEOUT), 1);
+    fp_engine_free(engine);
+    for (int i = 0; i < 8; i++) close(filling[i]);
+    close(server);
+}
+
+static void a_run_of_a_python_lane_that_was_asked_for_stays_in_line_through_a_pause(void) {
+    fp_engine *engine = engine_at(0, 1, true);
+    fp_engine_budget(engine, 0, &(fp_budget){.max_in_flight = 1});
+    post(engine, add(0, FP_LANE_TASK, 10 * MS, S, 900 * MS, NULL));
+    post(engine, add(1, FP_LANE_TASK, 20 * MS, 10 * S, 900 * MS, NULL));
+    step(engine, 30 * MS); /* one of them runs, the other is in line */
+    CHECK_EQ(count(FP_EVENT_DUE, 0), 1);
+    post(engine, about(FP_CMD_RUN, 1));
+    step(engine, 30 * MS);
+    post(engine, about(FP_CMD_SCHEDULE, 1)); /* due FP_NEVER */
+    post(engine, about(FP_CMD_FINISH, 0));
+    step(engine, 40 * MS);
+    CHECK_EQ(count(FP_EVENT_DUE, 0), 1);
+    fp_engine_free(engine);
+}
+
 static void what_a_stop_ends_is_skipped(void) {
     struct sockaddr_in address;
     int server = listener(&address, 0), filling[8];
@@ -718,6 +756,8 @@ int main(void) {
     RUN(a_run_that_was_under_way_when_it_was_asked_for_is_no_routine);
     RUN(routine_waits_no_longer_than_the_interval);
     RUN(a_run_in_line_that_was_asked_for_outlives_a_pause);
+    RUN(a_run_that_was_asked_for_and_is_late_is_run_again);
+    RUN(a_run_of_a_python_lane_that_was_asked_for_stays_in_line_through_a_pause);
     RUN(what_a_stop_ends_is_skipped);
     RUN(a_stopped_engine_remembers_no_event);
     return 0;

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 import trio
 
-from meshkit_fastprobe import Diagnostics, HttpProbe, SkippedError, TcpProbe
+from meshkit_fastprobe import Diagnostics, HttpProbe, Reason, SkippedError, TcpProbe
 from meshkit_fastprobe.model import Settings
 from meshkit_fastprobe.scheduling import placement
 
@@ -98,3 +99,33 @@ async def test_a_probe_whose_target_has_a_name_first_runs_as_soon_as_any():
             while (diag.snapshot().columns["ok"] == 0).any():
                 await trio.sleep(0.02)
             assert set(diag.snapshot().columns["ok"].tolist()) == {1}
+
+
+async def test_who_asks_for_a_run_while_one_that_has_told_goes_on_is_told_so():
+    """A callable that hangs has timed out, and nobody can end its thread."""
+    diag, told, hung, let_go = diagnostics(), [], threading.Event(), threading.Event()
+
+    def hangs() -> None:
+        hung.set()
+        let_go.wait(PATIENCE_S)
+
+    diag.add(hangs, name="a", interval="1h", timeout="50ms", enabled=False)
+    with trio.fail_after(PATIENCE_S):
+        async with diag:
+            assert (await diag.run_once("a")).reason is Reason.TIMEOUT
+            assert hung.is_set()
+            for verb in (diag.run_once, diag.explain):
+                await refusals_of(verb, "a", told)
+            let_go.set()
+    assert ["overlap" in one for one in told] == [True, True]
+
+
+async def test_who_asked_and_went_away_is_waited_for_no_longer(silent):
+    diag = diagnostics()
+    diag.add(HttpProbe(f"http://127.0.0.1:{silent}/"), name="a", interval="1h", timeout="30s", enabled=False)
+    async with diag:
+        for _ in range(3):
+            with trio.move_on_after(0.05):
+                await diag.run_once("a")
+        assert diag._running is not None
+        assert not diag._running._waiters

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 
 @cython.final
-@cython.no_gc  # a million must not burden the collector, and nothing in here refers back
+@cython.no_gc  # a million must not burden the collector; the price: a callable that holds its Diagnostics keeps it for ever
 cdef class Registration:
     cdef readonly str name
     cdef object _probe  # or one that differs from it in its target alone

@@ -193,11 +193,27 @@ class Session:
         if self._stopped or self._catalog.at(registration.slot) is not registration:  # since it was asked for
             waiter.end(Reason.SHUTTING_DOWN)
             return waiter
+        lane = self._lanes.get(registration.lane)
+        if lane is not None and lane.has_told(registration.slot):
+            waiter.end(Reason.OVERLAP)
+            return waiter
         self._waiters.setdefault(registration.slot, []).append(waiter)
         self._placement.run_now(registration, explain=explain)
         self._flush_commands()
-        await waiter.done.wait()
+        try:
+            await waiter.done.wait()
+        finally:
+            if not waiter.done.is_set():
+                self._give_up(registration.slot, waiter)
         return waiter
+
+    def _give_up(self, slot: int, waiter: _Waiter) -> None:
+        """Who asked has gone."""
+        waiters = self._waiters.get(slot, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+        if not waiters:
+            self._waiters.pop(slot, None)
 
     def _dismiss(self, slot: int) -> None:
         """No run will come of it any more."""

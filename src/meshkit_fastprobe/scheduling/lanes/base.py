@@ -133,6 +133,11 @@ class PythonLane(ABC):
         else:
             self.places.wait(group, registration.slot, run)
 
+    def has_told(self, slot: int) -> bool:
+        """Its run has a record, and goes on all the same: nothing more will be heard of it."""
+        run = self._runs.get(slot)
+        return run is not None and run.ended
+
     def explain(self, slot: int) -> None:
         """Keep what the next run of this slot says."""
         self._explaining[slot] = None, None
