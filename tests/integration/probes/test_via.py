@@ -80,7 +80,7 @@ async def test_of_a_name_the_preferred_family_is_asked(diag: Diagnostics, monkey
 
         really = socket.getaddrinfo
 
-        def getaddrinfo(host: Any, *more: Any, **options: Any) -> Any:
+        def getaddrinfo(host, *more, **options):
             return list(answers) if host == "both" else really(host, *more, **options)
 
         monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
