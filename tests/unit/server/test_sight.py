@@ -79,7 +79,7 @@ def test_a_stream_shows_each_event_as_it_is_decided(given_to, resources):
     request = SimpleNamespace(principal=M, proven=True)
 
     async def shows():
-        return _Views(gate, request, Wanted())().shows  # type: ignore[arg-type]
+        return _Views(gate, request, Wanted())().shows
 
     sees = trio.run(shows)
     for cluster, namespace, fault in resources:
