@@ -10,7 +10,11 @@ import pytest
 from meshkit_fastprobe.chaos.faults.base import LEASE_S
 from tests.integration.chaos.namespace import scene
 
-pytestmark = [pytest.mark.integration, pytest.mark.skipif(sys.platform != "linux", reason="nftables is Linux's")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.once,
+    pytest.mark.skipif(sys.platform != "linux", reason="nftables is Linux's"),
+]
 
 SCENES = "packet_loss_scenes.py"
 SLACK_S = 5.0

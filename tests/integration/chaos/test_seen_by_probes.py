@@ -8,7 +8,11 @@ import pytest
 
 from tests.integration.chaos.namespace import scene
 
-pytestmark = [pytest.mark.integration, pytest.mark.skipif(sys.platform != "linux", reason="these faults are Linux's")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.once,
+    pytest.mark.skipif(sys.platform != "linux", reason="these faults are Linux's"),
+]
 
 SCENES = "seen_scenes.py"
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 COMMAND = [sys.executable, "-m", "meshkit_fastprobe", "calibrate", "--rounds", "2", "--probes", "5"]
 
