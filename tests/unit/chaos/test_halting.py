@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 import trio.testing
@@ -28,6 +30,16 @@ class Disk(Journal):
         if self.refuses:
             raise JournalError("the disk is full")
         super()._commit(runs, facts)
+
+
+@asynccontextmanager
+async def opened():
+    journal = Disk()
+    await journal.open()
+    try:
+        yield journal
+    finally:
+        await journal.close()
 
 
 def on_disk(disk):
@@ -138,16 +150,15 @@ async def test_what_was_halted_before_the_start_stays_halted():
 
 
 async def test_a_halt_is_meant_before_anybody_waits_for_it():
-    journal, halt = Disk(), Halt()
-    await journal.open()
-    halt.begin(journal, "by user:bob")
-    await journal.catch_up()
-    assert on_disk(journal) == [(b'"by user:bob"',)]
+    halt = Halt()
+    async with opened() as journal:
+        halt.begin(journal, "by user:bob")
+        await journal.catch_up()
+        assert on_disk(journal) == [(b'"by user:bob"',)]
 
 
 async def test_a_journal_tells_a_fact_that_is_not_written_yet():
-    journal = Disk()
-    await journal.open()
-    await journal.keep("halted", "by user:bob")
-    journal.mean("halted", None)
-    assert await journal.fact("halted") is None
+    async with opened() as journal:
+        await journal.keep("halted", "by user:bob")
+        journal.mean("halted", None)
+        assert await journal.fact("halted") is None
