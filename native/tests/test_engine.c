@@ -94,6 +94,21 @@ static int listener(struct sockaddr_in *address, int backlog) {
     return fd;
 }
 
+#define FILLING 8
+
+/* So many wait already that whoever connects now hears nothing, of a listener without a backlog. */
+static void fill_queue(const struct sockaddr_in *address, int filling[FILLING]) {
+    for (int i = 0; i < FILLING; i++) {
+        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(filling[i], (const struct sockaddr *)address, sizeof *address);
+    }
+    usleep(50000);
+}
+
+static void empty_queue(const int filling[FILLING]) {
+    for (int i = 0; i < FILLING; i++) close(filling[i]);
+}
+
 static fp_target *tcp_target(const struct sockaddr_in *address) {
     fp_target *target = NULL;
     CHECK_EQ(fp_target_tcp(&target, (const struct sockaddr *)address, sizeof *address), 0);
@@ -422,12 +437,8 @@ static void a_target_that_resets_once_it_has_accepted_was_reached(void) {
 
 static void a_full_accept_queue_is_a_connect_timeout(void) {
     struct sockaddr_in address;
-    int server = listener(&address, 0), filling[8];
-    for (int i = 0; i < 8; i++) {
-        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(filling[i], (struct sockaddr *)&address, sizeof address);
-    }
-    usleep(50000);
+    int server = listener(&address, 0), filling[FILLING];
+    fill_queue(&address, filling);
     fp_engine *engine = engine_at(fp_clock_schedule(), 4, false);
     post(engine, add(0, FP_LANE_NATIVE, fp_clock_schedule(), S, 200 * MS, tcp_target(&address)));
     const fp_record *record = await_result(engine, 0);
@@ -435,18 +446,14 @@ static void a_full_accept_queue_is_a_connect_timeout(void) {
     CHECK_EQ(record->reason, FP_REASON_CONNECT_TIMEOUT);
     CHECK(record->latency_ns >= 199 * MS);
     fp_engine_free(engine);
-    for (int i = 0; i < 8; i++) close(filling[i]);
+    empty_queue(filling);
     close(server);
 }
 
 static void who_finds_no_connection_waits_in_line_and_is_skipped_when_patience_ends(void) {
     struct sockaddr_in address;
-    int server = listener(&address, 0), filling[8];
-    for (int i = 0; i < 8; i++) {
-        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(filling[i], (struct sockaddr *)&address, sizeof address);
-    }
-    usleep(50000);
+    int server = listener(&address, 0), filling[FILLING];
+    fill_queue(&address, filling);
     fp_ns now_ns = fp_clock_schedule();
     fp_engine *engine = engine_at(now_ns, 1, false); /* one connection, held for three seconds by the first */
     post(engine, add(0, FP_LANE_NATIVE, now_ns, 60 * S, 3 * S, tcp_target(&address)));
@@ -456,7 +463,7 @@ static void who_finds_no_connection_waits_in_line_and_is_skipped_when_patience_e
     CHECK_EQ(record->reason, FP_REASON_SATURATED);
     CHECK_SOUND(fp_engine_check(engine));
     fp_engine_free(engine);
-    for (int i = 0; i < 8; i++) close(filling[i]);
+    empty_queue(filling);
     close(server);
 }
 
@@ -492,12 +499,8 @@ static void an_unresolved_target_says_so_at_once(void) {
 
 static void a_target_replaced_in_flight_is_freed_after_its_run(void) {
     struct sockaddr_in silent, good;
-    int full = listener(&silent, 0), server = listener(&good, 64), filling[8];
-    for (int i = 0; i < 8; i++) {
-        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(filling[i], (struct sockaddr *)&silent, sizeof silent);
-    }
-    usleep(50000);
+    int full = listener(&silent, 0), server = listener(&good, 64), filling[FILLING];
+    fill_queue(&silent, filling);
     fp_ns now_ns = fp_clock_schedule();
     fp_engine *engine = engine_at(now_ns, 2, false);
     post(engine, add(0, FP_LANE_NATIVE, now_ns, 300 * MS, 200 * MS, tcp_target(&silent)));
@@ -511,7 +514,7 @@ static void a_target_replaced_in_flight_is_freed_after_its_run(void) {
     CHECK_EQ(await_result(engine, 0)->result, FP_OK);
     CHECK_SOUND(fp_engine_check(engine));
     fp_engine_free(engine);
-    for (int i = 0; i < 8; i++) close(filling[i]);
+    empty_queue(filling);
     close(full);
     close(server);
 }
@@ -589,12 +592,8 @@ static void routine_waits_twenty_periods_and_what_is_news_or_asked_for_one(void)
 /* Who asks for a run that waits or is in flight already is answered by its record. */
 static void a_run_that_was_under_way_when_it_was_asked_for_is_no_routine(void) {
     struct sockaddr_in address, full;
-    int server = listener(&address, 64), hung = listener(&full, 0), filling[8];
-    for (int i = 0; i < 8; i++) {
-        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(filling[i], (struct sockaddr *)&full, sizeof full);
-    }
-    usleep(50000);
+    int server = listener(&address, 64), hung = listener(&full, 0), filling[FILLING];
+    fill_queue(&full, filling);
     fp_engine *engine = engine_at(0, 1, true);
     post(engine, add(0, FP_LANE_NATIVE, 10 * MS, 200 * MS, 50 * MS, tcp_target(&address)));
     told_at(engine, 10 * MS, 1, 15 * MS);
@@ -611,7 +610,7 @@ static void a_run_that_was_under_way_when_it_was_asked_for_is_no_routine(void) {
     told_at(engine, 620 * MS, 4, 625 * MS);
     told_at(engine, 810 * MS, 5, 910 * MS); /* routine again */
     fp_engine_free(engine);
-    for (int i = 0; i < 8; i++) close(filling[i]);
+    empty_queue(filling);
     close(hung);
     close(server);
 }
@@ -654,12 +653,8 @@ static void a_run_in_line_that_was_asked_for_outlives_a_pause(void) {
 /* The host slept in the middle of it: what came to nothing is run again for whoever asked. */
 static void a_run_that_was_asked_for_and_is_late_is_run_again(void) {
     struct sockaddr_in address;
-    int server = listener(&address, 0), filling[8];
-    for (int i = 0; i < 8; i++) {
-        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(filling[i], (struct sockaddr *)&address, sizeof address);
-    }
-    usleep(50000);
+    int server = listener(&address, 0), filling[FILLING];
+    fill_queue(&address, filling);
     fp_engine *engine = engine_at(0, 1, true);
     post(engine, add(0, FP_LANE_NATIVE, FP_NEVER, S, 100 * MS, tcp_target(&address)));
     post(engine, about(FP_CMD_RUN, 0));
@@ -669,7 +664,7 @@ static void a_run_that_was_asked_for_and_is_late_is_run_again(void) {
     step(engine, 11 * S);
     CHECK_EQ(count(FP_TIMEOUT, FP_REASON_CONNECT_TIMEOUT), 1);
     fp_engine_free(engine);
-    for (int i = 0; i < 8; i++) close(filling[i]);
+    empty_queue(filling);
     close(server);
 }
 
@@ -691,12 +686,8 @@ static void a_run_of_a_python_lane_that_was_asked_for_stays_in_line_through_a_pa
 
 static void what_a_stop_ends_is_skipped(void) {
     struct sockaddr_in address;
-    int server = listener(&address, 0), filling[8];
-    for (int i = 0; i < 8; i++) {
-        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(filling[i], (struct sockaddr *)&address, sizeof address);
-    }
-    usleep(50000);
+    int server = listener(&address, 0), filling[FILLING];
+    fill_queue(&address, filling);
     fp_engine *engine = engine_at(0, 1, true);
     post(engine, add(0, FP_LANE_NATIVE, 10 * MS, 60 * S, 3 * S, tcp_target(&address))); /* holds the one connection */
     post(engine, add(1, FP_LANE_NATIVE, 20 * MS, 60 * S, 3 * S, tcp_target(&address))); /* in line for it */
@@ -711,7 +702,7 @@ static void what_a_stop_ends_is_skipped(void) {
     CHECK_EQ(fp_engine_stop(engine), 0);
     CHECK_EQ(fp_engine_drain(engine, records, 4096), 0);
     fp_engine_free(engine);
-    for (int i = 0; i < 8; i++) close(filling[i]);
+    empty_queue(filling);
     close(server);
 }
 
